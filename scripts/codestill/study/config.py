@@ -1,0 +1,298 @@
+"""The study as typed data: every field of a config file, its meaning, its bounds and its default.
+
+One config file is one study. `load_study` turns the mapping that YAML gives into a `Study` or raises a UserError of
+one line that names the file, the field and the remedy. `schema()` is the JSON schema written to config/schema.json.
+"""
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from codestill.study.program import UserError
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
+Precision = Literal["float32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown fields are errors, and so is a string where a boolean is meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Training(Section):
+    """How a model is trained. The fields named in `codestill.study.grid.AXES` may also be axes of a grid."""
+
+    epochs: float = Field(3, ge=0, description="passes over the training split; 0 leaves the model as it is")
+    batch_size: Positive = Field(6, description="blocks (rows of tokens) in one forward pass")
+    gradient_accumulation_steps: Positive = Field(2, description="forward passes summed into one optimiser step")
+    eval_batch_size: Positive = Field(8, description="blocks in one forward pass of validation")
+    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW, with linear decay")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
+    warmup_steps: int = Field(1000, ge=0, description="optimiser steps of linear warm-up")
+    dropout: Fraction | None = Field(None, description="dropout of the trained model; null keeps the model's own")
+    max_train_samples: Positive | None = Field(None, description="train on this many blocks only; null means all")
+    max_eval_samples: Positive | None = Field(None, description="validate on this many blocks only; null means all")
+    evaluations: Positive = Field(3, description="validations (and checkpoints) spread evenly over the training")
+    precision: Precision = Field("float32", description="bf16 and fp16 need a device that has them")
+    device: Device = Field("auto", description="auto takes CUDA where there is a device")
+    threads: Positive = Field(4, description="CPU threads of torch; part of the science, since sums change with it")
+
+
+class Model(Section):
+    """Where a model comes from: the hub or a folder (`name`), or a shape that is trained from scratch (`shape`)."""
+
+    name: str | None = Field(None, description="a model of the hub (owner/name) or a local folder")
+    revision: str | None = Field(None, description="commit, tag or branch on the hub; null means main")
+    shape: dict[str, str | int | float | bool] | None = Field(
+        None, description="a transformers config (model_type and sizes) to start from random weights"
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        origins = [key for key in ("name", "shape", "every_layer_of_teacher") if getattr(self, key, None) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"give exactly one origin of the model (name or shape), not {origins or 'none'}")
+        if self.shape is not None and "model_type" not in self.shape:
+            raise ValueError("shape needs model_type, for example model_type: gpt2")
+        if self.revision is not None and self.name is None:
+            raise ValueError("revision goes with name; remove it")
+        return self
+
+
+class Teacher(Model):
+    """The model that teaches, and how it is fine-tuned first."""
+
+    training: Training = Field(default_factory=Training, description="overrides of `training` for the teacher")
+    audit: Literal["stop", "warn"] = Field("stop", description="what a teacher that has not learned layout does")
+
+
+class Student(Model):
+    """The model that learns."""
+
+    every_layer_of_teacher: int | None = Field(
+        None, ge=2, description="build the student from every n-th layer of the teacher (DistilBERT's recipe: 2)"
+    )
+
+
+class Vocabulary(Section):
+    """How teacher and student come to share token ids."""
+
+    policy: Literal["transfer", "same", "shared"] = Field(
+        "transfer", description="transfer: student takes the teacher's tokenizer; same; shared: teacher's extends it"
+    )
+    embeddings: Literal["pieces", "teacher"] = Field(
+        "pieces", description="transfer only: new rows from the student's pieces, or the teacher's rows"
+    )
+    size: Positive = Field(2048, description="tokens of the byte-level BPE that is trained where the teacher is a shape")
+
+
+class Source(Section):
+    """One origin of documented Python functions."""
+
+    kind: Literal["hub", "files", "python", "stdlib", "pocket"] = Field(description="which reader serves it")
+    name: str | None = Field(None, description="hub: the data set (owner/name)")
+    config_name: str | None = Field(None, description="hub: its configuration")
+    revision: str | None = Field(None, description="hub: commit, tag or branch")
+    path: str | None = Field(None, description="files, python: a file or folder")
+    columns: dict[str, str] = Field(default_factory=dict, description="our field: their column, e.g. code: whole_func")
+    max_samples: Positive | None = Field(None, description="take this many records only")
+    seed: int = Field(0, ge=0, description="pocket: seed of the grammar")
+
+    @model_validator(mode="after")
+    def _needs(self):
+        needed = {"hub": "name", "files": "path", "python": "path"}.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"a source of kind {self.kind} needs {needed}")
+        return self
+
+
+class Corpus(Section):
+    """The functions to learn from, and how they are split."""
+
+    sources: dict[Name, Source] = Field(min_length=1, description="named origins, read in this order")
+    validation_fraction: float = Field(0.05, gt=0, lt=0.5, description="of what comes without a split of its own")
+    test_fraction: float = Field(0.05, gt=0, lt=0.5, description="of what comes without a split of its own")
+    max_samples: Positive | None = Field(None, description="keep this many training functions only")
+    seed: int = Field(42, ge=0, description="seed of the order and of the split")
+
+
+class Tokens(Section):
+    """How functions become rows of tokens."""
+
+    max_seq_length: int = Field(512, ge=16, description="tokens in a row")
+    layout: Literal["packed", "padded"] = Field("packed", description="many functions in a row, isolated; or one")
+
+
+class Distillation(Section):
+    """Defaults of the distilling axes: a cell differs from them only where an experiment or sweep says so."""
+
+    temperature: float = Field(2.0, gt=0, description="T: softens both distributions; the KL term is scaled by T^2")
+    alpha: Fraction = Field(0.5, description="weight of the hard labels: alpha CE + (1 - alpha) T^2 KL")
+    objective: Literal["forward_kl", "reverse_kl", "jsd"] = Field("forward_kl", description="divergence from the teacher")
+    beta: float = Field(0.5, gt=0, lt=1, description="jsd only: weight of the teacher in the mixture")
+    teacher: Literal["teacher"] = Field("teacher", description="which model of the study teaches (reserved)")
+    teacher_pass: Literal["auto", "cache", "online"] = Field("auto", description="store hidden states, or run it anew")
+    teacher_device: Literal["auto", "cpu"] = Field("auto", description="cpu keeps the teacher out of a small GPU")
+
+
+Scalar = str | int | float | None
+Values = Scalar | list[Scalar]
+
+
+class Query(Section):
+    """A set of cells: the product of `grid`'s lists and of the rows of `zip`, less `exclude`, for each seed."""
+
+    grid: dict[str, Values] = Field(default_factory=dict, description="axis: value or list; all combinations")
+    zip: dict[str, list[Scalar]] = Field(default_factory=dict, description="axis: list; walked in step")
+    exclude: list[dict[str, Scalar]] = Field(default_factory=list, description="partial cells to leave out")
+    seeds: list[int] | None = Field(None, min_length=1, description="seeds of these cells; null means the study's")
+
+
+class Benchmark(Section):
+    """Prompts with tests, and how many samples each gets."""
+
+    kind: Literal["humaneval", "mbpp", "pocket", "file"] = Field(description="which reader serves it")
+    path: str | None = Field(None, description="file, mbpp: a JSON-lines file")
+    seed: int = Field(0, ge=0, description="pocket: seed of the grammar (the same as the source's)")
+    n: Positive = Field(20, description="samples a problem")
+    k: list[Positive] = Field([1, 10, 20], min_length=1, description="the k of pass@k")
+    models: Literal["all", "headline"] = Field(
+        "all", description="headline: teacher, student and the two cells chosen on validation"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self):
+        if max(self.k) > self.n:
+            raise ValueError(f"k = {max(self.k)} exceeds n = {self.n}; raise n or drop that k")
+        if (self.kind in ("file", "mbpp")) != (self.path is not None):
+            raise ValueError("path goes with the kinds file and mbpp, and only with them")
+        return self
+
+
+class Generation(Section):
+    """How samples are drawn: the protocol stored beside them."""
+
+    temperature: float = Field(0.8, ge=0, description="0 is greedy decoding")
+    top_p: float = Field(0.95, gt=0, le=1, description="nucleus: the smallest set of tokens with this mass")
+    max_new_tokens: Positive = Field(256, description="at most so many tokens a sample")
+    strip_prompt: bool = Field(True, description="strip the prompt's trailing newline and let the model write it")
+    stop: list[str] = Field(
+        ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"], description="a sample ends before any of these"
+    )
+    seed: int = Field(0, ge=0, description="run seed: each sample's seed derives from it, the task and its index")
+    precision: Precision = Field("float32", description="weights and activations while sampling")
+    memory_gib: float = Field(4.0, gt=0, description="bound on memory beside the weights; sets the batch size")
+    device: Device = Field("auto", description="auto takes CUDA where there is a device")
+    threads: Positive = Field(4, description="CPU threads of torch")
+
+
+class Grading(Section):
+    """How samples are run and judged."""
+
+    timeout: float = Field(3.0, gt=0, description="seconds a sample may run")
+    workers: Positive = Field(2, description="samples run side by side")
+
+
+class Study(Section):
+    """One study: what the workflow makes, from download to report."""
+
+    study: Name = Field(description="its name: results land in results/<study>")
+    teacher: Teacher = Field(description="the model that teaches")
+    student: Student = Field(description="the model that learns")
+    vocabulary: Vocabulary = Field(default_factory=Vocabulary, description="how token ids are shared")
+    corpus: Corpus = Field(description="what is learned from")
+    tokens: Tokens = Field(default_factory=Tokens, description="how text becomes tokens")
+    training: Training = Field(default_factory=Training, description="defaults of every training")
+    distillation: Distillation = Field(default_factory=Distillation, description="defaults of the distilling axes")
+    seeds: list[int] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
+    experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
+    sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
+    benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
+    generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
+    grading: Grading = Field(default_factory=Grading, description="how samples are judged")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _teacher_trains_by_default_like_the_student(cls, raw):
+        teacher = raw.get("teacher") if isinstance(raw, dict) else None
+        if isinstance(teacher, dict) and isinstance(raw.get("training", {}), dict):
+            own = teacher.get("training", {})
+            if isinstance(own, dict):
+                raw = {**raw, "teacher": {**teacher, "training": {**raw.get("training", {}), **own}}}
+        return raw
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, seeds):
+        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise ValueError("seeds are distinct and not negative")
+        return seeds
+
+    @model_validator(mode="after")
+    def _names(self):
+        both = set(self.experiments) & set(self.sweeps)
+        if both:
+            raise ValueError(f"{sorted(both)[0]} is an experiment and a sweep; rename one")
+        reserved = {"all", "baselines", "report", "figures", "report_now"} & set(self.experiments)
+        if reserved:
+            raise ValueError(f"{sorted(reserved)[0]} is a target of the workflow; rename the experiment")
+        if self.teacher.shape is not None and self.student.name is not None:
+            raise ValueError("a teacher from scratch needs a student from scratch: give student.shape")
+        return self
+
+
+def _allowed(location):
+    """The fields that a config may have at `location`, a path of field names and of names given by the user."""
+    model, named = Study, False
+    for part in location:
+        if named:  # a name of the user's own, as in experiments.NAME.grid
+            named = False
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((one for one in inner if isinstance(one, type) and issubclass(one, Section)), Section)
+        named = getattr(field.annotation, "__origin__", None) is dict
+    return list(model.model_fields)
+
+
+def _remedy(error):
+    """What to do about one of pydantic's errors, as the end of a sentence."""
+    kind, location = error["type"], error["loc"]
+    if kind == "extra_forbidden":
+        known = _allowed(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, 1)
+        return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; known here: {', '.join(known)}"
+    if kind == "missing":
+        return "missing; add it (config/README.md has an example)"
+    message = re.sub(r"^(Value|Assertion) error, ", "", error["msg"])
+    message = re.sub(r"^Input should be", "must be", message)
+    shown = repr(error.get("input"))
+    return f"{message}, not {shown}" if message.startswith("must be") and len(shown) < 60 else message
+
+
+def load_study(raw, origin="config"):
+    """The `Study` in the mapping `raw`. Raises UserError naming `origin`, the field and the remedy in one line."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{origin}: a config is a mapping of fields, not {type(raw).__name__}")
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        # The teacher's training starts from `training`: an error there shows twice, and is named at its source.
+        found = sorted(error.errors(include_url=False), key=lambda one: one["loc"][:2] == ("teacher", "training"))
+        first, *more = found
+        field = ".".join(str(part) for part in first["loc"]) or "study"
+        others = f" (and {len(more)} more)" if more else ""
+        raise UserError(f"{origin}: {field}: {_remedy(first)}{others}") from None
+
+
+def schema():
+    """The JSON schema of a config file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}

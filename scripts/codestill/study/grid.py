@@ -1,0 +1,198 @@
+"""Cells of the hyperparameter space, their canonical names, and the experiments that are queries over them."""
+
+import itertools
+import re
+from dataclasses import asdict, dataclass, fields, replace
+
+from codestill.study.program import UserError
+
+# axis: (its key in names, its type), in the one order that names follow. T and alpha lead and seed ends a name;
+# the others appear only where they differ from the study's defaults. A new axis renames nothing that exists.
+AXES = {
+    "temperature": ("T", float),
+    "alpha": ("alpha", float),
+    "objective": ("objective", str),
+    "beta": ("beta", float),
+    "teacher": ("teacher", str),
+    "learning_rate": ("lr", float),
+    "epochs": ("epochs", float),
+    "weight_decay": ("wd", float),
+    "dropout": ("dropout", float),
+    "batch_size": ("batch", int),
+    "gradient_accumulation_steps": ("accumulation", int),
+    "warmup_steps": ("warmup", int),
+    "max_train_samples": ("samples", int),
+    "seed": ("seed", int),
+}
+ALWAYS_NAMED = ("temperature", "alpha", "seed")
+MAX_NAME = 200  # bytes: file systems allow 255, and temporary names need room
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the space. None stands where an axis does not act on the cell (alpha 1 has no temperature)."""
+
+    temperature: float | None
+    alpha: float
+    objective: str | None
+    beta: float | None
+    teacher: str | None
+    learning_rate: float
+    epochs: float
+    weight_decay: float
+    dropout: float | None
+    batch_size: int
+    gradient_accumulation_steps: int
+    warmup_steps: int
+    max_train_samples: int | None
+    seed: int
+
+    def canonical(self):
+        """The same training with what does not act on it removed: two spellings of one cell become equal."""
+        if self.alpha == 1:
+            return replace(self, temperature=None, objective=None, beta=None, teacher=None)
+        return self if self.objective == "jsd" else replace(self, beta=None)
+
+    def axes(self):
+        """{axis: value}, None where it does not act."""
+        return asdict(self)
+
+
+def default_cell(study):
+    """The cell of the study's defaults, not canonical yet: it holds a value for every axis."""
+    source = {**study.training.model_dump(), **study.distillation.model_dump(), "seed": study.seeds[0]}
+    return Cell(**{axis: source[axis] for axis in AXES})
+
+
+def coerce(axis, value, where):
+    """`value` as the axis's type, checked against the config's bounds (so that 3, 3.0 and "3" are one cell)."""
+    from codestill.study.config import Distillation, Training
+
+    if axis not in AXES:
+        raise UserError(f"{where}: {axis} is no axis; known axes: {', '.join(AXES)}")
+    kind = AXES[axis][1]
+    home = next((model for model in (Training, Distillation) if axis in model.model_fields), None)
+    try:
+        if isinstance(value, bool) or (value is None and axis not in ("dropout", "max_train_samples")):
+            raise ValueError
+        if value is not None:
+            value = _whole(value) if kind is int else kind(value)
+        if home:
+            home.model_validate({axis: value})
+        elif value < 0:
+            raise ValueError
+    except (ValueError, TypeError):
+        bounds = home.model_fields[axis].description if home else "a whole number, not negative"
+        raise UserError(f"{where}.{axis}: {value!r} is out of bounds ({bounds}); change it") from None
+    return value
+
+
+def _whole(value):
+    number = float(value)
+    if number != int(number):
+        raise ValueError
+    return int(number)
+
+
+def cell_name(cell, defaults):
+    """The canonical name of `cell` among a study's `defaults`. Raises UserError past 200 bytes."""
+    cell = cell.canonical()
+    parts = []
+    for axis, (key, _) in AXES.items():
+        value = getattr(cell, axis)
+        if value is not None and (axis in ALWAYS_NAMED or value != getattr(defaults, axis)):
+            parts.append(f"{key}-{value if isinstance(value, str) else repr(value)}")
+        elif value is None and axis in ("dropout", "max_train_samples") and getattr(defaults, axis) is not None:
+            parts.append(f"{key}-none")
+    name = "_".join(parts)
+    if len(name.encode()) > MAX_NAME:
+        raise UserError(f"cell {name[:60]}...: its name passes {MAX_NAME} bytes; vary fewer axes at once")
+    return name
+
+
+_KEYS = {key: axis for axis, (key, _) in AXES.items()}
+_PART = re.compile(rf"(?:^|_)({'|'.join(_KEYS)})-")
+CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
+
+
+def parse_cell(name, defaults):
+    """The cell that `name` names, in a grid or not. Raises UserError where it is not a canonical name."""
+    pieces = _PART.split(name)
+    values = {}
+    for key, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        values[_KEYS[key]] = coerce(_KEYS[key], None if text == "none" else text, f"cell {name}")
+    cell = replace(defaults, **values).canonical()
+    if pieces[0] or (canonical := cell_name(cell, defaults)) != name:
+        hint = f"; its canonical name is {canonical}" if not pieces[0] else ""
+        raise UserError(f"cell {name}: not a canonical name{hint}")
+    return cell
+
+
+def cells_of(query, study, where):
+    """The cells that a query selects, canonical, each once, in the order of its lists."""
+    defaults = default_cell(study)
+    grid = {a: [coerce(a, v, where) for v in (vs if isinstance(vs, list) else [vs])] for a, vs in query.grid.items()}
+    zipped = {a: [coerce(a, v, where) for v in vs] for a, vs in query.zip.items()}
+    _check_query(query, grid, zipped, where)
+    rows = list(zip(*zipped.values(), strict=True)) or [()]
+    seeds = query.seeds if query.seeds is not None else study.seeds
+    excluded = [{a: coerce(a, v, f"{where}.exclude") for a, v in one.items()} for one in query.exclude]
+    found = {}
+    for point in itertools.product(*grid.values(), rows):
+        values = dict(zip(grid, point[:-1], strict=True)) | dict(zip(zipped, point[-1], strict=True))
+        for seed in [coerce("seed", seed, where) for seed in seeds] if "seed" not in values else [values["seed"]]:
+            cell = replace(defaults, **{**values, "seed": seed})
+            if not any(all(getattr(cell, a) == v for a, v in one.items()) for one in excluded):
+                found.setdefault(cell.canonical())
+    if not found:
+        raise UserError(f"{where}: selects no cell; relax exclude or give every axis a value")
+    return list(found)
+
+
+def _check_query(query, grid, zipped, where):
+    both = set(grid) & set(zipped)
+    if both:
+        raise UserError(f"{where}.{sorted(both)[0]}: stands in grid and in zip; keep one")
+    if len({len(values) for values in zipped.values()}) > 1:
+        raise UserError(f"{where}.zip: its lists differ in length; walked in step, they must be equal")
+    for axis, values in {**grid, **zipped}.items():
+        if not values:
+            raise UserError(f"{where}.{axis}: an empty list selects nothing; give it a value")
+    if query.seeds is not None and "seed" in {**grid, **zipped}:
+        raise UserError(f"{where}.seeds: seed is an axis of this query already; keep one")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The whole study's cells: `cells` {name: Cell}; experiments, sweeps and baselines as lists of names."""
+
+    defaults: Cell
+    cells: dict
+    experiments: dict
+    sweeps: dict
+    controls: list
+
+    @property
+    def baselines(self):
+        """The models without which no gain can be claimed: teacher, untouched student, student fine-tuned alone."""
+        return ["teacher", "student", *self.controls]
+
+
+def build_grid(study, origin="config"):
+    """All cells of `study`: experiments, sweeps and the controls (alpha = 1 at the defaults, for each seed)."""
+    from codestill.study.config import Query
+
+    defaults, cells = default_cell(study), {}
+
+    def names(query, where):
+        found = {cell_name(cell, defaults): cell for cell in cells_of(query, study, where)}
+        cells.update(found)
+        return list(found)
+
+    controls = names(Query(grid={"alpha": 1.0}), f"{origin}: controls")
+    experiments = {name: names(query, f"{origin}: experiments.{name}") for name, query in study.experiments.items()}
+    sweeps = {name: names(query, f"{origin}: sweeps.{name}") for name, query in study.sweeps.items()}
+    return Grid(defaults, cells, experiments, sweeps, controls)
+
+
+assert tuple(AXES) == tuple(field.name for field in fields(Cell))
