@@ -1,0 +1,38 @@
+# Install, test, demo and bench. Results are Snakemake targets: see README.md.
+PYTHON ?= python3.11
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench
+
+help: ## list what make can do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+install: $(INSTALLED) ## set up .venv from the pinned requirements
+
+$(INSTALLED): requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# flock instead of Snakemake's own lock: it ends with its holder, so that a killed run needs no unlocking.
+demo: install ## run the demo study to its report (ten minutes on two cores)
+	@mkdir -p .snakemake
+	@flock --nonblock --close --conflict-exit-code 75 .snakemake/demo.lock \
+	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host \
+	  || { code=$$?; test $$code != 75 || echo "error: another make demo is at work here" >&2; exit $$code; }
+	@cat results/demo/report/table.md
+	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
+
+test: install ## run all the tests that need no root
+	$(BIN)/python -m pytest
+
+lint: install ## check the style of code, rules and workflow
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules workflow
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+
+bench: install ## measure speed and memory side by side, as ratios
+	for bench in tests/bench/bench_*.py; do PYTHONPATH=scripts $(BIN)/python $$bench || exit 1; done

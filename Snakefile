@@ -1,0 +1,28 @@
+"""Codestill: distil a code model. Each line below is one step of the way from a download to a report."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# Without --configfile the home study runs; a config given there stands alone and inherits nothing from it.
+if "study" not in config:
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/download.smk"
+include: "rules/tokenize.smk"
+include: "rules/teach.smk"
+include: "rules/distill.smk"
+include: "rules/generate.smk"
+include: "rules/grade.smk"
+include: "rules/measure.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,

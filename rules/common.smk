@@ -1,0 +1,64 @@
+"""The study, read once, and the names that every rule speaks in. The logic lives in codestill.study."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.current_basedir).parent
+sys.path.insert(0, str(ROOT / "scripts"))
+# `python` in a rule is the one that runs Snakemake, activated or not; a conda environment still comes before it.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# Only the download rules reach the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from codestill.study.config import load_study
+from codestill.study.grid import CELL_PATTERN, build_grid
+from codestill.study.imports import imports_of as library_of
+from codestill.study.layout import SPLITS, Layout, flags
+from codestill.study.program import UserError
+
+try:
+    STUDY = load_study(config, " + ".join(map(str, workflow.configfiles)) or "config")
+    GRID = build_grid(STUDY, STUDY.study)
+    PLACE = Layout(STUDY, GRID)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    base="teacher|student",
+    source=PLACE.one_of(STUDY.corpus.sources),
+    benchmark=PLACE.one_of(STUDY.benchmarks),
+    cell=CELL_PATTERN,
+    model=rf"teacher|student|best_distilled|best_finetuned|{CELL_PATTERN}",
+
+
+def program(name):
+    """The script of a rule, as an input: an edit of it reruns the rule."""
+    return str(ROOT / "scripts" / f"{name}.py")
+
+
+def imports_of(name):
+    """The library files that a script imports, as inputs: an edit of code that the rule runs reruns it."""
+    return library_of(program(name))
+
+
+def cell_of(wildcards):
+    """The cell that a wildcard names, in the study's grid or not."""
+    try:
+        return PLACE.cell(wildcards.cell)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def log_of(rule, name=""):
+    """Where a rule logs."""
+    return f"{PLACE.logs}/{rule}/{name or rule}.log"
+
+
+def benchmark_of(rule, name=""):
+    """Where Snakemake writes a rule's seconds and memory."""
+    return f"{PLACE.benchmarks}/{rule}/{name or rule}.tsv"

@@ -1,0 +1,55 @@
+# A student for each cell of the grid, and the two that validation chooses.
+
+
+rule distill:
+    """Train the student of one cell: alpha CE + (1 - alpha) T^2 KL. Alpha 1 needs no teacher."""
+    input:
+        PLACE.model("student"),
+        PLACE.tokens("train"),
+        PLACE.tokens("validation"),
+        script=program("distill"),
+        library=imports_of("distill"),
+        teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),
+    output:
+        PLACE.model("{cell}", trained=True),
+    log:
+        log_of("distill", "{cell}"),
+    benchmark:
+        benchmark_of("distill", "{cell}")
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.training.threads
+    params:
+        cell=lambda wildcards: PLACE.cell_flags(cell_of(wildcards)),
+        student=f"{PLACE.results}/models/student",
+        tokens=f"{PLACE.results}/tokens",
+        folder=f"{PLACE.results}/models/{{cell}}",
+        work=f"{PLACE.results}/work/distill/{{cell}}",
+    shell:
+        "python {input.script} --student_model_path {params.student} --train_data {params.tokens}/train "
+        "--validation_data {params.tokens}/validation --output_dir {params.folder} --work_dir {params.work} "
+        "{params.cell} > {log} 2>&1"
+
+
+rule choose:
+    """Choose among the cells by validation loss, before any benchmark is read."""
+    input:
+        lambda wildcards: [PLACE.model(cell, trained=True) for cell in PLACE.candidates(wildcards.chosen)],
+        script=program("choose"),
+        library=imports_of("choose"),
+    output:
+        PLACE.model("{chosen}"),
+        f"{PLACE.results}/models/{{chosen}}/chosen.json",
+    log:
+        log_of("choose", "{chosen}"),
+    benchmark:
+        benchmark_of("choose", "{chosen}")
+    conda:
+        "../envs/torch.yaml"
+    wildcard_constraints:
+        chosen=PLACE.one_of(PLACE.chosen),
+    params:
+        cells=lambda wildcards: [f"{PLACE.results}/models/{cell}" for cell in PLACE.candidates(wildcards.chosen)],
+        folder=f"{PLACE.results}/models/{{chosen}}",
+    shell:
+        "python {input.script} --cells {params.cells} --output {params.folder} > {log} 2>&1"

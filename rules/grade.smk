@@ -1,0 +1,27 @@
+# pass@k: each completion is run against its tests, alone and locked in.
+
+
+rule grade:
+    """Run every sample in a process of its own and estimate pass@k."""
+    input:
+        script=program("grade"),
+        library=imports_of("grade"),
+        tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+        samples=rules.generate.output.samples,
+        protocol=rules.generate.output.protocol,
+    output:
+        verdicts=f"{PLACE.results}/verdicts/{{benchmark}}/{{model}}.jsonl",
+        scores=f"{PLACE.results}/scores/{{benchmark}}/{{model}}.json",
+    log:
+        log_of("grade", "{benchmark}/{model}"),
+    benchmark:
+        benchmark_of("grade", "{benchmark}/{model}")
+    conda:
+        "../envs/grade.yaml"
+    threads: STUDY.grading.workers
+    params:
+        k=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].k,
+        limits=flags(**STUDY.grading.model_dump()),
+    shell:
+        "python {input.script} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
+        "--verdicts {output.verdicts} --scores {output.scores} --k {params.k} {params.limits} > {log} 2>&1"

@@ -1,0 +1,50 @@
+# What can be measured without running a model's programs.
+
+
+rule measure_language:
+    """Bits per byte, and distance from the teacher, on held-out functions at T = 1."""
+    input:
+        PLACE.model("{model}"),
+        PLACE.model("teacher"),
+        PLACE.tokens("test"),
+        script=program("measure"),
+        library=imports_of("measure"),
+    output:
+        f"{PLACE.results}/language/{{model}}.json",
+    log:
+        log_of("measure_language", "{model}"),
+    benchmark:
+        benchmark_of("measure_language", "{model}")
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.generation.threads
+    params:
+        model=f"{PLACE.results}/models/{{model}}",
+        teacher=f"{PLACE.results}/models/teacher",
+        tokens=f"{PLACE.results}/tokens/test",
+        device=PLACE.device_flags(),
+    shell:
+        "python {input.script} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
+        "--output {output} {params.device} > {log} 2>&1"
+
+
+rule measure_efficiency:
+    """Parameters, bytes, latency, tokens per second and peak memory, with nothing beside it."""
+    input:
+        PLACE.model("{model}"),
+        script=program("measure"),
+        library=imports_of("measure"),
+    output:
+        f"{PLACE.results}/efficiency/{{model}}.json",
+    log:
+        log_of("measure_efficiency", "{model}"),
+    benchmark:
+        benchmark_of("measure_efficiency", "{model}")
+    conda:
+        "../envs/torch.yaml"
+    threads: workflow.cores
+    params:
+        model=f"{PLACE.results}/models/{{model}}",
+        device=PLACE.device_flags(),
+    shell:
+        "python {input.script} efficiency --model {params.model} --output {output} {params.device} > {log} 2>&1"

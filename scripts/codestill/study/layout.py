@@ -1,0 +1,236 @@
+"""Where everything of a study lands, which models it has, and the flags that its rules pass to their scripts."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from codestill.study.grid import default_cell, parse_cell
+
+MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
+SPLITS = ("train", "validation", "test")
+CHOSEN = ("best_distilled", "best_finetuned")
+# Speed and size belong to an architecture, not to a cell: students of one study all share theirs.
+EFFICIENCY_MODELS = ("teacher", "student", "best_distilled")
+
+
+def flags(**values):
+    """`--name value` for a shell, quoted. None and False leave a flag out, True gives it bare, lists give many."""
+    words = []
+    for name, value in values.items():
+        if value is None or value is False:
+            continue
+        words.append(f"--{name}")
+        if value is not True:
+            words += [shlex.quote(str(one)) for one in (value if isinstance(value, list | tuple) else [value])]
+    return " ".join(words)
+
+
+class Layout:
+    """The paths, models and flags of one study."""
+
+    def __init__(self, study, grid):
+        self.study, self.grid = study, grid
+        self.results = f"results/{study.study}"
+        self.logs = f"logs/{study.study}"
+        self.benchmarks = f"benchmarks/{study.study}"
+        self.defaults = default_cell(study)
+
+    # -- paths -------------------------------------------------------------------------------------------------
+
+    def inputs(self, *names):
+        """A path among what was downloaded or built."""
+        return "/".join([self.results, "inputs", *names])
+
+    def model(self, name, folder="models", trained=False):
+        """The files of one model; `folder` is models, or inputs/models for a model as it was downloaded."""
+        names = MODEL_FILES + (TRAINED_FILES if trained else ())
+        return [f"{self.results}/{folder}/{name}/{file}" for file in names]
+
+    def tokens(self, split):
+        """The files of one split's tokens (datasets' save_to_disk, one shard)."""
+        names = ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
+        return [f"{self.results}/tokens/{split}/{name}" for name in names]
+
+    def scores(self, benchmarks, models):
+        """The scores of `models` on `benchmarks`, where the study judges them there."""
+        return [
+            f"{self.results}/scores/{benchmark}/{model}.json"
+            for benchmark in benchmarks
+            for model in models
+            if model in self.judged(benchmark)
+        ]
+
+    def language(self, models):
+        """The language measures of `models`."""
+        return [f"{self.results}/language/{model}.json" for model in models]
+
+    # -- models ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def one_of(names):
+        """A wildcard constraint that matches one of `names`, and nothing where there is none."""
+        return "|".join(map(re.escape, names)) or "(?!)"
+
+    def cell(self, name):
+        """The cell of that name, in the grid or not. Raises UserError where the name is not canonical."""
+        return self.grid.cells.get(name) or parse_cell(name, self.defaults)
+
+    @property
+    def distilled(self):
+        """Cells with a teacher: the candidates for the best distilled student."""
+        return [name for name, cell in self.grid.cells.items() if cell.alpha < 1]
+
+    @property
+    def finetuned(self):
+        """Cells without a teacher (alpha = 1): the candidates for the best student fine-tuned alone."""
+        return [name for name, cell in self.grid.cells.items() if cell.alpha == 1]
+
+    @property
+    def chosen(self):
+        """The cells chosen on validation, under names of their own; no distilled one without distilled cells."""
+        return [name for name, cells in zip(CHOSEN, (self.distilled, self.finetuned), strict=True) if cells]
+
+    @property
+    def models(self):
+        """Every model that is judged."""
+        return ["teacher", "student", *self.grid.cells]
+
+    def judged(self, benchmark):
+        """The models judged on one benchmark."""
+        headline = ["teacher", "student", *self.chosen]
+        return headline if self.study.benchmarks[benchmark].models == "headline" else [*self.models, *self.chosen]
+
+    @property
+    def named_models(self):
+        """The two base models, as far as they are downloaded."""
+        return [base for base in ("teacher", "student") if getattr(self.study, base).name is not None]
+
+    @property
+    def built_models(self):
+        """The two base models, as far as they are built here."""
+        return [base for base in ("teacher", "student") if base not in self.named_models]
+
+    @property
+    def manifests(self):
+        """The manifest of everything that is brought from elsewhere."""
+        names = [*self.named_models]
+        names += [f"source-{name}" for name in self.study.corpus.sources]
+        names += [f"benchmark-{name}" for name in self.study.benchmarks]
+        return [self.inputs("manifests", f"{name}.json") for name in names]
+
+    def candidates(self, chosen):
+        """The cells among which validation chooses."""
+        return self.distilled if chosen == "best_distilled" else self.finetuned
+
+    def teacher_of(self, cell):
+        """The files of the cell's teacher; none where alpha is 1."""
+        return self.model(cell.teacher) if cell.alpha < 1 else []
+
+    def measured(self):
+        """Everything that the whole study's report reads."""
+        efficiency = [f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]]
+        scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
+        return scores + self.language(self.models) + efficiency
+
+    def comparison(self, cells):
+        """What an experiment or sweep needs: its cells and the baselines on every benchmark, and their language."""
+        models = list(dict.fromkeys([*self.grid.baselines, *cells]))
+        return self.scores(self.study.benchmarks, models) + self.language(models)
+
+    # -- flags -------------------------------------------------------------------------------------------------
+
+    def build_flags(self, base):
+        """How build_model.py makes the model `base`: from a shape, or from layers of the teacher."""
+        part = getattr(self.study, base)
+        if part.shape is None:
+            return flags(layers_of=self.inputs("models", "teacher"), every=part.every_layer_of_teacher)
+        shape = flags(shape=json.dumps(part.shape), seed=self.study.seeds[0])
+        if base == "teacher":
+            vocabulary = flags(train=self.inputs("corpus", "train.jsonl"), vocab_size=self.study.vocabulary.size)
+        else:
+            vocabulary = flags(tokenizer=self.inputs("models", "teacher"))
+        return f"{shape} {vocabulary}"
+
+    def build_needs(self, base):
+        """The files that building the model `base` reads."""
+        if base == "student":
+            return self.model("teacher", "inputs/models")
+        return [self.inputs("corpus", "train.jsonl")]
+
+    def source_flags(self, name):
+        """How download.py reads one source of the corpus."""
+        values = self.study.corpus.sources[name].model_dump()
+        values["columns"] = [f"{ours}={theirs}" for ours, theirs in values["columns"].items()] or None
+        return flags(**values)
+
+    def model_flags(self, base):
+        """How download.py brings the model `base`."""
+        part = getattr(self.study, base)
+        return flags(name=part.name, revision=part.revision)
+
+    def corpus_flags(self):
+        """How prepare_corpus.py splits the functions."""
+        return flags(**self.study.corpus.model_dump(exclude={"sources"}))
+
+    def device_flags(self):
+        """Where and with what precision a model is measured."""
+        return flags(**self.study.generation.model_dump(include={"device", "precision", "threads"}))
+
+    def benchmark_flags(self, name):
+        """How download.py reads one benchmark."""
+        return flags(**self.study.benchmarks[name].model_dump(include={"kind", "path", "seed"}))
+
+    @staticmethod
+    def local(path):
+        """`path` as a list of inputs where it is a file of this machine, so that an edit of it reruns the rule."""
+        return [path] if path and Path(path).is_file() else []
+
+    def training_flags(self, training, cell=None):
+        """The flags of one training: the defaults of `training`, and the axes of `cell` over them."""
+        own = training.model_dump() | {a: v for a, v in (cell.axes() if cell else {}).items() if a in training.model_fields}
+        names = {"epochs": "num_train_epochs", "batch_size": "train_batch_size"}
+        return flags(**{names.get(field, field): value for field, value in own.items()})
+
+    def cell_flags(self, cell):
+        """The flags of distill.py for one cell: its objective, then its training."""
+        chosen = self.study.distillation
+        teaches = cell.alpha < 1
+        return " ".join(
+            [
+                flags(
+                    teacher_model_path=f"{self.results}/models/{cell.teacher}" if teaches else None,
+                    temperature=cell.temperature,
+                    alpha=cell.alpha,
+                    objective=cell.objective,
+                    beta=cell.beta,
+                    teacher_pass=chosen.teacher_pass if teaches else None,
+                    teacher_device=chosen.teacher_device if teaches else None,
+                    student_init="random" if self.study.student.shape else "weights",
+                ),
+                self.training_flags(self.study.training, cell),
+                flags(seed=cell.seed),
+            ]
+        )
+
+    def generation_flags(self, benchmark):
+        """The flags of generate.py for one benchmark."""
+        return flags(n=self.study.benchmarks[benchmark].n, **self.study.generation.model_dump())
+
+    def resolved(self):
+        """The resolved study, for study.json: its config, models, experiments and benchmarks."""
+        models = {"teacher": {"role": "teacher", "cell": None}, "student": {"role": "student", "cell": None}}
+        models |= {name: {"role": "cell", "cell": cell.axes()} for name, cell in self.grid.cells.items()}
+        models |= {name: {"role": "chosen", "cell": None} for name in self.chosen}
+        return {
+            "study": self.study.study,
+            "config": self.study.model_dump(),
+            "models": models,
+            "experiments": self.grid.experiments,
+            "sweeps": self.grid.sweeps,
+            "baselines": self.grid.baselines,
+            "benchmarks": {
+                name: {"n": one.n, "k": one.k, "models": self.judged(name)} for name, one in self.study.benchmarks.items()
+            },
+        }
