@@ -89,7 +89,9 @@ class Vocabulary(Section):
     embeddings: Literal["pieces", "teacher"] = Field(
         "pieces", description="transfer only: new rows from the student's pieces, or the teacher's rows"
     )
-    size: Positive = Field(2048, description="tokens of the byte-level BPE that is trained where the teacher is a shape")
+    size: Positive = Field(
+        2048, description="tokens of the byte-level BPE that is trained where the teacher is a shape"
+    )
 
 
 class Source(Section):
@@ -134,14 +136,17 @@ class Distillation(Section):
 
     temperature: float = Field(2.0, gt=0, description="T: softens both distributions; the KL term is scaled by T^2")
     alpha: Fraction = Field(0.5, description="weight of the hard labels: alpha CE + (1 - alpha) T^2 KL")
-    objective: Literal["forward_kl", "reverse_kl", "jsd"] = Field("forward_kl", description="divergence from the teacher")
+    objective: Literal["forward_kl", "reverse_kl", "jsd"] = Field(
+        "forward_kl", description="divergence from the teacher"
+    )
     beta: float = Field(0.5, gt=0, lt=1, description="jsd only: weight of the teacher in the mixture")
     teacher: Literal["teacher"] = Field("teacher", description="which model of the study teaches (reserved)")
     teacher_pass: Literal["auto", "cache", "online"] = Field("auto", description="store hidden states, or run it anew")
     teacher_device: Literal["auto", "cpu"] = Field("auto", description="cpu keeps the teacher out of a small GPU")
 
 
-Scalar = str | int | float | None
+# bool stands here so that `true` arrives as itself and is refused, rather than as 1.
+Scalar = bool | str | int | float | None
 Values = Scalar | list[Scalar]
 
 
@@ -183,7 +188,8 @@ class Generation(Section):
     max_new_tokens: Positive = Field(256, description="at most so many tokens a sample")
     strip_prompt: bool = Field(True, description="strip the prompt's trailing newline and let the model write it")
     stop: list[str] = Field(
-        ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"], description="a sample ends before any of these"
+        ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"],
+        description="a sample ends before any of these",
     )
     seed: int = Field(0, ge=0, description="run seed: each sample's seed derives from it, the task and its index")
     precision: Precision = Field("float32", description="weights and activations while sampling")
@@ -288,7 +294,7 @@ def load_study(raw, origin="config"):
         # The teacher's training starts from `training`: an error there shows twice, and is named at its source.
         found = sorted(error.errors(include_url=False), key=lambda one: one["loc"][:2] == ("teacher", "training"))
         first, *more = found
-        field = ".".join(str(part) for part in first["loc"]) or "study"
+        field = ".".join(str(part) for part in first["loc"] if part != "[key]") or "study"
         others = f" (and {len(more)} more)" if more else ""
         raise UserError(f"{origin}: {field}: {_remedy(first)}{others}") from None
 

@@ -69,7 +69,7 @@ def coerce(axis, value, where):
     from codestill.study.config import Distillation, Training
 
     if axis not in AXES:
-        raise UserError(f"{where}: {axis} is no axis; known axes: {', '.join(AXES)}")
+        raise UserError(f"{where}.{axis}: no such axis; known axes: {', '.join(AXES)}")
     kind = AXES[axis][1]
     home = next((model for model in (Training, Distillation) if axis in model.model_fields), None)
     try:

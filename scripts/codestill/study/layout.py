@@ -130,7 +130,9 @@ class Layout:
 
     def measured(self):
         """Everything that the whole study's report reads."""
-        efficiency = [f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]]
+        efficiency = [
+            f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]
+        ]
         scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
         return scores + self.language(self.models) + efficiency
 
@@ -189,7 +191,9 @@ class Layout:
 
     def training_flags(self, training, cell=None):
         """The flags of one training: the defaults of `training`, and the axes of `cell` over them."""
-        own = training.model_dump() | {a: v for a, v in (cell.axes() if cell else {}).items() if a in training.model_fields}
+        own = training.model_dump() | {
+            a: v for a, v in (cell.axes() if cell else {}).items() if a in training.model_fields
+        }
         names = {"epochs": "num_train_epochs", "batch_size": "train_batch_size"}
         return flags(**{names.get(field, field): value for field, value in own.items()})
 
@@ -231,6 +235,7 @@ class Layout:
             "sweeps": self.grid.sweeps,
             "baselines": self.grid.baselines,
             "benchmarks": {
-                name: {"n": one.n, "k": one.k, "models": self.judged(name)} for name, one in self.study.benchmarks.items()
+                name: {"n": one.n, "k": one.k, "models": self.judged(name)}
+                for name, one in self.study.benchmarks.items()
             },
         }

@@ -1,0 +1,129 @@
+"""A study's config: every mistake ends in one line that names the file, the field and the remedy."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codestill.study.config import load_study, schema
+from codestill.study.grid import build_grid
+from codestill.study.program import UserError
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+STUDIES = sorted(path.name for path in CONFIG.glob("*.yaml"))
+
+
+def mistaken(path, value):
+    """The home study's config with the field at `path` set to `value` (or, for `...`, removed)."""
+    raw = copy.deepcopy(yaml.safe_load((CONFIG / "config.yaml").read_text()))
+    *parents, last = path.split(".")
+    section = raw
+    for part in parents:
+        section = section.setdefault(part, {})
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return raw
+
+
+# (field to set, its wrong value, the field the message names, a piece of the remedy)
+MISTAKES = [
+    ("studdy", "x", "studdy", "did you mean study?"),
+    ("study", ..., "study", "missing"),
+    ("study", "a/b", "study", "pattern"),
+    ("teacher", ..., "teacher", "missing"),
+    ("teacher.name", ..., "teacher", "exactly one origin"),
+    ("teacher.shape", {"model_type": "gpt2"}, "teacher", "exactly one origin"),
+    ("student.nme", "x", "student.nme", "did you mean name?"),
+    ("student", {"shape": {"n_layer": 2}}, "student", "model_type"),
+    ("student.every_layer_of_teacher", 2, "student", "exactly one origin"),
+    ("vocabulary.policy", "merge", "vocabulary.policy", "'transfer', 'same' or 'shared'"),
+    ("corpus.sources", {}, "corpus.sources", "at least 1"),
+    ("corpus.sources", {"mine": {"kind": "files"}}, "corpus.sources.mine", "needs path"),
+    ("corpus.sources", {"mine": {"kind": "hub"}}, "corpus.sources.mine", "needs name"),
+    ("corpus.sources", {"mine": {"kind": "web"}}, "corpus.sources.mine.kind", "'hub', 'files'"),
+    ("corpus.sources", {"a/b": {"kind": "stdlib"}}, "corpus.sources.a/b", "pattern"),
+    ("corpus.validation_fraction", 0, "corpus.validation_fraction", "greater than 0"),
+    ("tokens.max_seq_length", 0, "tokens.max_seq_length", "16"),
+    ("tokens.layout", "dense", "tokens.layout", "'packed' or 'padded'"),
+    ("training.epochs", -1, "training.epochs", "greater than or equal to 0"),
+    ("training.batch_size", 0, "training.batch_size", "greater than 0"),
+    ("training.batch_size", "six", "training.batch_size", "integer"),
+    ("training.learning_rate", 0, "training.learning_rate", "greater than 0"),
+    ("training.learning_rate", float("nan"), "training.learning_rate", "finite"),
+    ("training.dropout", 1.5, "training.dropout", "less than or equal to 1"),
+    ("training.precision", "float16", "training.precision", "'float32', 'bf16' or 'fp16'"),
+    ("training.learningrate", 1, "training.learningrate", "did you mean learning_rate?"),
+    ("teacher.training", {"epoch": 1}, "teacher.training.epoch", "did you mean epochs?"),
+    ("distillation.alpha", 1.2, "distillation.alpha", "less than or equal to 1, not 1.2"),
+    ("distillation.alpha", -0.1, "distillation.alpha", "greater than or equal to 0"),
+    ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
+    ("distillation.temperature", "hot", "distillation.temperature", "number"),
+    ("distillation.objective", "kl", "distillation.objective", "'forward_kl'"),
+    ("distillation.teacher", "student", "distillation.teacher", "'teacher'"),
+    ("seeds", [], "seeds", "at least 1"),
+    ("seeds", [1, 1], "seeds", "distinct"),
+    ("seeds", 42, "seeds", "list"),
+    ("experiments.experiment_1.grid.alfa", 0, "experiments.experiment_1.alfa", "known axes"),
+    ("experiments.experiment_1.grid.alpha", 2, "experiments.experiment_1.alpha", "out of bounds"),
+    ("experiments.experiment_1.grid.temperature", -3, "experiments.experiment_1.temperature", "out of bounds"),
+    ("experiments.experiment_1.grid.temperature", True, "experiments.experiment_1.temperature", "out of bounds"),
+    ("experiments.experiment_1.grid.batch_size", 2.5, "experiments.experiment_1.batch_size", "out of bounds"),
+    ("experiments.experiment_1.grid.alpha", [], "experiments.experiment_1.alpha", "empty list"),
+    ("experiments.experiment_1.zip", {"alpha": [0.1]}, "experiments.experiment_1.alpha", "keep one"),
+    ("experiments.experiment_1.zip", {"epochs": [1], "dropout": [0, 0.1]}, "experiments.experiment_1.zip", "equal"),
+    ("experiments.experiment_1.exclude", [{"alpha": 0}], "experiments.experiment_1", "selects no cell"),
+    ("experiments.experiment_1.gird", {}, "experiments.experiment_1.gird", "did you mean grid?"),
+    ("experiments.experiment_1.seeds", [-1], "experiments.experiment_1.seed", "out of bounds"),
+    ("experiments.all", {}, "study", "target of the workflow"),
+    ("sweeps.default", {}, "study", "rename one"),
+    ("benchmarks", {}, "benchmarks", "at least 1"),
+    ("benchmarks.humaneval.k", [1, 100], "benchmarks.humaneval", "k = 100 exceeds n = 20"),
+    ("benchmarks.humaneval.n", 0, "benchmarks.humaneval.n", "greater than 0"),
+    ("benchmarks.humaneval.kind", "human_eval", "benchmarks.humaneval.kind", "'humaneval'"),
+    ("benchmarks.mine", {"kind": "file"}, "benchmarks.mine", "path goes with"),
+    ("generation.top_p", 0, "generation.top_p", "greater than 0"),
+    ("generation.temperature", -1, "generation.temperature", "greater than or equal to 0"),
+    ("grading.timeout", 0, "grading.timeout", "greater than 0"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "field", "remedy"), MISTAKES)
+def test_a_mistake_is_one_line_with_file_field_and_remedy(path, value, field, remedy):
+    with pytest.raises(UserError) as caught:
+        build_grid(load_study(mistaken(path, value), "config/config.yaml"), "config/config.yaml")
+    message = str(caught.value)
+    assert message.startswith(f"config/config.yaml: {field}:"), message
+    assert remedy in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_ready_studies_are_sound(name):
+    study = load_study(yaml.safe_load((CONFIG / name).read_text()), name)
+    grid = build_grid(study)
+    assert set(grid.experiments) >= {"experiment_1", "experiment_2", "experiment_3"}
+    assert grid.controls
+
+
+def test_the_home_study_is_the_one_that_was_run():
+    study = load_study(yaml.safe_load((CONFIG / "config.yaml").read_text()))
+    assert (study.training.epochs, study.training.batch_size, study.training.gradient_accumulation_steps) == (3, 6, 2)
+    assert (study.training.learning_rate, study.training.warmup_steps, study.tokens.max_seq_length) == (5e-5, 1000, 512)
+    benchmark, generation = study.benchmarks["humaneval"], study.generation
+    assert (benchmark.n, benchmark.k) == (20, [1, 10, 20])
+    assert (generation.temperature, generation.top_p, generation.max_new_tokens) == (0.8, 0.95, 256)
+
+
+def test_the_teacher_trains_like_the_student_unless_told():
+    raw = mistaken("teacher.training", {"epochs": 1})
+    study = load_study(raw)
+    assert study.teacher.training.epochs == 1
+    assert study.teacher.training.warmup_steps == study.training.warmup_steps == 1000
+
+
+def test_the_committed_schema_is_the_models_schema():
+    assert json.loads((CONFIG / "schema.json").read_text()) == schema(), "run: python scripts/write_schema.py"

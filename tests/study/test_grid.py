@@ -1,0 +1,88 @@
+"""Cells are canonical: one training has one name, however it is spelled."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codestill.study.config import Query, load_study
+from codestill.study.grid import build_grid, cell_name, cells_of, default_cell, parse_cell
+from codestill.study.program import UserError
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+
+
+@pytest.fixture(scope="module")
+def study():
+    return load_study(yaml.safe_load((CONFIG / "config.yaml").read_text()))
+
+
+def names(study, **query):
+    defaults = default_cell(study)
+    return [cell_name(cell, defaults) for cell in cells_of(Query(**query), study, "test")]
+
+
+def test_spellings_of_one_value_are_one_cell(study):
+    spelled = names(study, grid={"temperature": [3, 3.0, "3"], "learning_rate": ["2e-5", 2e-5]}, seeds=[42])
+    assert spelled == ["T-3.0_alpha-0.5_lr-2e-05_seed-42"]
+
+
+def test_alpha_one_has_no_temperature(study):
+    assert names(study, grid={"alpha": 1, "temperature": [1, 2, 3]}, seeds=[42]) == ["alpha-1.0_seed-42"]
+
+
+def test_beta_acts_on_the_generalised_jensen_shannon_divergence_only(study):
+    found = names(study, grid={"objective": ["forward_kl", "jsd"], "beta": [0.1, 0.5]}, seeds=[42])
+    assert found == [
+        "T-2.0_alpha-0.5_seed-42",
+        "T-2.0_alpha-0.5_objective-jsd_beta-0.1_seed-42",
+        "T-2.0_alpha-0.5_objective-jsd_seed-42",
+    ]
+
+
+def test_products_zips_and_exclusions(study):
+    product = names(study, grid={"temperature": [1, 2], "alpha": [0, 0.5]}, seeds=[42, 43])
+    assert len(product) == 8
+    zipped = names(study, grid={"epochs": [1, 5]}, zip={"temperature": [1, 2], "alpha": [0, 0.5]}, seeds=[42])
+    assert zipped == [
+        f"T-{t}_alpha-{a}_epochs-{e}_seed-42" for e, (t, a) in itertools.product((1.0, 5.0), ((1.0, 0.0), (2.0, 0.5)))
+    ]
+    kept = names(
+        study, grid={"temperature": [1, 2], "alpha": [0, 0.5]}, exclude=[{"alpha": 0, "temperature": 1}], seeds=[42]
+    )
+    assert kept == ["T-1.0_alpha-0.5_seed-42", "T-2.0_alpha-0.0_seed-42", "T-2.0_alpha-0.5_seed-42"]
+
+
+def test_the_home_grid_holds_every_cell_once(study):
+    grid = build_grid(study)
+    # By hand: 7 alphas by 4 temperatures, where alpha 1 is one cell; experiment 3 and the default stand in the sweep.
+    assert len(grid.sweeps["temperature_alpha"]) == 6 * 4 + 1
+    assert "T-4.0_alpha-0.3_seed-42" in grid.sweeps["temperature_alpha"]
+    assert grid.experiments["experiment_3"][0] == "T-4.0_alpha-0.3_seed-42"
+    assert grid.controls == ["alpha-1.0_seed-42", "alpha-1.0_seed-43", "alpha-1.0_seed-44"]
+    # Sweep 25; learning rate +2; epochs +2; weight decay +1; dropout +2; the three other controls' and experiments'
+    # seeds: controls +2, default +2, experiment 1 +2 (T 3 alpha 0 stands in the sweep), 2 +3 (T 2.5), 3 +2.
+    assert len(grid.cells) == 25 + 2 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 2
+
+
+def test_every_name_parses_back_to_its_cell(study):
+    grid = build_grid(study)
+    for name, cell in grid.cells.items():
+        assert parse_cell(name, grid.defaults) == cell
+    strange = "T-1.5_alpha-0.25_objective-jsd_beta-0.1_lr-3e-05_dropout-0.3_batch-4_samples-100_seed-7"
+    assert cell_name(parse_cell(strange, grid.defaults), grid.defaults) == strange
+
+
+@pytest.mark.parametrize("name", ["T-2_alpha-0.5_seed-42", "T-2.0_alpha-1.0_seed-42", "alpha-0.5_T-2.0_seed-42"])
+def test_a_name_that_is_not_canonical_is_refused_with_the_canonical_one(study, name):
+    with pytest.raises(UserError, match="canonical name is"):
+        parse_cell(name, default_cell(study))
+
+
+def test_a_name_past_200_bytes_is_an_error(study):
+    values = {"objective": "jsd", "beta": 0.123456789012345, "learning_rate": 1.2345678901234567e-05}
+    values |= {"epochs": 1.23456789012345, "weight_decay": 0.0123456789012345, "dropout": 0.123456789012345}
+    values |= {"batch_size": 7, "gradient_accumulation_steps": 3, "warmup_steps": 11, "max_train_samples": 123456789}
+    with pytest.raises(UserError, match="200 bytes"):
+        names(study, grid={**values, "temperature": 1.23456789012345, "alpha": 0.123456789012345}, seeds=[42])
