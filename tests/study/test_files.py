@@ -41,5 +41,5 @@ def test_a_torn_line_is_named(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     for read in (read_json, lambda path: list(read_jsonl(path))):
-        with pytest.raises(UserError, match="none.json: no such file"):
+        with pytest.raises(UserError, match=r"none\.json: no such file"):
             read(tmp_path / "none.json")

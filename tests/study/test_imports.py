@@ -19,7 +19,8 @@ def test_the_closure_of_a_known_script():
 def test_what_python_imports_is_in_the_closure(name):
     code = (
         "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2], run_name='imported');"
-        "print(*[m.__file__ for n, m in list(sys.modules.items()) if n.startswith('codestill') and m.__file__], sep='\\n')"
+        "found = [m.__file__ for n, m in list(sys.modules.items()) if n.startswith('codestill') and m.__file__];"
+        "print(*found, sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(SCRIPTS), str(SCRIPTS / name)], capture_output=True, text=True, check=True

@@ -13,7 +13,13 @@ from codestill.study import lease as module
 from codestill.study.lease import lease
 from codestill.study.program import UserError
 
-HOLD = "import sys, time; from codestill.study.lease import lease\nwith lease(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+HOLD = """
+import sys, time
+from codestill.study.lease import lease
+with lease(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 @pytest.fixture

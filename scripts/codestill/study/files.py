@@ -58,13 +58,14 @@ def open_text(path):
 def read_jsonl(path):
     """Yield the rows of a JSON-lines file, plain or gzip. Raises UserError that names the line that is torn."""
     with open_text(path) as handle:
-        number = 0
+        read = 0
         try:
-            for number, line in enumerate(handle, 1):
+            for line in handle:
+                read += 1
                 if line.strip():
                     yield json.loads(line)
         except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path}:{number}: not a JSON line ({error})") from None
+            raise UserError(f"{path}:{read}: not a JSON line ({error})") from None
 
 
 def write_jsonl(path, rows):
@@ -74,7 +75,8 @@ def write_jsonl(path, rows):
         # mtime=0 and no name: the same rows give the same bytes, and so the same checksum.
         packed = str(path).endswith(".gz")
         out = gzip.GzipFile(filename="", fileobj=handle, mode="wb", mtime=0) if packed else handle
-        for count, row in enumerate(rows, 1):
+        for row in rows:
+            count += 1
             out.write((json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n").encode())
         if packed:
             out.close()
