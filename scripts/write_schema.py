@@ -1,6 +1,6 @@
-"""Write config/schema.json, the JSON schema of a study's config, from the typed models in codestill/study/config.py.
+"""Write config/schema.json and the field tables of config/README.md from the models in codestill/study/config.py.
 
-Editors complete and check a config against it. Run it after a change of the models (a test keeps them in step):
+Editors complete and check a config against the schema. Run it after a change of the models (a test keeps them in step):
 
     python scripts/write_schema.py
 """
@@ -8,19 +8,21 @@ Editors complete and check a config against it. Run it after a change of the mod
 from pathlib import Path
 
 from codestill.study.config import schema
-from codestill.study.files import write_json
+from codestill.study.files import atomic, write_json
+from codestill.study.manual import with_fields
 from codestill.study.program import log, parser, run
 
-SCHEMA = Path(__file__).resolve().parents[1] / "config" / "schema.json"
+CONFIG = Path(__file__).resolve().parents[1] / "config"
 
 
 def main():
-    """Write the schema."""
-    options = parser(__doc__)
-    options.add_argument("--output", default=SCHEMA, help="where to write it")
-    arguments = options.parse_args()
-    write_json(arguments.output, schema())
-    log(f"{arguments.output}: written")
+    """Write both."""
+    parser(__doc__).parse_args()
+    write_json(CONFIG / "schema.json", schema())
+    manual = with_fields((CONFIG / "README.md").read_text(encoding="utf-8"))
+    with atomic(CONFIG / "README.md") as handle:
+        handle.write(manual)
+    log(f"{CONFIG}: schema.json and README.md written")
 
 
 if __name__ == "__main__":

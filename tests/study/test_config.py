@@ -9,6 +9,7 @@ import yaml
 
 from codestill.study.config import load_study, schema
 from codestill.study.grid import build_grid
+from codestill.study.manual import with_fields
 from codestill.study.program import UserError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -123,6 +124,13 @@ def test_the_teacher_trains_like_the_student_unless_told():
     study = load_study(raw)
     assert study.teacher.training.epochs == 1
     assert study.teacher.training.warmup_steps == study.training.warmup_steps == 1000
+
+
+def test_the_manual_has_every_field():
+    manual = (CONFIG / "README.md").read_text()
+    assert manual == with_fields(manual), "run: python scripts/write_schema.py"
+    for name in ("max_train_samples", "every_layer_of_teacher", "top_p", "columns", "exclude"):
+        assert f"| `{name}` |" in manual
 
 
 def test_the_committed_schema_is_the_models_schema():
