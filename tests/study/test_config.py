@@ -63,7 +63,7 @@ MISTAKES = [
     ("distillation.alpha", -0.1, "distillation.alpha", "greater than or equal to 0"),
     ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
     ("distillation.temperature", "hot", "distillation.temperature", "number"),
-    ("distillation.objective", "kl", "distillation.objective", "'forward_kl'"),
+    ("distillation.objective", "kl", "distillation.objective", "known: forward_kl"),
     ("distillation.teacher", "student", "distillation.teacher", "'teacher'"),
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),

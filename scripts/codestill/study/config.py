@@ -4,8 +4,11 @@ One config file is one study. `load_study` turns the mapping that YAML gives int
 one line that names the file, the field and the remedy. `schema()` is the JSON schema written to config/schema.json.
 """
 
+import ast
 import difflib
 import re
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,6 +20,16 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
 Precision = Literal["float32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+@cache
+def known_objectives():
+    """The names in OBJECTIVES of distill/objectives.py, read with `ast`: importing it would import torch."""
+    source = Path(__file__).parents[1] / "distill" / "objectives.py"
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "OBJECTIVES":
+            return [key.value for key in node.value.keys]
+    raise UserError(f"{source}: holds no OBJECTIVES; restore the dictionary")
 
 
 class Section(BaseModel):
@@ -136,13 +149,18 @@ class Distillation(Section):
 
     temperature: float = Field(2.0, gt=0, description="T: softens both distributions; the KL term is scaled by T^2")
     alpha: Fraction = Field(0.5, description="weight of the hard labels: alpha CE + (1 - alpha) T^2 KL")
-    objective: Literal["forward_kl", "reverse_kl", "jsd"] = Field(
-        "forward_kl", description="divergence from the teacher"
-    )
+    objective: str = Field("forward_kl", description="divergence from the teacher, of codestill/distill/objectives.py")
     beta: float = Field(0.5, gt=0, lt=1, description="jsd only: weight of the teacher in the mixture")
     teacher: Literal["teacher"] = Field("teacher", description="which model of the study teaches (reserved)")
     teacher_pass: Literal["auto", "cache", "online"] = Field("auto", description="store hidden states, or run it anew")
     teacher_device: Literal["auto", "cpu"] = Field("auto", description="cpu keeps the teacher out of a small GPU")
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, name):
+        if name not in known_objectives():
+            raise ValueError(f"{name!r} is no objective; known: {', '.join(known_objectives())}")
+        return name
 
 
 # bool stands here so that `true` arrives as itself and is refused, rather than as 1.
@@ -186,14 +204,17 @@ class Generation(Section):
     temperature: float = Field(0.8, ge=0, description="0 is greedy decoding")
     top_p: float = Field(0.95, gt=0, le=1, description="nucleus: the smallest set of tokens with this mass")
     max_new_tokens: Positive = Field(256, description="at most so many tokens a sample")
-    strip_prompt: bool = Field(True, description="strip the prompt's trailing newline and let the model write it")
+    strip_prompt: Literal["newline", "whitespace", "none"] = Field(
+        "newline", description="what is taken off a prompt's end; the model then writes it as it learnt to"
+    )
     stop: list[str] = Field(
         ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"],
         description="a sample ends before any of these",
     )
     seed: int = Field(0, ge=0, description="run seed: each sample's seed derives from it, the task and its index")
     precision: Precision = Field("float32", description="weights and activations while sampling")
-    memory_gib: float = Field(4.0, gt=0, description="bound on memory beside the weights; sets the batch size")
+    engine: Literal["auto", "lanes", "transformers", "vllm"] = Field("auto", description="what runs the model")
+    memory: float = Field(4.0, gt=0, description="GiB for weights, caches and logits; sets the batch size")
     device: Device = Field("auto", description="auto takes CUDA where there is a device")
     threads: Positive = Field(4, description="CPU threads of torch")
 

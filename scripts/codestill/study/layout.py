@@ -219,8 +219,10 @@ class Layout:
         )
 
     def generation_flags(self, benchmark):
-        """The flags of generate.py for one benchmark."""
-        return flags(n=self.study.benchmarks[benchmark].n, **self.study.generation.model_dump())
+        """The flags of generate.py for one benchmark; a newline within a stop string is written \\n."""
+        values = self.study.generation.model_dump()
+        values["stop"] = [stop.replace("\n", "\\n") for stop in values["stop"]]
+        return flags(n=self.study.benchmarks[benchmark].n, **values)
 
     def resolved(self):
         """The resolved study, for study.json: its config, models, experiments and benchmarks."""
