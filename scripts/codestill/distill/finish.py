@@ -1,0 +1,86 @@
+"""The end of a training: its model folder, its results, and nothing else left behind."""
+
+import shutil
+from pathlib import Path
+
+from codestill.distill import outputs
+from codestill.distill.diagnosis import diagnose
+from codestill.study.files import write_json
+from codestill.study.program import log
+from codestill.study.provenance import provenance
+
+KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
+
+
+def finish(run):
+    """Write everything of a `codestill.distill.training` run; returns its eval_results."""
+    options, job, trainer = run.options, run.job, run.trainer
+    history = trainer.state.log_history
+    results = {kind: run.metrics.get(kind) for kind in KINDS}
+    # The trainer numbers epochs by steps; without a training there is none.
+    results |= {"epoch": run.metrics.get("epoch", 0.0) or 0.0, "step": run.metrics.get("step", 0)}
+    results["targets"] = run.validation_data.all_targets()
+    results["diagnosis"] = diagnose(history, run.steps, options) if run.steps else "not trained"
+    if run.main:
+        log(f"eval_loss {results['eval_loss']:.4f} nats a token at step {results['step']}")
+        log(f"diagnosis: {results['diagnosis']}")
+        _write(run, results, _train_results(run))
+        for folder in Path(options.work_dir).glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        (Path(options.work_dir) / "run.json").unlink(missing_ok=True)
+    return results
+
+
+def _train_results(run):
+    """Mean losses of the last tenth of the logs, steps, rows, seconds over all attempts."""
+    trainer = run.trainer
+    logs = [row for row in trainer.state.log_history if "loss_total" in row and "eval_loss" not in row]
+    tail = logs[-max(1, len(logs) // 10) :]
+    results = {}
+    for kind in ("loss_total", "loss_ce", "loss_kl"):
+        values = [row[kind] for row in tail if kind in row]
+        results[f"train_{kind}"] = sum(values) / len(values) if values else None
+    results["train_loss"] = results["train_loss_total"]
+    seconds = trainer.seconds() if run.steps else 0.0
+    epochs = run.options.num_train_epochs if run.steps else 0.0
+    targets = run.train_data.all_targets() * epochs
+    return results | {
+        "epoch": epochs,
+        "steps": run.steps,
+        "rows": len(run.train_data),
+        "targets": int(targets),
+        "train_runtime": seconds,
+        "targets_per_second": targets / seconds if seconds else None,
+        "attempts": trainer.attempts,
+    }
+
+
+def _write(run, eval_results, train_results):
+    options, job = run.options, run.job
+    with outputs.folder_being_written(options.output_dir) as folder:
+        if run.steps == 0 and job.init == "weights" and outputs.can_copy(job.model_path):
+            outputs.copy_model(job.model_path, folder)
+        else:
+            outputs.save_model(run.model, folder)
+        outputs.copy_tokenizer(job.tokenizer_path, folder)
+        run.trainer.state.save_to_json(str(folder / "trainer_state.json"))
+        write_json(folder / "train_results.json", train_results)
+        write_json(folder / "eval_results.json", eval_results)
+        record = provenance(
+            cell=job.cell,
+            facts=run.facts,
+            teacher=run.teacher_facts,
+            tokenizer=str(job.tokenizer_path),
+            weights=outputs.model_checksum(folder),
+            device=_device_name(run.device),
+            dropout=run.dropouts(),
+        )
+        write_json(folder / "provenance.json", record)
+
+
+def _device_name(device):
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return "cpu"

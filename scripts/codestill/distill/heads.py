@@ -1,0 +1,106 @@
+"""A causal language model seen as a body (tokens to hidden states) and a head (hidden states to logits).
+
+The chunked loss needs the two apart. Any model of transformers serves whose logits are
+`softcap(scale * (hidden @ weight.T + bias))`; `split` proves that on a few tokens and refuses a model where it fails.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from codestill.study.program import UserError
+
+
+@dataclass
+class Head:
+    """The last linear map of a model.
+
+    weight [vocabulary, width]; bias [vocabulary] or None; scale multiplies the logits; softcap c maps them to
+    c tanh(z / c).
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @property
+    def columns(self):
+        """Size of the vocabulary."""
+        return self.weight.shape[0]
+
+    def cut(self, columns):
+        """The head of the first `columns` tokens only."""
+        return Head(self.weight[:columns], self.bias[:columns] if self.bias is not None else None, *self._shape())
+
+    def to(self, device=None, dtype=None):
+        """A detached copy on another device or in another type."""
+        weight = self.weight.detach().to(device=device, dtype=dtype)
+        bias = self.bias.detach().to(device=device, dtype=dtype) if self.bias is not None else None
+        return Head(weight, bias, *self._shape())
+
+    def _shape(self):
+        return self.scale, self.softcap
+
+    def logits(self, hidden, dtype=None):
+        """Logits float32 [rows, vocabulary] of hidden [rows, width]; `dtype` is the type of the matrix product."""
+        dtype = dtype or self.weight.dtype
+        if self.bias is None:
+            logits = hidden.to(dtype) @ self.weight.to(dtype).T
+        else:
+            logits = torch.addmm(self.bias.to(dtype), hidden.to(dtype), self.weight.to(dtype).T)
+        logits = logits.float()
+        if self.scale != 1.0:
+            logits.mul_(self.scale)
+        if self.softcap is not None:
+            logits = logits.div_(self.softcap).tanh_().mul_(self.softcap)
+        return logits
+
+    def backward_through(self, gradient, logits):
+        """Gradient of the plain linear map's output from the gradient of the logits, in place."""
+        if self.softcap is not None:
+            gradient.mul_(1 - (logits / self.softcap).square())
+        return gradient.mul_(self.scale) if self.scale != 1.0 else gradient
+
+
+def split(model, check=True):
+    """(body, head) of a causal language model.
+
+    body(input_ids=, position_ids=, use_cache=False).last_hidden_state is what the head receives. Raises UserError
+    where body and head do not reproduce the model's own logits.
+    """
+    linear, body = model.get_output_embeddings(), model.base_model
+    name = type(model).__name__
+    if body is model or not isinstance(linear, torch.nn.Linear):
+        raise UserError(f"{name}: no body followed by a linear head; use a causal language model of transformers")
+    head = Head(linear.weight, linear.bias, *_shape_of(model.config))
+    if check:
+        _verify(model, body, head, name)
+    return body, head
+
+
+def _shape_of(config):
+    """(scale, softcap) of the logits, by the names that transformers' configs use."""
+    scale = float(getattr(config, "logit_scale", None) or 1.0)
+    scale *= float(getattr(config, "lm_head_multiplier", None) or 1.0)
+    scale /= float(getattr(config, "logits_scaling", None) or 1.0)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return scale, float(cap) if cap else None
+
+
+@torch.no_grad()
+def _verify(model, body, head, name):
+    training = model.training
+    model.eval()
+    ids = torch.arange(8, device=head.weight.device).remainder(head.columns)[None]
+    expected = model(input_ids=ids, use_cache=False).logits[0].float()
+    found = head.logits(body(input_ids=ids, use_cache=False).last_hidden_state[0])
+    model.train(training)
+    bound = (1e-4 if head.weight.dtype == torch.float32 else 3e-2) * max(1.0, expected.abs().max().item())
+    if expected.shape != found.shape or not (expected - found).abs().max().item() <= bound:
+        raise UserError(f"{name}: its logits are not a linear map of its last hidden state; this model cannot be used")
+
+
+def target_rows(labels):
+    """Mask [batch, length - 1] of the positions whose next token is a target."""
+    return labels[:, 1:] != -100

@@ -1,0 +1,216 @@
+"""The objective of a training step, exact and in chunks.
+
+    loss = alpha * CE + (1 - alpha) * T^2 * D(teacher_T, student_T)
+
+CE and D are sums over target tokens divided by the number of target tokens of the whole optimiser step (all
+accumulated batches, all processes). D is a divergence of the distributions softened by T, forward KL by default;
+T^2 keeps its gradient's magnitude (Hinton, Vinyals & Dean 2015, section 2.1). Log-softmax is in float32.
+
+Only `chunk` rows of logits exist at any time: value and gradient of a chunk are computed together in the forward
+pass, which costs the same three matrix products as an ordinary head and needs no recomputation.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from codestill.distill.heads import Head
+from codestill.distill.objectives import ABSENT, OBJECTIVES
+from codestill.study.program import UserError
+
+CHUNK_BYTES = 2**25  # of one float32 array of logits; a handful of such arrays exist at a time
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a step minimises. alpha = 1 is plain fine-tuning and needs no teacher."""
+
+    temperature: float = 2.0
+    alpha: float = 0.5
+    divergence: str = "forward_kl"
+    beta: float = 0.5
+
+    def __post_init__(self):
+        if not self.temperature > 0:
+            raise UserError(f"--temperature {self.temperature}: must be above 0")
+        if not 0 <= self.alpha <= 1:
+            raise UserError(f"--alpha {self.alpha}: must be between 0 (teacher only) and 1 (labels only)")
+        if self.divergence not in OBJECTIVES:
+            raise UserError(f"--objective {self.divergence}: unknown; known: {', '.join(OBJECTIVES)}")
+        if self.divergence == "jsd" and not 0 < self.beta < 1:
+            raise UserError(f"--beta {self.beta}: must be between 0 and 1 (excluded)")
+
+    @property
+    def needs_teacher(self):
+        """Whether the teacher acts on the loss."""
+        return self.alpha < 1
+
+
+PLAIN = Objective(temperature=1.0, alpha=1.0)
+
+
+def chunk_rows(columns, chunk_bytes=CHUNK_BYTES):
+    """Rows in a chunk so that its float32 logits take about `chunk_bytes`; at least 16, at most 1,024."""
+    return max(16, min(1024, chunk_bytes // (4 * columns)))
+
+
+@dataclass
+class Losses:
+    """Sums over target tokens: `loss` (differentiable, already divided by count), ce in nats, soft = T^2 D."""
+
+    loss: torch.Tensor
+    ce: torch.Tensor
+    soft: torch.Tensor
+
+
+def distillation_loss(
+    hidden, targets, head, objective, count, teacher_hidden=None, teacher_head=None, dtype=None, chunk=None
+):
+    """Value and gradient of the objective over the target tokens of one batch.
+
+    hidden [rows, width] are the student's states at the positions that predict `targets` [rows] (token ids, all
+    valid); teacher_hidden [rows, teacher width] the teacher's, with teacher_head cut to no more columns than the
+    student has. `count` (number or scalar tensor) divides the sums. `dtype` is the type of the matrix products.
+    Returns Losses.
+    """
+    if objective.needs_teacher:
+        if teacher_hidden is None:
+            raise ValueError("this objective needs the teacher's hidden states")
+        if teacher_head.columns > head.columns:
+            raise ValueError("cut the teacher's head to the student's columns")
+        if teacher_head.columns < head.columns and not OBJECTIVES[objective.divergence].allows_absent:
+            raise UserError(
+                f"--objective {objective.divergence}: infinite where the teacher lacks tokens of the student "
+                f"({teacher_head.columns} of {head.columns} columns); use forward_kl or jsd"
+            )
+    plan = _Plan(
+        head.scale,
+        head.softcap,
+        objective,
+        targets,
+        teacher_hidden if objective.needs_teacher else None,
+        teacher_head if objective.needs_teacher else None,
+        dtype or head.weight.dtype,
+        chunk or chunk_rows(head.columns),
+        torch.is_grad_enabled(),
+    )
+    total, ce, soft = _ChunkedLoss.apply(hidden, head.weight, head.bias, plan)
+    return Losses(total / count, ce, soft)
+
+
+@dataclass
+class _Plan:
+    """What a chunked pass needs beside its differentiable inputs."""
+
+    scale: float
+    softcap: float | None
+    objective: Objective
+    targets: torch.Tensor
+    teacher_hidden: torch.Tensor | None
+    teacher_head: Head | None
+    dtype: torch.dtype
+    chunk: int
+    backward: bool
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Sum of the objective over rows; gradients are computed with the value and scaled in `backward`."""
+
+    @staticmethod
+    def forward(ctx, hidden, weight, bias, plan):
+        with torch.autocast(hidden.device.type, enabled=False):
+            return _ChunkedLoss._forward(ctx, hidden, weight, bias, plan)
+
+    @staticmethod
+    def _forward(ctx, hidden, weight, bias, plan):
+        # One conversion to the product's type for all chunks; a no-op where the types agree.
+        head = Head(weight.detach(), bias.detach() if bias is not None else None, plan.scale, plan.softcap)
+        head = head.to(dtype=plan.dtype)
+        ce = hidden.new_zeros((), dtype=torch.float32)
+        soft = torch.zeros_like(ce)
+        gradients = _Gradients(hidden, weight, bias) if plan.backward else None
+        for start in range(0, hidden.shape[0], plan.chunk):
+            rows = slice(start, start + plan.chunk)
+            part = hidden[rows].detach().to(plan.dtype)
+            logits = head.logits(part)
+            chunk_ce, chunk_soft, gradient = _chunk(logits, rows, plan)
+            ce += chunk_ce
+            soft += chunk_soft
+            if gradients:
+                gradients.add(rows, part, head.backward_through(gradient, logits), head)
+        total = plan.objective.alpha * ce + (1 - plan.objective.alpha) * soft
+        ctx.gradients = gradients
+        ctx.mark_non_differentiable(ce, soft)
+        return total, ce, soft
+
+    @staticmethod
+    def backward(ctx, total, _ce, _soft):
+        gradients, ctx.gradients = ctx.gradients, None
+        return *gradients.scaled(total), None
+
+
+class _Gradients:
+    """Gradients of the sum with respect to hidden states, weight and bias, gathered chunk by chunk in float32."""
+
+    def __init__(self, hidden, weight, bias):
+        self.kinds = hidden.dtype, weight.dtype, bias.dtype if bias is not None else None
+        self.hidden = torch.empty_like(hidden, dtype=torch.float32) if hidden.requires_grad else None
+        self.weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
+        self.bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and bias.requires_grad else None
+
+    def add(self, rows, hidden, logits, head):
+        """Add a chunk: `logits` float32 [chunk, vocabulary] is the gradient of the linear map's output."""
+        if self.bias is not None:
+            self.bias += logits.sum(0)
+        logits = logits.to(head.weight.dtype)
+        if self.hidden is not None:
+            self.hidden[rows] = logits @ head.weight
+        if self.weight is not None and logits.dtype == torch.float32:
+            self.weight.addmm_(logits.T, hidden)
+        elif self.weight is not None:
+            self.weight += logits.T @ hidden
+
+    def scaled(self, factor):
+        """The three gradients times `factor`, in their inputs' types (in place: they are used once)."""
+        parts = (self.hidden, self.weight, self.bias)
+        return [p.mul_(factor).to(kind) if p is not None else None for p, kind in zip(parts, self.kinds, strict=True)]
+
+
+def _chunk(logits, rows, plan):
+    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` or None) of one chunk of rows."""
+    objective, targets = plan.objective, plan.targets[rows]
+    alpha, temperature = objective.alpha, objective.temperature
+    normaliser = logits.logsumexp(-1, keepdim=True)
+    ce = (normaliser.squeeze(-1) - logits.gather(-1, targets[:, None]).squeeze(-1)).sum()
+    gradient = None
+    if plan.backward and alpha > 0:
+        gradient = (logits - normaliser).exp_()
+        gradient.scatter_add_(-1, targets[:, None], -torch.ones_like(normaliser))
+        if alpha != 1:
+            gradient.mul_(alpha)
+    if not objective.needs_teacher:
+        return ce, torch.zeros_like(ce), gradient
+    value, soft_gradient = _soft(logits / temperature, plan.teacher_hidden[rows], plan)
+    if plan.backward:
+        # d/d logits = 1/T d/d (logits / T), times T^2.
+        soft_gradient.mul_((1 - alpha) * temperature)
+        gradient = soft_gradient if gradient is None else gradient.add_(soft_gradient)
+    return ce, value * temperature**2, gradient
+
+
+def _soft(scaled, teacher_hidden, plan):
+    """(sum of D over the chunk, its gradient by the student's scaled logits or None)."""
+    divergence, beta = OBJECTIVES[plan.objective.divergence], plan.objective.beta
+    with torch.no_grad():
+        log_p = plan.teacher_head.logits(teacher_hidden).div_(plan.objective.temperature).log_softmax(-1)
+        if log_p.shape[-1] < scaled.shape[-1]:
+            log_p = functional.pad(log_p, (0, scaled.shape[-1] - log_p.shape[-1]), value=ABSENT)
+    if plan.backward and divergence.gradient is None:
+        with torch.enable_grad():
+            scaled = scaled.detach().requires_grad_()
+            value = divergence.value(log_p, scaled.log_softmax(-1), beta).sum()
+        return value.detach(), torch.autograd.grad(value, scaled)[0]
+    log_q = scaled.log_softmax(-1)
+    value = divergence.value(log_p, log_q, beta).sum()
+    return value, divergence.gradient(log_p, log_q, beta) if plan.backward else None

@@ -1,0 +1,158 @@
+"""The Trainer of transformers with the chunked objective as its loss and an evaluation that is exact per token."""
+
+import math
+import time
+import types
+
+import torch
+from transformers import Trainer
+
+from codestill.distill.checkpoints import SEAL, seal
+from codestill.distill.evaluation import batch_sums
+from codestill.distill.examples import batches
+from codestill.distill.heads import split, target_rows
+from codestill.distill.objective import distillation_loss
+from codestill.study.files import read_json
+from codestill.study.program import UserError
+
+
+def student_forward(model, batch, count, objective, teacher, dtype):
+    """Losses of `batch` (see `codestill.distill.objective`) for a student split into body and head."""
+    body, head = split(model, check=False)
+    hidden = body(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).last_hidden_state
+    rows = target_rows(batch["labels"])
+    taught = {}
+    if objective.needs_teacher:
+        taught = {
+            "teacher_hidden": teacher.hidden(batch, training=model.training),
+            "teacher_head": teacher.head_on(hidden.device),
+        }
+    targets = batch["labels"][:, 1:][rows]
+    losses = distillation_loss(hidden[:, :-1][rows], targets, head, objective, count, dtype=dtype, **taught)
+    return losses.loss, losses.ce, losses.soft
+
+
+class DistillationTrainer(Trainer):
+    """Trains a student by an Objective.
+
+    `teacher` gives hidden states of a batch's targets (see `codestill.distill.teacher`), None where alpha is 1.
+    `dtype` is the type of the head's matrix products. The student's forward is replaced while the trainer lives
+    (`restore` undoes it), so that wrappers for several processes and mixed precision see one ordinary forward pass.
+    """
+
+    def __init__(self, model, args, train_dataset, validation, objective, teacher, dtype, **options):
+        self.objective, self.teacher, self.dtype, self.validation = objective, teacher, dtype, validation
+        model.forward = types.MethodType(_forward(self), model)
+        super().__init__(model=model, args=args, train_dataset=train_dataset, eval_dataset=validation, **options)
+        # The loss is divided by the targets of the whole step, and labels are shifted here.
+        self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
+        self._parts, self._steps_at_log, self._last_examples = None, 0, None
+        self.seconds_before, self.attempts, self._started = 0.0, 1, time.monotonic()
+
+    def restore(self):
+        """Give the model its own forward back."""
+        for name in ("forward", "_original_forward"):
+            self.model.__dict__.pop(name, None)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The batch's share of the step's loss; scaled by the processes, whose gradients are averaged later."""
+        if num_items_in_batch is None:
+            raise ValueError("the number of targets of the step is unknown")
+        self._last_examples = inputs["example"]
+        loss, ce, soft = model(batch=inputs, count=num_items_in_batch)
+        if not math.isfinite(loss.item()):
+            raise UserError(self._where(f"the loss is {loss.item()}"))
+        parts = torch.stack((ce.detach(), soft.detach())) / num_items_in_batch
+        self._parts = parts if self._parts is None else self._parts + parts
+        return loss * self.accelerator.num_processes
+
+    def _where(self, what):
+        rows = ", ".join(str(int(row)) for row in self._last_examples)
+        return (
+            f"training stopped at step {self.state.global_step + 1}, epoch {self.state.epoch or 0:.2f}, rows {rows} of "
+            f"{self.train_dataset.source}: {what}; lower --learning_rate, or use --precision float32"
+        )
+
+    def _save_checkpoint(self, model, trial):
+        """As Trainer's, then sealed (see `codestill.distill.checkpoints`) with the seconds of training so far."""
+        super()._save_checkpoint(model, trial)
+        if self.accelerator.num_processes > 1:
+            self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = f"{self.args.output_dir}/checkpoint-{self.state.global_step}"
+            seal(folder, seconds=self.seconds(), attempts=self.attempts)
+
+    def seconds(self):
+        """Wall-clock seconds of training, those of interrupted attempts included."""
+        return self.seconds_before + time.monotonic() - self._started
+
+    def _clip_grad_norm(self, model):
+        norm = super()._clip_grad_norm(model)
+        # With fp16 the scaler meets infinite gradients while it looks for its scale, and skips those steps.
+        if not self.args.fp16 and norm is not None and not math.isfinite(float(norm)):
+            raise UserError(self._where(f"the gradient's norm is {float(norm)}"))
+        return norm
+
+    def log(self, logs, start_time=None):
+        """Add loss_ce, loss_kl (T^2 times the divergence) and loss_total, averaged over steps since the last log."""
+        if "loss" in logs and self._parts is not None:
+            steps = self.state.global_step - self._steps_at_log
+            ce, soft = (self.accelerator.reduce(self._parts, "sum") / max(steps, 1)).tolist()
+            logs["loss_ce"], logs["loss_total"] = ce, logs["loss"]
+            if self.objective.needs_teacher:
+                logs["loss_kl"] = soft
+            self._parts, self._steps_at_log = None, self.state.global_step
+        super().log(logs, start_time)
+
+    def train(self, resume_from_checkpoint=None, **options):
+        """As Trainer.train; averages of losses restart with it."""
+        self._started = time.monotonic()
+        if resume_from_checkpoint:
+            facts = read_json(f"{resume_from_checkpoint}/{SEAL}")
+            self.seconds_before, self.attempts = facts["seconds"], facts["attempts"] + 1
+            self._steps_at_log = int(str(resume_from_checkpoint).rsplit("-", 1)[1])
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+
+    @torch.no_grad()
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
+        """Exact means per target token over the whole validation set, in nats.
+
+        `eval_loss` and `eval_loss_ce` are the CE at T = 1, comparable between all cells; `eval_loss_kl` is KL(teacher
+        || student) at T = 1; `eval_loss_total` is the objective itself. Rows are dealt out to the processes.
+        """
+        dataset = eval_dataset if eval_dataset is not None else self.validation
+        model = self.model
+        training = model.training
+        model.eval()
+        mine = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
+        sums = torch.zeros(4, dtype=torch.float64)
+        with self.accelerator.autocast():
+            for batch in batches(dataset, self.args.per_device_eval_batch_size, mine, self.args.device):
+                sums += batch_sums(model, batch, self.objective, self.teacher, self.dtype)
+        if self.accelerator.num_processes > 1:
+            sums = self.accelerator.reduce(sums.to(self.args.device), "sum").cpu()
+        model.train(training)
+        metrics = self._metrics(sums.tolist(), metric_key_prefix)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _metrics(self, sums, prefix):
+        ce, kl, soft, count = sums
+        if not count:
+            raise UserError(f"{self.validation.source}: no target tokens to evaluate on")
+        alpha, taught = self.objective.alpha, self.objective.needs_teacher
+        metrics = {f"{prefix}_loss": ce / count, f"{prefix}_loss_ce": ce / count}
+        if taught:
+            metrics[f"{prefix}_loss_kl"] = kl / count
+        metrics[f"{prefix}_loss_total"] = alpha * ce / count + (1 - alpha) * soft / count
+        return metrics
+
+
+def _forward(trainer):
+    """The student's forward pass while it is trained."""
+
+    def forward(self, batch, count):
+        return student_forward(self, batch, count, trainer.objective, trainer.teacher, trainer.dtype)
+
+    return forward

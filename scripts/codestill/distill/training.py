@@ -1,0 +1,256 @@
+"""One training from its flags to its model folder: the part that teach.py and distill.py share."""
+
+import contextlib
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codestill.distill import arguments
+from codestill.distill.objective import PLAIN, Objective
+from codestill.study.lease import lease
+from codestill.study.program import UserError, log
+
+
+@dataclass
+class Job:
+    """What to train and by what: `options` are parsed flags; teacher_path is None where nobody teaches."""
+
+    options: object
+    model_path: str
+    tokenizer_path: str
+    objective: Objective = PLAIN
+    teacher_path: str | None = None
+    init: str = "weights"
+    cell: dict = field(default_factory=dict)
+
+
+def run_job(job):
+    """Train, evaluate and write the model folder; returns the exit code, 75 where a signal asked to end.
+
+    Only process 0 holds the lease on the work folder; the others work for it.
+    """
+    options = arguments.settle(job.options)
+    from codestill.distill.checkpoints import EXIT_INTERRUPTED, Interrupted
+
+    guard = lease(options.work_dir) if int(os.environ.get("RANK", "0")) == 0 else contextlib.nullcontext()
+    try:
+        with guard:
+            _Training(job).run()
+    except Interrupted as interruption:
+        log(f"{interruption}; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+class _Training:
+    """The steps of a run, in order; each leaves what it made as an attribute."""
+
+    def __init__(self, job):
+        self.job, self.options = job, job.options
+        self.processes = int(os.environ.get("WORLD_SIZE", "1"))
+        self.main = int(os.environ.get("RANK", "0")) == 0
+
+    def run(self):
+        import torch
+
+        torch.set_num_threads(self.options.threads)
+        self._quiet()
+        self._prepare()
+        self._load()
+        resume = self._checkpoint()
+        self._teacher(resume)
+        if self.options.num_train_epochs > 0 and resume is None:
+            self._preflight()
+        self._build_trainer()
+        self._train(resume)
+        return self._finish()
+
+    def _quiet(self):
+        import transformers
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+
+    def _prepare(self):
+        """Data and device."""
+        import torch
+
+        from codestill.distill.models import device_of
+        from codestill.distill.sources import open_examples
+
+        options = self.options
+        self.device = device_of(options.device)
+        if options.precision == "fp16" and self.device.type == "cpu":
+            raise UserError("--precision fp16: needs a CUDA device; use bf16 or float32")
+        self.dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[options.precision]
+        self.train_data, self.validation_data = open_examples(options, self.job.tokenizer_path)
+
+    def _load(self):
+        """The student, on its device."""
+        from codestill.distill.heads import split
+        from codestill.distill.models import load_model
+
+        options, job = self.options, self.job
+        self.model = load_model(job.model_path, options.dropout, job.init, options.seed).to(self.device)
+        _, self.head = split(self.model)
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        log(f"model {job.model_path} ({job.init}): {count:,} parameters on {self.device}, {options.precision}")
+        log(f"training rows {len(self.train_data):,}, validation rows {len(self.validation_data):,}")
+
+    def _facts(self):
+        """All that shapes the weights: a checkpoint of a run with other facts is never resumed."""
+        from codestill.distill.outputs import model_checksum
+
+        options, job = self.options, self.job
+        names = ("num_train_epochs", "train_batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay")
+        names += ("warmup_steps", "dropout", "seed", "precision", "max_seq_length", "max_train_samples", "threads")
+        names += ("evaluations",)
+        facts = {name: getattr(options, name) for name in names}
+        facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
+        facts |= {"processes": self.processes, "model": model_checksum(job.model_path)}
+        facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
+        facts["teacher"] = model_checksum(job.teacher_path) if job.teacher_path else None
+        return facts
+
+    def _checkpoint(self):
+        """The checkpoint to go on from, or None."""
+        from codestill.distill import checkpoints
+
+        self.facts = self._facts()
+        if not self.main:
+            return self._told()
+        checkpoints.claim(self.options.work_dir, self.facts)
+        resume = checkpoints.newest_intact(self.options.work_dir)
+        if resume:
+            log(f"resuming from {resume}")
+        return self._told(resume)
+
+    def _told(self, resume=None):
+        """Process 0's choice of checkpoint, told to all."""
+        if self.processes == 1:
+            return resume
+        import torch
+        from accelerate import PartialState
+
+        PartialState(cpu=self.device.type == "cpu")
+        told = [str(resume) if resume else None]
+        torch.distributed.broadcast_object_list(told)
+        return told[0]
+
+    def _teacher(self, resume):
+        """Whoever teaches: nobody, the model itself, or its stored states."""
+        self.teacher, self.teacher_facts = None, None
+        if self.job.objective.needs_teacher:
+            from codestill.distill.teacher import choose_teacher
+
+            self.teacher, self.teacher_facts = choose_teacher(self)
+
+    def _preflight(self):
+        from codestill.distill.preflight import preflight
+
+        preflight(self)
+
+    def _steps(self):
+        """(optimiser steps in all, accumulated passes per process)."""
+        options = self.options
+        accumulation, left = divmod(options.gradient_accumulation_steps, self.processes)
+        if left:
+            raise UserError(
+                f"--gradient_accumulation_steps {options.gradient_accumulation_steps}: not a multiple of the "
+                f"{self.processes} processes among which it is shared; change one of the two"
+            )
+        batches = math.ceil(math.ceil(len(self.train_data) / options.train_batch_size) / self.processes)
+        return math.ceil(options.num_train_epochs * math.ceil(batches / accumulation)), accumulation
+
+    def _build_trainer(self):
+        from transformers import TrainingArguments
+
+        from codestill.distill.checkpoints import Schedule
+        from codestill.distill.examples import collate
+        from codestill.distill.trainer import DistillationTrainer
+
+        options = self.options
+        self.steps, accumulation = self._steps()
+        warmup = min(options.warmup_steps, math.ceil(self.steps / 10))
+        if warmup < options.warmup_steps:
+            log(f"warm-up cut from {options.warmup_steps} to {warmup} steps: a tenth of the {self.steps} steps")
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(Path(options.work_dir) / "tensorboard")
+        training = TrainingArguments(
+            output_dir=options.work_dir,
+            num_train_epochs=options.num_train_epochs,
+            per_device_train_batch_size=options.train_batch_size,
+            per_device_eval_batch_size=options.eval_batch_size,
+            gradient_accumulation_steps=accumulation,
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            warmup_steps=warmup,
+            lr_scheduler_type="linear",
+            seed=options.seed,
+            bf16=options.precision == "bf16",
+            fp16=options.precision == "fp16",
+            use_cpu=self.device.type == "cpu",
+            logging_steps=options.logging_steps or max(1, self.steps // 100),
+            logging_nan_inf_filter=False,
+            # Evaluations and checkpoints are scheduled by Schedule; these only arm the choice of the best model.
+            eval_strategy="steps",
+            save_strategy="steps",
+            eval_steps=10**9,
+            save_steps=10**9,
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            report_to=["tensorboard"] if self.main else [],
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_num_workers=0,
+            dataloader_pin_memory=False,
+            ddp_find_unused_parameters=False,
+            disable_tqdm=not os.isatty(2),
+        )
+        training._n_gpu = min(training.n_gpu, 1)  # several GPUs are used by several processes, never by threads
+        self.schedule = Schedule(options.evaluations, options.save_steps, options.save_seconds)
+        self.trainer = DistillationTrainer(
+            self.model,
+            training,
+            self.train_data,
+            self.validation_data,
+            self.job.objective,
+            self.teacher,
+            self.dtype,
+            data_collator=collate,
+            callbacks=[self.schedule],
+        )
+        from transformers.trainer_callback import PrinterCallback
+
+        self.trainer.remove_callback(PrinterCallback)
+
+    def _train(self, resume):
+        if self.steps == 0:
+            log("0 epochs: the model is left as it is")
+            self.metrics = self.trainer.evaluate()
+            return
+        self.schedule.install()
+        log(f"training: {self.steps} optimiser steps, objective {self.job.objective}")
+        try:
+            self.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        except OSError as error:
+            if error.errno == 28:
+                raise UserError(f"{self.options.work_dir}: the disk is full; free some space and run again") from error
+            raise
+        history = self.trainer.state.log_history
+        best = self.trainer.state.best_global_step
+        self.metrics = next(row for row in reversed(history) if row.get("step") == best and "eval_loss" in row)
+
+    def dropouts(self):
+        """The dropout probabilities that the model was trained with."""
+        from codestill.distill.models import dropouts
+
+        return dropouts(self.model.config)
+
+    def _finish(self):
+        from codestill.distill.finish import finish
+
+        self.trainer.restore()
+        return finish(self)

@@ -1,0 +1,67 @@
+"""Distil a teacher into a student: loss = alpha * CE + (1 - alpha) * T^2 * KL(teacher_T || student_T).
+
+    python scripts/distill.py --teacher_model_path results/demo/models/teacher \
+        --student_model_path results/demo/models/student \
+        --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \
+        --output_dir results/demo/models/my-student --temperature 2.0 --alpha 0.5
+
+alpha 1 learns from the labels alone (plain fine-tuning; no teacher is loaded), alpha 0 from the teacher alone. T softens
+both distributions. Teacher and student share token ids: see scripts/match_vocabulary.py. Both terms are means over the
+target tokens of an optimiser step. The student with the lowest validation CE (T = 1) is kept, so that cells with any T
+and alpha compare. Interrupted (SIGTERM, SIGUSR1, or killed), the same command goes on from the last checkpoint in
+--work_dir; exit code 75 asks for that. OUTPUT_DIR receives the model, its tokenizer, trainer_state.json (curves of
+loss_ce, loss_kl, loss_total), train_results.json, eval_results.json (with a diagnosis) and provenance.json. Several
+processes share one cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation is shared out).
+"""
+
+from codestill.distill.arguments import add_training_arguments
+from codestill.study.program import UserError, parser, run
+
+
+def add_arguments(arguments):
+    """The flags of distilling, before those of every training."""
+    add = arguments.add_argument
+    add("--teacher_model_path", help="folder of the teacher; not needed where --alpha is 1")
+    add("--student_model_path", required=True, help="folder of the student; its tokenizer is the study's")
+    add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
+    add("--temperature", type=float, default=2.0, help="T above 0; 2 to 4 are good starts")
+    add("--alpha", type=float, default=0.5, help="weight of the labels, 0 to 1")
+    add("--objective", default="forward_kl", help="divergence: forward_kl, reverse_kl or jsd")
+    add("--beta", type=float, default=0.5, help="jsd only: weight of the teacher in the mixture, between 0 and 1")
+    add("--student_init", choices=["weights", "random"], default="weights", help="random: its shape, drawn from --seed")
+    add(
+        "--teacher_pass",
+        choices=["auto", "cache", "online"],
+        default="auto",
+        help="cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
+    )
+    add("--teacher_cache", help="folder of scripts/cache_teacher.py (default: in WORK_DIR, made where it pays)")
+    add("--teacher_device", choices=["auto", "cpu"], default="auto", help="cpu keeps the teacher out of a small GPU")
+    add(
+        "--eval_on_humaneval",
+        action="store_true",
+        help="generate and grade HumanEval into OUTPUT_DIR/humaneval_results",
+    )
+    add_training_arguments(arguments)
+
+
+def main():
+    """The program."""
+    arguments = parser(__doc__)
+    add_arguments(arguments)
+    options = arguments.parse_args()
+    if options.alpha < 1 and not options.teacher_model_path:
+        raise UserError("--teacher_model_path: missing; give one, or --alpha 1 for plain fine-tuning")
+    from codestill.distill.job import distillation_job
+    from codestill.distill.training import run_job
+
+    code = run_job(distillation_job(options))
+    if code == 0 and options.eval_on_humaneval:
+        from codestill.distill.humaneval import evaluate_on_humaneval
+
+        evaluate_on_humaneval(options)
+    return code
+
+
+if __name__ == "__main__":
+    run(main)
