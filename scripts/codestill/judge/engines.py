@@ -1,0 +1,241 @@
+"""Engines behind one interface: `draw(pairs, settings, finished)` calls `finished(row)` for each sample.
+
+`lanes` is the workflow's own; `transformers` is the field's common loop (`generate`, one problem at a time), kept as
+a reference and for models that lanes cannot hold; `vllm` is optional (pip install vllm) and needs a GPU.
+"""
+
+import torch
+
+from codestill.judge.decoding import Decoder
+from codestill.judge.lanes import Lanes, Unsupported
+from codestill.judge.stopping import StopRules, Text
+from codestill.judge.truncation import row_key
+from codestill.study.program import UserError, log
+
+DEFAULT_BATCH = {"cpu": 64, "cuda": 256}
+
+
+def drawable(model, tokenizer):
+    """(columns, banned): ids below `columns` may be drawn, but for the `banned` ones that name no token."""
+    known = set(tokenizer.get_vocab().values())
+    columns = min(model.get_output_embeddings().weight.shape[0], max(known) + 1)
+    return columns, [number for number in range(columns) if number not in known]
+
+
+def out_of_memory(error):
+    """Whether an exception says that memory ran out (the CPU's allocator raises a plain RuntimeError)."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in text
+
+
+class LanesEngine:
+    """The workflow's own loop: see `decoding`."""
+
+    name = "lanes"
+
+    def __init__(self, model, tokenizer, stops, settings, tasks):
+        columns, banned = drawable(model, tokenizer)
+        self.model, self.settings = model, settings
+        self.rules = StopRules(tokenizer, stops, columns)
+        self.end = tokenizer.eos_token_id
+        self.lanes = Lanes(model, columns, banned)
+        self.capacity = max(len(task.ids) + task.room for task in tasks)
+        self.exact = settings.exact
+        self.batch = settings.batch_size or self._batch_within(settings.memory_bytes)
+        self.halved = 0
+        self.decoder = None
+
+    def _batch_within(self, budget):
+        """Lanes that fit in the budget beside the weights: keys, values, and a handful of rows of logits each."""
+        probe = self.lanes.prefill([0])
+        token = sum(part.numel() * part.element_size() for state in probe.states for part in state)
+        lane = token * self.capacity + 8 * 4 * self.lanes.columns
+        free = budget - sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
+        if free < lane:
+            raise UserError(f"--memory {self.settings.memory}: too little for the model and one sample; give more GiB")
+        return int(min(free // lane, DEFAULT_BATCH.get(self.lanes.device.type, 64)))
+
+    def draw(self, pairs, finished):
+        """Sample `pairs` of (Task, index). A batch that does not fit in memory is halved and what is left goes on."""
+        todo = dict.fromkeys((task.name, index) for task, index in pairs)
+
+        def done(sample):
+            del todo[sample.task.name, sample.index]
+            finished(row_of(sample))
+
+        while todo:
+            try:
+                self._run([pair for pair in pairs if (pair[0].name, pair[1]) in todo], done)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch = -(-self.batch // 2)
+                self.halved += 1
+                self.lanes.lanes = 0
+                log(f"out of memory: going on with {self.batch} samples at once")
+
+    def _run(self, pairs, done):
+        lanes = min(self.batch, len(pairs))
+        if self.lanes.lanes < lanes:
+            self.lanes.allocate(lanes, self.capacity)
+        if self.decoder is None:
+            self.decoder = Decoder(self.lanes, self.rules, self.settings, self.end, self.exact)
+        self.decoder.run(pairs, done)
+
+    def facts(self):
+        """What the protocol says about this engine."""
+        slack = self.decoder.slack if self.decoder else None
+        return {
+            "batch_size": self.batch,
+            "halved": self.halved,
+            "exactness": {
+                "compared": slack.compared if slack else 0,
+                "decided_alone": slack.decided_alone if slack else 0,
+                "largest_difference": slack.worst if slack else 0.0,
+                "slack": slack.value if slack else 0.0,
+                "exceeded": slack.exceeded if slack else 0,
+            },
+        }
+
+
+def row_of(sample):
+    """A row of samples.jsonl, with the count of tokens that the journal keeps beside it."""
+    return {
+        "task_id": sample.task.name,
+        "completion": sample.text.text(),
+        "sample": sample.index,
+        "finish": sample.finish,
+        "tokens": len(sample.text.ids) + (sample.finish == "end"),
+    }
+
+
+class _Told:
+    """A sample whose tokens another engine drew: followed up to where it ends by the study's rules."""
+
+    def __init__(self, task, index, ids, rules, end):
+        self.task, self.index, self.text, self.finish = task, index, Text(rules), "length"
+        for token in ids[: task.room]:
+            if token == end:
+                self.finish = "end"
+                break
+            if self.text.add(token):
+                self.finish = "stop"
+                break
+
+
+class _Borrowed:
+    """What the two borrowed engines share: samples of one problem at a time, nothing exact but the settings."""
+
+    halved = 0
+
+    def __init__(self, model, tokenizer, stops, settings, tasks):
+        self.settings, self.end = settings, tokenizer.eos_token_id
+        self.columns, self.banned = drawable(model, tokenizer)
+        self.rules = StopRules(tokenizer, stops, self.columns)
+        self.prepare(model, tokenizer, tasks)
+
+    def draw(self, pairs, finished):
+        """Sample `pairs` of (Task, index), grouped by problem."""
+        groups = {}
+        for task, index in pairs:
+            groups.setdefault(task.name, (task, []))[1].append(index)
+        for task, indices in groups.values():
+            drawn = self.ids_of(task, indices) if task.room else [[] for _ in indices]
+            for index, ids in zip(indices, drawn, strict=True):
+                finished(row_of(_Told(task, index, ids, self.rules, self.end)))
+
+    def facts(self):
+        """What the protocol says about this engine."""
+        none = {"compared": 0, "decided_alone": 0, "largest_difference": 0.0, "slack": 0.0, "exceeded": 0}
+        return {"batch_size": self.settings.batch_size or self.settings.n, "halved": 0, "exactness": none}
+
+
+class TransformersEngine(_Borrowed):
+    """`model.generate` per problem, with as many sequences as it has samples; seeded by problem."""
+
+    name = "transformers"
+
+    def prepare(self, model, tokenizer, tasks):
+        self.model = model
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (self.end or 0)
+
+    def ids_of(self, task, indices):
+        """New ids of the samples, one list each."""
+        settings = self.settings
+        hidden = list(range(self.columns, self.model.get_output_embeddings().weight.shape[0])) + self.banned
+        torch.manual_seed(row_key(settings.seed, task.name, indices[0]) % 2**63)
+        draws = {"do_sample": False}
+        if settings.temperature:
+            draws = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+        prompt = torch.tensor([task.ids], device=self.model.device)
+        found = self.model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=task.room,
+            num_return_sequences=len(indices) if settings.temperature else 1,
+            eos_token_id=self.end,
+            pad_token_id=self.pad,
+            suppress_tokens=hidden or None,
+            **draws,
+        )[:, len(task.ids) :].tolist()
+        return found if settings.temperature else found * len(indices)
+
+
+class VllmEngine(_Borrowed):
+    """vLLM, one request per sample with its own seed."""
+
+    name = "vllm"
+
+    def prepare(self, model, tokenizer, tasks):
+        try:
+            import vllm
+        except ImportError:
+            raise UserError("--engine vllm: vllm is not installed; pip install vllm, or --engine lanes") from None
+        settings = self.settings
+        self.vllm = vllm
+        dtype = {"fp16": "float16", "bf16": "bfloat16"}.get(settings.precision, "float32")
+        longest = max(len(task.ids) + task.room for task in tasks)
+        self.engine = vllm.LLM(model=settings.model_dir, dtype=dtype, max_model_len=longest, seed=settings.seed)
+
+    def draw(self, pairs, finished):
+        """Sample all `pairs` in one call: vLLM batches across problems itself."""
+        requests, wanted = [], []
+        for task, index in pairs:
+            if not task.room:
+                finished(row_of(_Told(task, index, [], self.rules, self.end)))
+                continue
+            wanted.append((task, index))
+            seed = row_key(self.settings.seed, task.name, index) % 2**63
+            requests.append(
+                self.vllm.SamplingParams(
+                    temperature=self.settings.temperature,
+                    top_p=self.settings.top_p,
+                    max_tokens=task.room,
+                    seed=seed,
+                    stop=list(self.settings.stops),
+                    stop_token_ids=[self.end] if self.end is not None else None,
+                    allowed_token_ids=[i for i in range(self.columns) if i not in set(self.banned)],
+                )
+            )
+        prompts = [{"prompt_token_ids": task.ids} for task, _ in wanted]
+        for (task, index), answer in zip(wanted, self.engine.generate(prompts, requests), strict=True):
+            finished(row_of(_Told(task, index, list(answer.outputs[0].token_ids), self.rules, self.end)))
+
+
+ENGINES = {engine.name: engine for engine in (LanesEngine, TransformersEngine, VllmEngine)}
+
+
+def engine_for(name, *parts):
+    """The engine `name` over (model, tokenizer, stops, settings, tasks).
+
+    `auto` is lanes, or transformers where a trial shows that lanes cannot hold the model.
+    """
+    if name != "auto":
+        return ENGINES[name](*parts)
+    try:
+        engine = LanesEngine(*parts)
+        engine.lanes.trial(engine.end or 0)
+        return engine
+    except Unsupported as reason:
+        log(f"this model is sampled with transformers' generate: {reason}")
+        return TransformersEngine(*parts)

@@ -1,0 +1,28 @@
+"""Join the parts of one model's samples that `generate.py --shard I/N` drew, and their protocols.
+
+    python scripts/gather_samples.py --benchmark pocket.jsonl --samples part1.jsonl part2.jsonl \\
+        --protocols part1.protocol.json part2.protocol.json --output samples.jsonl --protocol samples.protocol.json
+
+Parts that overlap, were drawn differently, or leave samples out are refused.
+"""
+
+from codestill.judge.sample_files import gather
+from codestill.study.program import UserError, log, parser, run
+
+
+def main():
+    cli = parser(__doc__)
+    cli.add_argument("--benchmark", required=True, help="the benchmark's JSON lines")
+    cli.add_argument("--samples", required=True, nargs="+", help="the parts")
+    cli.add_argument("--protocols", required=True, nargs="+", help="their protocols, in the same order")
+    cli.add_argument("--output", required=True, help="samples.jsonl to write")
+    cli.add_argument("--protocol", required=True, help="its protocol")
+    args = cli.parse_args()
+    if len(args.samples) != len(args.protocols):
+        raise UserError(f"--protocols: give one for each of the {len(args.samples)} parts")
+    gather(args.benchmark, args.samples, args.protocols, args.output, args.protocol)
+    log(f"{args.output}: gathered from {len(args.samples)} parts")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+"""Measure models without running their programs: how well they predict code, and what they cost.
+
+    python scripts/measure.py language --model results/demo/models/student --teacher results/demo/models/teacher \\
+        --tokens results/demo/tokens/test --output language.json
+    python scripts/measure.py efficiency --model results/demo/models/student --output efficiency.json
+
+Several models share one process: give as many outputs as models. Run `efficiency` with nothing beside it.
+"""
+
+from codestill.study.files import write_json
+from codestill.study.program import UserError, log, parser, run
+
+
+def arguments():
+    cli = parser(__doc__)
+    kinds = cli.add_subparsers(dest="kind", required=True)
+    language = kinds.add_parser("language", help="bits per byte, CE, KL to the teacher and agreement, at T = 1")
+    language.add_argument("--teacher", help="model folder; without it, or for itself, kl and agreement are null")
+    language.add_argument("--tokens", required=True, help="token set, for example tokens/test")
+    language.add_argument("--batch_size", type=int, default=8, help="rows at once")
+    language.add_argument("--max_rows", type=int, help="measure on the first rows only")
+    efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, peak memory")
+    efficiency.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 8, 32], help="sequences at once")
+    efficiency.add_argument("--seconds", type=float, default=3.0, help="time spent on each batch size, about")
+    for kind in (language, efficiency):
+        kind.add_argument("--model", required=True, nargs="+", help="model folders in Hugging Face format")
+        kind.add_argument("--output", required=True, nargs="+", help="JSON to write, one per model")
+        kind.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+        kind.add_argument("--precision", choices=["float32", "bf16", "fp16"], default="float32")
+        kind.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's own choice")
+    return cli.parse_args()
+
+
+def main():
+    args = arguments()
+    if len(args.model) != len(args.output):
+        raise UserError(f"--output: give one for each of the {len(args.model)} models")
+    for name in ("batch_size", "max_rows"):
+        if getattr(args, name, None) is not None and getattr(args, name) < 1:
+            raise UserError(f"--{name} {getattr(args, name)}: must be at least 1")
+    if min(getattr(args, "batch_sizes", [1])) < 1:
+        raise UserError("--batch_sizes: each must be at least 1")
+
+    import torch  # heavy: after the arguments are known to be good
+    from transformers.utils import logging
+
+    from codestill.judge import efficiency, language
+
+    logging.disable_progress_bar()
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    for model, output in zip(args.model, args.output, strict=True):
+        if args.kind == "language":
+            found = language.measure_folder(
+                model, args.teacher, args.tokens, args.batch_size, args.device, dtype, args.max_rows
+            )
+            log(f"{model}: {found['bits_per_byte']:.4f} bits per byte over {found['tokens']} tokens")
+        else:
+            found = efficiency.measure_folder(model, args.batch_sizes, args.seconds, args.device, dtype)
+            log(f"{model}: {found['parameters'] / 1e6:.2f} M parameters, {found['bytes_on_disk'] / 1e6:.1f} MB")
+        write_json(output, found)
+
+
+if __name__ == "__main__":
+    run(main)
