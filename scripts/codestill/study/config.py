@@ -26,10 +26,14 @@ Device = Literal["auto", "cpu", "cuda"]
 def known_objectives():
     """The names in OBJECTIVES of distill/objectives.py, read with `ast`: importing it would import torch."""
     source = Path(__file__).parents[1] / "distill" / "objectives.py"
+    found = []
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "OBJECTIVES":
-            return [key.value for key in node.value.keys]
-    raise UserError(f"{source}: holds no OBJECTIVES; restore the dictionary")
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id == "OBJECTIVES":  # OBJECTIVES = {"name": ...}
+            found += [key.value for key in node.value.keys]
+        elif isinstance(target, ast.Subscript) and getattr(target.value, "id", None) == "OBJECTIVES":
+            found.append(target.slice.value)  # OBJECTIVES["name"] = ...
+    return found
 
 
 class Section(BaseModel):

@@ -1,0 +1,87 @@
+"""The jobs that each study asks for, from dry runs of its whole grid."""
+
+import pytest
+import yaml
+
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid
+from workflow.workflow import CONFIG, dry_run, snakemake, write_config
+
+STUDIES = sorted(path.name for path in CONFIG.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_ready_study_plans_its_full_grid(tmp_path, name):
+    study = load_study(yaml.safe_load((CONFIG / name).read_text()))
+    grid = build_grid(study)
+    counts = dry_run(tmp_path, CONFIG / name)
+    models = len(grid.cells) + 2
+    assert counts["distill"] == len(grid.cells)
+    assert counts["measure_language"] == models
+    judged = sum(4 if one.models == "headline" else models + 2 for one in study.benchmarks.values())
+    assert counts["generate"] == counts["grade"] == judged
+    assert counts["teach"] == counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
+    assert counts.get("download_model", 0) == 2 - counts.get("build_model", 0)
+
+
+def test_a_grid_of_a_thousand_cells(tmp_path):
+    sweep = {
+        "grid": {"temperature": [1, 2, 3, 4, 5], "alpha": [i / 20 for i in range(20)], "epochs": list(range(1, 11))}
+    }
+    config = write_config(tmp_path / "big.yaml", "config.yaml", sweeps={"big": {**sweep, "seeds": [42]}})
+    assert dry_run(tmp_path, config, "sweep_big")["distill"] == 1000 + 3  # and the three controls
+
+
+def test_experiments_sweeps_baselines_and_single_cells_are_targets(tmp_path):
+    config = CONFIG / "config.yaml"
+    baselines = dry_run(tmp_path, config, "baselines")
+    assert (baselines["distill"], baselines["generate"]) == (3, 5)
+    assert dry_run(tmp_path, config, "experiment_1")["distill"] == 6  # three seeds and three controls
+    assert dry_run(tmp_path, config, "sweep_epochs")["distill"] == 6  # two new, the default, and three controls
+    both = dry_run(tmp_path, config, "experiment_3", "sweep_temperature_alpha")
+    assert both["distill"] == 25 + 2 + 2  # seed 42 of experiment 3 is a cell of the sweep; two more controls
+    cell = "results/codegpt-distilgpt2/models/T-1.5_alpha-0.25_seed-7/model.safetensors"
+    assert dry_run(tmp_path, config, cell)["distill"] == 1
+
+
+def test_alpha_one_needs_no_teacher(tmp_path):
+    cell = "results/codegpt-distilgpt2/models/alpha-1.0_seed-42/model.safetensors"
+    assert "teach" not in dry_run(tmp_path, CONFIG / "config.yaml", cell)
+
+
+def test_a_name_that_is_not_canonical_stops_with_the_canonical_one(tmp_path):
+    cell = "results/codegpt-distilgpt2/models/T-2_alpha-0.5_seed-42/model.safetensors"
+    done = snakemake(tmp_path, "--dry-run", "--configfile", CONFIG / "config.yaml", "--", cell, check=False)
+    assert done.returncode != 0
+    assert "its canonical name is T-2.0_alpha-0.5_seed-42" in done.stderr
+
+
+def test_a_mistake_in_the_config_stops_before_any_job(tmp_path):
+    config = write_config(tmp_path / "mistake.yaml", "demo.yaml", distillation={"alpha": 1.5})
+    done = snakemake(tmp_path, "--cores", 1, "--configfile", config, check=False)
+    assert done.returncode != 0
+    assert "mistake.yaml: distillation.alpha: must be less than or equal to 1, not 1.5" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_config_inherits_nothing_from_another(tmp_path):
+    config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={})
+    assert dry_run(tmp_path, config)["distill"] == 2
+
+
+def test_the_workflow_serves_as_a_module(tmp_path):
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(
+        f'configfile: "{CONFIG / "demo.yaml"}"\n\n'
+        f'module codestill:\n    snakefile:\n        "{CONFIG.parent / "Snakefile"}"\n'
+        "    config:\n        config\n\nuse rule * from codestill as codestill_*\n"
+    )
+    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--", "codestill_all", snakefile=snakefile)
+    assert "codestill_distill" in done.stdout + done.stderr
+
+
+def test_the_catalog_entry_point_is_the_same_workflow(tmp_path):
+    done = snakemake(
+        tmp_path, "--dry-run", "--configfile", CONFIG / "demo.yaml", snakefile=CONFIG.parent / "workflow/Snakefile"
+    )
+    assert "distill" in done.stdout

@@ -1,0 +1,177 @@
+"""The whole chain, from an empty folder to a report, on a study small enough to take seconds a step."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+
+from workflow.walkthrough import blocks, entries
+from workflow.workflow import ROOT, job_counts, snakemake
+
+TINY = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
+PARTS = ["scripts", "rules", "envs", "config", "report", "Snakefile"]
+CELLS = ["alpha-1.0_seed-1", "T-2.0_alpha-0.5_seed-1", "T-3.0_alpha-0.0_seed-1"]
+
+
+def functions(count):
+    """Documented functions that differ in more than a name."""
+    for i in range(count):
+        name, other = f"scale_{i}", f"shift_{i % 7}"
+        summary = f"Return values scaled by {i} and shifted by {i % 7}."
+        body = f'def {name}(values, {other}={i % 7}):\n    """{summary}"""\n'
+        body += f"    result = []\n    for value in values:\n        result.append(value * {i} + {other})\n"
+        body += "    return result\n"
+        yield {"body": body, "summary": summary}
+
+
+def workflow_copy(folder):
+    """The workflow's own files (what git tracks or would track), so that a test may edit them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (
+            name.startswith(("scripts/", "rules/", "envs/", "config/", "report/", "Snakefile"))
+            and (ROOT / name).is_file()
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def run(folder, *arguments, check=True):
+    return snakemake(
+        folder, "--configfile", folder / "tiny.yaml", *arguments, snakefile=folder / "Snakefile", check=check
+    )
+
+
+def jobs(folder, *arguments):
+    done = run(folder, "--dry-run", *arguments)
+    return job_counts(done.stdout), done.stdout
+
+
+def kill_when(folder, sign):
+    """Start the workflow and kill it and its jobs, without warning, once the file `sign` exists."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", folder / "Snakefile", "--directory", folder]
+    command += ["--configfile", folder / "tiny.yaml", "--cores", "2", "--nolock"]
+    environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    with open(folder / "killed.log", "w") as log:
+        driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not list(folder.glob(sign)):
+        assert driver.poll() is None and time.monotonic() < deadline, (folder / "killed.log").read_text()
+        time.sleep(0.05)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the tiny study was killed in mid-training, resumed, and run to its report."""
+    folder = workflow_copy(tmp_path_factory.mktemp("study"))
+    (folder / "functions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in functions(120)))
+    (folder / "greetings.jsonl").write_text(blocks("json")[0])
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    kill_when(folder, "results/tiny/work/distill/*/lease.json")
+    run(folder, "--cores", 2, "--nolock", "--rerun-incomplete")
+    return folder
+
+
+@pytest.fixture
+def edited(finished, tmp_path):
+    """A copy of the finished study whose files a test may edit; times and Snakemake's records come along."""
+    shutil.copytree(finished, tmp_path / "study", symlinks=True, copy_function=shutil.copy2)
+    return tmp_path / "study"
+
+
+def test_everything_lands_where_the_contract_says(finished):
+    results = finished / "results/tiny"
+    for model in ["teacher", "student", *CELLS, "best_distilled", "best_finetuned"]:
+        assert (results / f"models/{model}/model.safetensors").is_file(), model
+        scores = json.loads((results / f"scores/greetings/{model}.json").read_text())
+        assert 0 <= scores["pass@1"] <= scores["pass@2"] <= 1
+        rows = [json.loads(line) for line in (results / f"verdicts/greetings/{model}.jsonl").read_text().splitlines()]
+        assert len(rows) == 4 and all(row.keys() >= {"task_id", "completion", "passed", "result"} for row in rows)
+    for model in ["teacher", "student", *CELLS]:
+        assert json.loads((results / f"language/{model}.json").read_text())["bits_per_byte"] > 0
+    manifest = json.loads((results / "inputs/manifest.json").read_text())
+    assert manifest
+
+
+def test_training_learns_and_its_losses_are_comparable(finished):
+    losses = {}
+    for model in ["teacher", *CELLS]:
+        evaluation = json.loads((finished / f"results/tiny/models/{model}/eval_results.json").read_text())
+        losses[model] = evaluation["eval_loss"]
+        assert evaluation["eval_loss"] == pytest.approx(evaluation["eval_loss_ce"])
+    # A model that knows nothing pays log(300) = 5.7 nats a token.
+    assert all(0 < loss < 5.5 for loss in losses.values()), losses
+    chosen = json.loads((finished / "results/tiny/models/best_distilled/chosen.json").read_text())
+    assert chosen["cell"] == min(CELLS[1:], key=losses.get)
+
+
+def test_the_table_holds_every_model_and_measure(finished):
+    table = pd.read_csv(finished / "results/tiny/report/scores.csv")
+    assert set(table.model) >= {"teacher", "student", *CELLS}
+    assert {"pass@1", "bits_per_byte"} <= set(table.measure)
+    page = (finished / "results/tiny/report/index.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "") and 'src="http' not in page
+
+
+def test_a_second_run_does_nothing_and_says_so(finished):
+    done = run(finished, "--cores", 1)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_touch_reruns_nothing(edited):
+    for path in edited.glob("scripts/**/*.py"):
+        path.touch()
+    assert jobs(edited)[0] == {}
+
+
+def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
+    def edit(name):
+        path = edited / name
+        path.write_text(path.read_text() + "\n# edited\n")
+
+    edit("scripts/report.py")
+    assert set(jobs(edited)[0]) == {"report", "all", "total"}
+    edit("scripts/codestill/distill/objectives.py")
+    counts, text = jobs(edited)
+    assert counts["distill"] == len(CELLS) and counts["teach"] == 1
+    assert "tokenize_corpus" not in counts and "download_corpus" not in counts
+    assert "objectives.py" in text  # the reason names the file
+
+
+def test_a_new_cell_reruns_no_old_one(edited):
+    config = {**TINY, "experiments": {**TINY["experiments"], "more": {"grid": {"temperature": 5}}}}
+    (edited / "tiny.yaml").write_text(yaml.safe_dump(config))
+    counts, _ = jobs(edited)
+    assert counts["distill"] == 1
+    assert "teach" not in counts
+
+
+def test_an_objective_of_the_walk_through_is_an_axis_at_once(edited):
+    path = edited / "scripts/codestill/distill/objectives.py"
+    path.write_text(path.read_text() + "\n\n" + blocks("python")[0])
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "experiments": entries()["experiments"]}))
+    cell = "T-1.0_alpha-0.5_objective-total_variation_seed-1"
+    run(edited, "--cores", 2, "--", f"results/tiny/models/{cell}/eval_results.json")
+    log = json.loads((edited / f"results/tiny/models/{cell}/trainer_state.json").read_text())["log_history"]
+    assert any(row.get("loss_kl", 0) > 0 for row in log)
+
+
+def test_the_walk_through_s_benchmark_and_corpus_are_the_tiny_study_s():
+    assert entries()["benchmarks"] == TINY["benchmarks"]
+    assert entries()["corpus"] == TINY["corpus"]
