@@ -1,0 +1,223 @@
+"""Tokens: functions turned into rows of token ids, packed without leaks, every position accounted for.
+
+A row is {input_ids, position_ids, labels, bytes}. Labels are aligned like input_ids (the model shifts them); a label of
+-100 is no target. The first token of a function has nothing before it and is never a target; the end token is one.
+Functions in one row are told apart by position_ids that start again at 0: a model called with these position_ids,
+`use_cache=False` and no attention mask computes for each function what it computes for the function alone.
+`bytes` are the UTF-8 bytes of the text that the row's targets stand for. Bits per byte is the summed negative
+log-likelihood of all targets / ln 2 / bytes: the end token has 0 bytes and its likelihood is in the sum.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from codestill.data.text import function_text  # noqa: F401  (part of this module's interface)
+from codestill.study.program import UserError, progress
+
+IGNORE = -100  # torch's ignore_index
+COLUMNS = ("input_ids", "position_ids", "labels", "bytes")
+LAYOUTS = ("packed", "padded")
+_BATCH = 1000  # functions tokenised at a time
+
+
+class Functions:
+    """Tokenised functions: `ids` (flat int32), `lengths` [n] of the pieces of it, and per function the counts below.
+
+    full: tokens with the end token before truncation; bytes: of the text of the targets; first_bytes: of the first
+    token; cut_bytes: of the text that truncation took away. Each [n], int64.
+    """
+
+    def __init__(self, pieces, full, target_bytes, first_bytes, cut_bytes):
+        self.lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
+        self.ids = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])[:-1].astype(np.int64)
+        self.full = np.array(full, dtype=np.int64)
+        self.bytes = np.array(target_bytes, dtype=np.int64)
+        self.first_bytes = np.array(first_bytes, dtype=np.int64)
+        self.cut_bytes = np.array(cut_bytes, dtype=np.int64)
+
+    def __len__(self):
+        return len(self.lengths)
+
+
+def encode_functions(tokenizer, texts, max_seq_length, description="tokenising"):
+    """Tokenise non-empty `texts`, each ended by the tokenizer's end token, cut to `max_seq_length` tokens.
+
+    A function that is cut loses its end token: it has not ended. Text that spells a special token stays text.
+    """
+    from codestill.data.tokenizer import plain_encodings
+
+    end = tokenizer.eos_token_id
+    pieces, full, kept_bytes, first_bytes, cut_bytes = [], [], [], [], []
+    with progress(total=len(texts), desc=description, unit=" functions") as bar:
+        for start in range(0, len(texts), _BATCH):
+            batch = texts[start : start + _BATCH]
+            for text, encoding in zip(batch, plain_encodings(tokenizer, batch), strict=True):
+                ids = np.array([*encoding.ids, end], dtype=np.int32)
+                head = text[: encoding.token_to_chars(0)[1]]
+                last = min(len(ids), max_seq_length) - 1
+                kept = text if last == len(ids) - 1 else text[: encoding.token_to_chars(last)[1]]
+                pieces.append(ids[: last + 1])
+                full.append(len(ids))
+                first_bytes.append(len(head.encode()))
+                kept_bytes.append(len(kept.encode()) - first_bytes[-1])
+                cut_bytes.append(len(text.encode()) - len(kept.encode()))
+            bar.update(len(batch))
+    return Functions(pieces, full, kept_bytes, first_bytes, cut_bytes)
+
+
+def first_fit(lengths, capacity):
+    """First-fit packing: for each length in turn the first row with room; returns [row of each], all lengths <= capacity.
+
+    A tree of the rows' free room finds the first row that fits in O(log rows) (Johnson 1973, section 3).
+    """
+    leaves = 1 << max(len(lengths) - 1, 0).bit_length()
+    room = [capacity] * (2 * leaves)
+    rows = []
+    for length in lengths:
+        node = 1
+        while node < leaves:
+            node *= 2
+            if room[node] < length:
+                node += 1
+        rows.append(node - leaves)
+        room[node] -= length
+        while node > 1:
+            node //= 2
+            room[node] = max(room[2 * node], room[2 * node + 1])
+    return rows
+
+
+def rows_of(functions, layout, max_seq_length):
+    """The functions' indices in each row, [[index, ...], ...]: first-fit (`packed`) or one a row (`padded`)."""
+    if layout == "padded":
+        return [[index] for index in range(len(functions))]
+    places = first_fit(functions.lengths.tolist(), max_seq_length)
+    rows = [[] for _ in range(max(places, default=-1) + 1)]
+    for index, row in enumerate(places):
+        rows[row].append(index)
+    return rows
+
+
+def columns_of(functions, rows):
+    """The flat columns of `rows`: input_ids, position_ids, labels (int32, all rows in turn), offsets [rows + 1], bytes [rows]."""
+    order = np.array([index for row in rows for index in row], dtype=np.int64)
+    lengths = functions.lengths[order]
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    within = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    ids = functions.ids[np.repeat(functions.starts[order], lengths) + within]
+    labels = ids.copy()
+    labels[starts] = IGNORE
+    last = np.cumsum([len(row) for row in rows]) - 1
+    offsets = np.concatenate([[0], ends[last]]).astype(np.int32)
+    sums = np.concatenate([[0], np.cumsum(functions.bytes[order])])
+    return {
+        "input_ids": ids,
+        "position_ids": within.astype(np.int32),
+        "labels": labels,
+        "offsets": offsets,
+        "bytes": np.diff(sums[np.concatenate([[0], last + 1])]),
+    }
+
+
+def dataset_of(columns):
+    """A datasets.Dataset of the flat `columns`; the same columns give the same fingerprint and the same files."""
+    import hashlib
+
+    import pyarrow
+    from datasets import Dataset, DatasetInfo, Features, List, Value
+    from datasets.table import InMemoryTable
+
+    offsets = pyarrow.array(columns["offsets"])
+    table = {name: pyarrow.ListArray.from_arrays(offsets, pyarrow.array(columns[name])) for name in COLUMNS[:3]}
+    table["bytes"] = pyarrow.array(columns["bytes"], type=pyarrow.int64())
+    digest = hashlib.sha256()
+    for name in (*COLUMNS, "offsets"):
+        digest.update(np.ascontiguousarray(columns[name]).tobytes())
+    features = Features({**{name: List(Value("int32")) for name in COLUMNS[:3]}, "bytes": Value("int64")})
+    return Dataset(
+        InMemoryTable(pyarrow.table(table)), info=DatasetInfo(features=features), fingerprint=digest.hexdigest()[:16]
+    )
+
+
+def account(functions, columns, dropped, end, max_seq_length):
+    """Where every token and byte of one split went; checked against the columns as they are written."""
+    count = len(functions)
+    truncated = int((functions.full > functions.lengths).sum())
+    rows = len(columns["bytes"])
+    targets = int((columns["labels"] != IGNORE).sum())
+    tokens = int(functions.lengths.sum())
+    lasts = functions.ids[functions.starts + functions.lengths - 1]
+    facts = {
+        "read": count + dropped,
+        "dropped": dropped,
+        "functions": count,
+        "truncated": truncated,
+        "rows": rows,
+        "tokens": tokens,
+        "targets": targets,
+        "first_tokens": count,
+        "end_tokens": int((lasts[functions.full == functions.lengths] == end).sum()),
+        "cut_tokens": int((functions.full - functions.lengths).sum()),
+        "positions": rows * max_seq_length,
+        "padding": rows * max_seq_length - tokens,
+        "bytes": int(columns["bytes"].sum()),
+        "first_token_bytes": int(functions.first_bytes.sum()),
+        "cut_bytes": int(functions.cut_bytes.sum()),
+    }
+    facts["text_bytes"] = facts["bytes"] + facts["first_token_bytes"] + facts["cut_bytes"]
+    balanced = (
+        facts["tokens"] == len(columns["input_ids"]) == facts["targets"] + facts["first_tokens"]
+        and facts["tokens"] + facts["cut_tokens"] == int(functions.full.sum())
+        and facts["end_tokens"] == facts["functions"] - facts["truncated"]
+        and facts["bytes"] == int(functions.bytes.sum())
+        and int((columns["position_ids"] == 0).sum()) == count
+        and int(np.diff(columns["offsets"]).max(initial=0)) <= max_seq_length
+    )
+    if not balanced:
+        raise AssertionError(f"the accounts do not balance: {facts}")
+    return facts
+
+
+def load_tokens(path, max_samples=None):
+    """The tokens in the folder `path` as a datasets.Dataset of rows, the first `max_samples` of them if given.
+
+    A packed row holds several functions. Raises UserError where the folder is not one of tokens or has no rows.
+    """
+    from datasets import load_from_disk
+
+    path = Path(path)
+    if not (path / "state.json").is_file():
+        raise UserError(f"{path}: no tokens there (state.json is missing); scripts/tokenize_corpus.py makes them")
+    if max_samples is not None and max_samples < 1:
+        raise UserError(f"{path}: {max_samples} samples were asked for; ask for at least 1, or leave the limit out")
+    try:
+        tokens = load_from_disk(str(path))
+        columns = set(tokens.column_names)
+    except Exception as error:  # torn arrow or JSON files show in many ways
+        raise UserError(f"{path}: the tokens cannot be read ({error}); delete the folder and tokenise again") from error
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing; make the tokens with scripts/tokenize_corpus.py")
+    if not len(tokens):
+        raise UserError(f"{path}: no rows; the split has no functions")
+    return tokens if max_samples is None else tokens.select(range(min(max_samples, len(tokens))))
+
+
+def collate(rows):
+    """A batch of rows as tensors [batch, longest row], int64: input_ids, position_ids, labels.
+
+    Filled on the right: labels with -100, ids and positions with 0. The id does not matter, since nothing before it
+    sees it and no target follows from it; positions of 0 make each filled place a sequence of its own.
+    """
+    import torch
+
+    longest = max(len(row["input_ids"]) for row in rows)
+    batch = {}
+    for name, fill in (("input_ids", 0), ("position_ids", 0), ("labels", IGNORE)):
+        batch[name] = torch.full((len(rows), longest), fill, dtype=torch.int64)
+        for number, row in enumerate(rows):
+            batch[name][number, : len(row[name])] = torch.as_tensor(row[name], dtype=torch.int64)
+    return batch
