@@ -33,18 +33,10 @@ def functions(count):
 
 def workflow_copy(folder):
     """The workflow's own files (what git tracks or would track), so that a test may edit them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PARTS]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.splitlines():
-        if (
-            name.startswith(("scripts/", "rules/", "envs/", "config/", "report/", "Snakefile"))
-            and (ROOT / name).is_file()
-        ):
+        if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return folder
