@@ -63,7 +63,7 @@ def rows(count, seed=0, length=24, packed=True):
             ids = [start + step for step in range(size)] + [0]
             row["input_ids"] += ids
             row["position_ids"] += list(range(len(ids)))
-            row["labels"] += [-100] + ids[1:]
+            row["labels"] += [-100, *ids[1:]]
             row["bytes"] += 2 * size
             if not packed:
                 break

@@ -14,7 +14,7 @@ KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
 
 def finish(run):
     """Write everything of a `codestill.distill.training` run; returns its eval_results."""
-    options, job, trainer = run.options, run.job, run.trainer
+    options, trainer = run.options, run.trainer
     history = trainer.state.log_history
     results = {kind: run.metrics.get(kind) for kind in KINDS}
     # The trainer numbers epochs by steps; without a training there is none.

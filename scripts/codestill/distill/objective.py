@@ -41,6 +41,12 @@ class Objective:
         if self.divergence == "jsd" and not 0 < self.beta < 1:
             raise UserError(f"--beta {self.beta}: must be between 0 and 1 (excluded)")
 
+    def __str__(self):
+        if not self.needs_teacher:
+            return "CE of the labels"
+        shape = f"jsd(beta={self.beta})" if self.divergence == "jsd" else self.divergence
+        return f"{self.alpha} CE + {1 - self.alpha:.4g} T^2 {shape}, T = {self.temperature}"
+
     @property
     def needs_teacher(self):
         """Whether the teacher acts on the loss."""

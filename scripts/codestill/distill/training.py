@@ -232,7 +232,7 @@ class _Training:
             self.metrics = self.trainer.evaluate()
             return
         self.schedule.install()
-        log(f"training: {self.steps} optimiser steps, objective {self.job.objective}")
+        log(f"training: {self.steps} optimiser steps on {self.job.objective}")
         try:
             self.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         except OSError as error:
