@@ -1,0 +1,180 @@
+"""Python functions as text: found in source files with `ast`, and fingerprints that say when two are the same."""
+
+import ast
+import hashlib
+import textwrap
+import warnings
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+def parse(source):
+    """The syntax tree of `source`, or None where this interpreter cannot read it (Python 2, a torn file)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes and the like in other people's code
+        try:
+            return ast.parse(source)
+        except _UNREADABLE:
+            return None
+
+
+def parse_function(code):
+    """The one function that `code` holds. None where it does not parse, False where it is something else.
+
+    A method cut out of its class with its indentation is read as well.
+    """
+    tree = parse(code) or parse(textwrap.dedent(code))
+    if tree is None:
+        return None
+    if len(tree.body) != 1 or not isinstance(tree.body[0], FUNCTIONS):
+        return False
+    return tree.body[0]
+
+
+def body_of(function):
+    """The statements of a function without its docstring."""
+    first = function.body[0]
+    spoken = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    return function.body[1:] if spoken else function.body
+
+
+def does_something(function):
+    """False for a body that is empty but for its docstring, `pass` and `...`."""
+    return not all(
+        isinstance(statement, ast.Pass)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for statement in body_of(function)
+    )
+
+
+def documented_functions(source):
+    """Yield (qualified name, code, docstring) of each function with a docstring in a source file, in its order.
+
+    Methods, nested and async functions are included; decorators belong to the code, and it starts at column 0.
+    Nothing is yielded where the file does not parse.
+    """
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    tree = parse(source)
+    if tree is None:
+        return
+    # Form feeds and the like are no line ends to the parser: split at newlines alone.
+    lines = source.split("\n")
+    for name, node in _named_functions(tree, ()):
+        docstring = ast.get_docstring(node)
+        if not docstring:
+            continue
+        code = _cut(lines, node)
+        if parse_function(code):
+            yield ".".join(name), code, docstring
+
+
+def _named_functions(node, path):
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (*FUNCTIONS, ast.ClassDef)):
+            if isinstance(child, FUNCTIONS):
+                yield (*path, child.name), child
+            yield from _named_functions(child, (*path, child.name))
+        else:
+            yield from _named_functions(child, path)
+
+
+def _cut(lines, node):
+    """The lines of a function, its decorators included, moved to column 0."""
+    start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    piece = lines[start - 1 : node.end_lineno]
+    # What follows the function on its last line (`; x = 1`) is not part of it.
+    piece[-1] = piece[-1].encode()[: node.end_col_offset].decode()
+    indent = piece[0][: len(piece[0]) - len(piece[0].lstrip())]
+    if not indent:
+        return "\n".join(piece)
+    # Lines of a string that stand further left than the function keep what they have.
+    return "\n".join(line.removeprefix(indent) for line in piece)
+
+
+def digest(text):
+    """The first eight bytes of a text's SHA-256 as a number: the key that sets of texts are kept by."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def _own_names(nodes):
+    """The names that a function binds itself: parameters, local variables, nested functions."""
+    names = set()
+    for top in nodes:
+        for node in ast.walk(top):
+            if isinstance(node, ast.arg):
+                names.add(node.arg)
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                names.add(node.id)
+            elif isinstance(node, FUNCTIONS) or (isinstance(node, ast.ExceptHandler) and node.name):
+                names.add(node.name)
+    return names
+
+
+_SKIPPED = frozenset({"ctx", "annotation", "returns", "type_comment", "kind", "decorator_list", "type_params"})
+
+
+class _Skeleton:
+    """Writes statements as words in which layout, comments, docstrings, annotations and own names are gone."""
+
+    def __init__(self, own):
+        self.own = own
+        self.numbers = {}
+        self.words = []
+        self.nodes = 0
+
+    def rename(self, name):
+        """Own names become their number in order of appearance; names from outside stay."""
+        return f"@{self.numbers.setdefault(name, len(self.numbers))}" if name in self.own else name
+
+    def add(self, value):
+        """Append one node, list or plain value."""
+        if isinstance(value, ast.AST):
+            self.nodes += 1
+            self.words.append(type(value).__name__)
+            for field in value._fields:
+                if field in _SKIPPED:
+                    continue
+                part = getattr(value, field, None)
+                if field in ("id", "arg", "name") and isinstance(part, str) and not isinstance(value, ast.keyword):
+                    self.words.append(self.rename(part))
+                elif field == "body" and isinstance(value, FUNCTIONS):
+                    self.add(body_of(value))
+                else:
+                    self.add(part)
+        elif isinstance(value, list):
+            self.words.append("[")
+            for item in value:
+                self.add(item)
+            self.words.append("]")
+        else:
+            self.words.append(repr(value))
+
+
+def skeleton(function):
+    """(fingerprint, nodes) of what a function does: its body up to layout, comments, docstring, annotations and the
+    names of the function, its parameters and its locals. Constants, attributes and names from outside count.
+
+    `nodes` is the number of syntax nodes of the body: how much a match means.
+    """
+    writer = _Skeleton(_own_names([function]))
+    try:
+        writer.add(body_of(function))
+    except RecursionError:
+        return digest(ast.dump(function)[:1_000_000]), 10_000
+    return digest("\x00".join(writer.words)), writer.nodes
+
+
+def inner_functions(function):
+    """The function itself and every function defined inside it."""
+    return [node for node in ast.walk(function) if isinstance(node, FUNCTIONS)]
+
+
+def normalised(function):
+    """Fingerprint of a function up to layout and comments: its name, names, docstring's words and code count."""
+    docstring = ast.get_docstring(function) or ""
+    parts = [ast.dump(statement) for statement in body_of(function)]
+    parts += [function.name, ast.dump(function.args), " ".join(docstring.split())]
+    return digest("\x00".join(parts))

@@ -1,0 +1,198 @@
+"""Where documented functions come from. A kind of source is one function in KINDS: from the command line's options it
+yields rows {code, docstring, func_name, repo, path, url, partition?}.
+"""
+
+import heapq
+import itertools
+import os
+import random
+import sys
+import sysconfig
+import tokenize
+from pathlib import Path
+
+from codestill.data import pocket
+from codestill.data.functions import documented_functions
+from codestill.data.hub import dataset_commit, one_line
+from codestill.study.files import read_jsonl
+from codestill.study.program import UserError, log, progress
+
+FIELDS = ("code", "docstring", "func_name", "repo", "path", "url", "partition")
+PARTITIONS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
+_ROWS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_NO_SOURCE = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
+_NO_LIBRARY = _NO_SOURCE | {"test", "tests", "idle_test", "lib2to3", "turtledemo", "ensurepip"}
+
+
+def _mapped(row, columns, origin):
+    """`row` under our field names. A mapped column that is missing is an error; other fields may be."""
+    for ours, theirs in columns.items():
+        if theirs not in row:
+            raise UserError(
+                f"{origin}: no column {theirs!r} (--columns {ours}={theirs}); it has {', '.join(sorted(row))}"
+            )
+    return {field: row.get(columns.get(field, field)) for field in FIELDS}
+
+
+def _clean(row, partition, origin):
+    """Text in every text field, and the partition under our names or not at all."""
+    given = row.pop("partition") or partition
+    row = {
+        field: "" if value is None else value if isinstance(value, str) else str(value) for field, value in row.items()
+    }
+    if given:
+        if given not in PARTITIONS:
+            raise UserError(f"{origin}: the partition {given!r} is none of {', '.join(PARTITIONS)}; map another column")
+        row["partition"] = PARTITIONS[given]
+    return row
+
+
+def _need_columns(row, columns, origin):
+    """Raise UserError where the first row has neither code nor docstring under the names given."""
+    for field in ("code", "docstring"):
+        if columns.get(field, field) not in row:
+            raise UserError(
+                f"{origin}: no column {columns.get(field, field)!r}; map it with --columns {field}=COLUMN, "
+                f"one of {', '.join(sorted(row))}"
+            )
+
+
+def _hub(options, facts):
+    """A data set of the Hugging Face hub, or a folder in its layout; partitions are its splits."""
+    if not options.name:
+        raise UserError("--name: a source of kind hub needs the name of a data set, OWNER/NAME")
+    facts["revision"] = dataset_commit(options.name, options.revision)
+    import datasets
+
+    # The partition of a hub data set is its split, so the column of that name is not asked for.
+    with one_line("dataset", options.name, options.revision), _dataset_errors(datasets, options):
+        revision = facts["revision"] or options.revision
+        splits = datasets.load_dataset(options.name, options.config_name, revision=revision)
+    for split, rows in splits.items():
+        if split not in PARTITIONS and "partition" not in options.columns:
+            log(f"{options.name}: the split {split} is none of train, validation, test: left out")
+            continue
+        if len(rows):
+            _need_columns(rows.column_names, options.columns, options.name)
+        wanted = [column for column in rows.column_names if column in {options.columns.get(f, f) for f in FIELDS}]
+        for row in rows.select_columns(wanted):
+            yield _clean(_mapped(row, options.columns, options.name), split, options.name)
+
+
+class _dataset_errors:
+    """What datasets raises for bad names, as a UserError."""
+
+    def __init__(self, datasets, options):
+        self.errors = (datasets.exceptions.DatasetsError, FileNotFoundError, ValueError, RuntimeError)
+        self.options = options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        from huggingface_hub import errors
+
+        ours = isinstance(error, self.errors) and not isinstance(
+            error, (UserError, errors.HTTPError, errors.HFValidationError)
+        )
+        if ours and not isinstance(error, errors.LocalEntryNotFoundError):
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"dataset {self.options.name} (config {self.options.config_name}): {reason}") from None
+
+
+def _files(options, facts):
+    """A file or folder of JSON lines in CodeSearchNet's format (Husain et al. 2019, arXiv 1909.09436), or gzip."""
+    root = _existing(options)
+    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.name.endswith(_ROWS))
+    if not files:
+        raise UserError(f"--path {root}: holds no file that ends in {', '.join(_ROWS)}")
+    for path in files:
+        for number, row in enumerate(read_jsonl(path), 1):
+            origin = f"{path}:{number}"
+            if not isinstance(row, dict):
+                raise UserError(f"{origin}: not a JSON object; give one record a line")
+            if number == 1:
+                _need_columns(row, options.columns, origin)
+            yield _clean(_mapped(row, options.columns, origin), None, origin)
+
+
+def _python(options, facts):
+    """Documented functions of a Python file, or of every one in a folder."""
+    root = _existing(options)
+    files = [root] if root.is_file() else list(_python_files(root, _NO_SOURCE))
+    if not files:
+        raise UserError(f"--path {root}: holds no .py file")
+    yield from _functions_in(files, root if root.is_dir() else root.parent, root.resolve().name, "")
+
+
+def _stdlib(options, facts):
+    """The standard library of the interpreter that runs this, without its tests."""
+    root = Path(sysconfig.get_path("stdlib"))
+    version = ".".join(map(str, sys.version_info[:3]))
+    facts["revision"] = f"v{version}"
+    url = f"https://github.com/python/cpython/blob/v{version}/Lib/"
+    yield from _functions_in(list(_python_files(root, _NO_LIBRARY)), root, "python/cpython", url)
+
+
+def _pocket(options, facts):
+    """The training split of Pocket: `max_samples` functions of the grammar that `seed` picks."""
+    yield from pocket.training_functions(options.max_samples or pocket.FUNCTIONS, options.seed)
+
+
+KINDS = {"hub": _hub, "files": _files, "python": _python, "stdlib": _stdlib, "pocket": _pocket}
+
+
+def _existing(options):
+    if options.path is None:
+        raise UserError(f"--path: a source of kind {options.kind} needs a file or folder")
+    if not Path(options.path).exists():
+        raise UserError(f"--path {options.path}: no such file or folder")
+    return Path(options.path)
+
+
+def _python_files(root, skipped):
+    """The .py files under a folder in a fixed order; hidden folders and links to folders are not entered."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in skipped and not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
+
+
+def _functions_in(files, root, repo, url):
+    unread = 0
+    for file in progress(files, unit="file", desc="reading"):
+        try:
+            with tokenize.open(file) as handle:  # honours the file's coding line
+                source = handle.read()
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            unread += 1
+            continue
+        path = file.relative_to(root).as_posix()
+        for name, code, docstring in documented_functions(source):
+            link = url + path if url else ""
+            yield {"code": code, "docstring": docstring, "func_name": name, "repo": repo, "path": path, "url": link}
+    if unread:
+        log(f"{unread} files could not be decoded and were left out")
+
+
+def _sample(rows, count, seed):
+    """`count` of the rows, chosen by seed, in their order; holds no more than those in memory."""
+    rng = random.Random(f"sample {seed}")
+    ranked = ((rng.random(), number, row) for number, row in enumerate(rows))
+    chosen = heapq.nsmallest(count, ranked, key=lambda ranked_row: ranked_row[:2])
+    return [row for _, _, row in sorted(chosen, key=lambda ranked_row: ranked_row[1])]
+
+
+def load(options, facts):
+    """Yield the rows of the source that `options` (kind, name, config_name, revision, path, columns, max_samples, seed)
+    name. `facts` is filled with what is learnt on the way (the resolved revision). Raises UserError.
+    """
+    for field in options.columns:
+        if field not in FIELDS:
+            raise UserError(f"--columns {field}=...: no field of ours; they are {', '.join(FIELDS)}")
+    rows = KINDS[options.kind](options, facts)
+    if options.max_samples and options.kind != "pocket":
+        rows = _sample(rows, options.max_samples, options.seed)
+    first = next(iter_rows := iter(rows), None)
+    if first is None:
+        raise UserError(f"the source of kind {options.kind} at {options.path or options.name} holds no functions")
+    return itertools.chain([first], iter_rows)
