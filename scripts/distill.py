@@ -8,10 +8,11 @@
 alpha 1 learns from the labels alone (plain fine-tuning; no teacher is loaded), alpha 0 from the teacher alone. T
 softens both distributions. Teacher and student share token ids: see scripts/match_vocabulary.py. Both terms are means
 over the target tokens of an optimiser step. The student with the lowest validation CE (T = 1) is kept, so that cells
-with any T and alpha compare. Interrupted (SIGTERM, SIGUSR1, or killed), the same command goes on from the last checkpoint in
---work_dir; exit code 75 asks for that. OUTPUT_DIR receives the model, its tokenizer, trainer_state.json (curves of
-loss_ce, loss_kl, loss_total), train_results.json, eval_results.json (with a diagnosis) and provenance.json. Several
-processes share one cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation is shared out).
+with any T and alpha compare.
+Interrupted (SIGTERM, SIGUSR1, or killed), the same command goes on from the last checkpoint in --work_dir; exit code
+75 asks for that. OUTPUT_DIR receives the model, its tokenizer, trainer_state.json (curves of loss_ce, loss_kl,
+loss_total), train_results.json, eval_results.json (with a diagnosis) and provenance.json. Several processes share one
+cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation is shared out among them).
 """
 
 from codestill.distill.arguments import add_training_arguments

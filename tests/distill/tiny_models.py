@@ -4,7 +4,7 @@ from pathlib import Path
 
 SIZES = {
     "gpt2": {"n_layer": 2, "n_head": 2, "n_positions": 64},
-    "codegen": {"n_layer": 2, "n_head": 2, "n_positions": 64, "rotary_dim": 4},
+    "codegen": {"n_layer": 2, "n_head": 4, "n_positions": 64, "rotary_dim": 4},
     "llama": {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
     "qwen2": {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
 }
