@@ -22,7 +22,7 @@ $(INSTALLED): requirements.txt
 demo: install ## run the demo study to its report (ten minutes on two cores)
 	@mkdir -p .snakemake
 	@flock --nonblock --close --conflict-exit-code 75 .snakemake/demo.lock \
-	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host \
+	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host -- all \
 	  || { code=$$?; test $$code != 75 || echo "error: another make demo is at work here" >&2; exit $$code; }
 	@cat results/demo/report/table.md
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"

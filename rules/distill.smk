@@ -34,7 +34,7 @@ rule distill:
 rule choose:
     """Choose among the cells by validation loss, before any benchmark is read."""
     input:
-        lambda wildcards: [PLACE.model(cell, trained=True) for cell in PLACE.candidates(wildcards.chosen)],
+        lambda wildcards: PLACE.candidate_files(wildcards.chosen),
         script=program("choose"),
         library=imports_of("choose"),
     output:

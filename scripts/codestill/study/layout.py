@@ -124,6 +124,10 @@ class Layout:
         """The cells among which validation chooses."""
         return self.distilled if chosen == "best_distilled" else self.finetuned
 
+    def candidate_files(self, chosen):
+        """The files of those cells."""
+        return [path for cell in self.candidates(chosen) for path in self.model(cell, trained=True)]
+
     def teacher_of(self, cell):
         """The files of the cell's teacher; none where alpha is 1."""
         return self.model(cell.teacher) if cell.alpha < 1 else []
