@@ -27,12 +27,20 @@ from codestill.study.program import UserError, log, parser, progress, run
 def arguments():
     """The parsed flags; raises UserError where they do not go together."""
     flags = parser(__doc__)
-    flags.add_argument("--tokenizer", metavar="DIR", required=True, help="folder of the study's tokenizer, or of a model")
-    flags.add_argument("--inputs", metavar="FILE", nargs="+", required=True, help="JSON lines of functions, one file a split")
-    flags.add_argument("--outputs", metavar="DIR", nargs="+", required=True, help="a folder for each input, named as its split")
+    flags.add_argument(
+        "--tokenizer", metavar="DIR", required=True, help="folder of the study's tokenizer, or of a model"
+    )
+    flags.add_argument(
+        "--inputs", metavar="FILE", nargs="+", required=True, help="JSON lines of functions, one file a split"
+    )
+    flags.add_argument(
+        "--outputs", metavar="DIR", nargs="+", required=True, help="a folder for each input, named as its split"
+    )
     flags.add_argument("--accounting", metavar="FILE", required=True, help="JSON file of the accounts")
     flags.add_argument("--max_seq_length", type=int, default=512, help="tokens in a row, at most")
-    flags.add_argument("--layout", choices=("packed", "padded"), default="packed", help="several functions a row, or one")
+    flags.add_argument(
+        "--layout", choices=("packed", "padded"), default="packed", help="several functions a row, or one"
+    )
     args = flags.parse_args()
     if len(args.inputs) != len(args.outputs):
         raise UserError(f"--outputs: {len(args.outputs)} folders for {len(args.inputs)} inputs; give one for each")
@@ -53,7 +61,9 @@ def tokenise(tokenizer, source, output, args):
     texts = [tokens.function_text(record) for record in records]
     kept = [text for text in texts if text]
     if not kept:
-        raise UserError(f"{source}: no function in it; every split needs some (give the corpus more or larger fractions)")
+        raise UserError(
+            f"{source}: no function in it; every split needs some (give the corpus more or larger fractions)"
+        )
     functions = tokens.encode_functions(tokenizer, kept, args.max_seq_length, f"tokenising {name}")
     check_rows(functions.ids.max(), args.tokenizer, tokenizer)
     columns = tokens.columns_of(functions, tokens.rows_of(functions, args.layout, args.max_seq_length))
@@ -73,7 +83,9 @@ def check_rows(largest, folder, tokenizer):
     rows = read_json(config).get("vocab_size") if config.is_file() else None
     if rows is not None and largest >= rows:
         token = tokenizer.convert_ids_to_tokens(int(largest))
-        raise UserError(f'{config}: "vocab_size" is {rows}, but token {token!r} has id {largest}: the model has no row for it')
+        raise UserError(
+            f'{config}: "vocab_size" is {rows}, but token {token!r} has id {largest}: the model has no row for it'
+        )
 
 
 def main():

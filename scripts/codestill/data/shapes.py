@@ -72,7 +72,7 @@ def ids_of(tokenizer, rows):
 
 
 def set_ids(model, tokenizer, rows):
-    """Write the tokenizer's ids into the model's config and give it a generation config of its own, without sampling."""
+    """Write the tokenizer's ids into the model's config and give it a fresh generation config, without sampling."""
     from transformers import GenerationConfig
 
     ids = ids_of(tokenizer, rows)
@@ -84,7 +84,10 @@ def set_ids(model, tokenizer, rows):
 
 
 def build_model(config, seed):
-    """A causal language model of `config` in float32, its weights drawn with `seed`. Raises UserError where it cannot be."""
+    """A causal language model of `config` in float32, its weights drawn with `seed`.
+
+    Raises UserError where the shape does not fit together.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -138,7 +141,9 @@ def layer_stack(model):
     # A stack may hold lists as long as itself (experts): the outermost is the one.
     stacks = [name for name in stacks if not any(name.startswith(other + ".") for other in stacks)]
     if len(stacks) != 1:
-        raise UserError(f"{model.config.model_type}: found {len(stacks)} stacks of {count} layers, so none can be thinned")
+        raise UserError(
+            f"{model.config.model_type}: found {len(stacks)} stacks of {count} layers, so none can be thinned"
+        )
     return stacks[0], count
 
 
@@ -154,12 +159,16 @@ def thinned(teacher, every=2):
     name, count = layer_stack(teacher)
     kept = list(range(0, count, every))
     if every < 2 or len(kept) == count:
-        raise UserError(f"--every {every}: the model has {count} layers, so every >= 2 and at least 2 layers are needed")
+        raise UserError(
+            f"--every {every}: the model has {count} layers, so every >= 2 and at least 2 layers are needed"
+        )
     try:
         config = _thinned_config(teacher.config, count, kept)
         student = AutoModelForCausalLM.from_config(config, dtype=teacher.dtype).eval()
     except Exception as error:
-        raise UserError(f"{teacher.config.model_type}: its config cannot be cut to {len(kept)} layers ({error})") from error
+        raise UserError(
+            f"{teacher.config.model_type}: its config cannot be cut to {len(kept)} layers ({error})"
+        ) from error
     weights = {}
     for key, value in teacher.state_dict().items():
         if key.startswith(name + "."):
@@ -175,7 +184,7 @@ def thinned(teacher, every=2):
 
 
 def _thinned_config(config, count, kept):
-    """A copy of `config` with len(kept) layers; lists with one entry a layer (layer_types) keep the kept layers' entries."""
+    """A copy of `config` with len(kept) layers; lists with one entry a layer (layer_types) are thinned likewise."""
     fields = config.to_dict()
     text = config.get_text_config()
     nested = next((key for key in config.sub_configs if getattr(config, key, None) is text), None)
@@ -198,9 +207,13 @@ def save_model(model, tokenizer, output):
         model.save_pretrained(folder, max_shard_size="1000GB")
         tokenizer.save_pretrained(folder)
         again = load_tokenizer(folder)
-        same = plain_ids(again, [PROBE]) == plain_ids(tokenizer, [PROBE]) and again.eos_token_id == tokenizer.eos_token_id
+        same = (
+            plain_ids(again, [PROBE]) == plain_ids(tokenizer, [PROBE]) and again.eos_token_id == tokenizer.eos_token_id
+        )
         if not same:
-            raise UserError(f"{output}: the tokenizer does not load again as it was saved; update tokenizers and transformers")
+            raise UserError(
+                f"{output}: the tokenizer does not load again as it was saved; update tokenizers and transformers"
+            )
         for path in folder.iterdir():
             os.chmod(path, 0o644)
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -52,7 +52,7 @@ def _outdent(code, function):
     surplus = indent - _unit(function, indent)
     lines = code.split("\n")
     kept = _lines_inside_strings(lines, function)
-    surplus_at_most = re.compile(r"[ \t]{0,%d}" % surplus)
+    surplus_at_most = re.compile(rf"[ \t]{{0,{surplus}}}")
     for number in range(1, len(lines)):
         if number + 1 not in kept:
             lines[number] = surplus_at_most.sub("", lines[number], count=1)
@@ -78,7 +78,9 @@ def _lines_inside_strings(lines, function):
     docstring = first.value if isinstance(first, ast.Expr) else None
     inside = set()
     for node in ast.walk(function):
-        text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
+        text = isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+        )
         if text and node is not docstring and node.end_lineno > node.lineno:
             opening = lines[node.lineno - 1].encode()[node.col_offset :].decode(errors="replace")
             if _TRIPLE.match(opening):

@@ -12,13 +12,13 @@ PAD_TOKEN = "<pad>"
 
 # Code in which tokenizers differ: runs of blanks, tabs, digits, quotes, letters outside ASCII, contractions.
 PROBE = (
-    "def f(self, x=1234, *args):\n    \"\"\"It's naïve: 日本 → ½.\n\n    >>> f(0.5e-3)\n    \"\"\"\n"
+    'def f(self, x=1234, *args):\n    """It\'s naïve: 日本 → ½.\n\n    >>> f(0.5e-3)\n    """\n'
     "\tif x>=10 and not args:\n            return {'a_b': [x**2, ~x]}  # don't\n\n\n    raise ValueError(f'{x!r}')\r\n"
 )
 
 
 def train_tokenizer(texts, vocab_size):
-    """A byte-level BPE tokenizer trained on `texts`, with end and pad tokens of their own; the same texts, the same ids.
+    """A byte-level BPE tokenizer trained on `texts`, with an end and a pad token; the same texts give the same ids.
 
     `vocab_size` counts the special tokens and the 256 bytes; a small corpus may fill less.
     """
@@ -53,7 +53,10 @@ def load_tokenizer(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; it should hold a tokenizer (tokenizer.json)")
-    plain = (folder / "tokenizer.json").is_file() and _class_name(folder) in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    plain = (folder / "tokenizer.json").is_file() and _class_name(folder) in (
+        "TokenizersBackend",
+        "PreTrainedTokenizerFast",
+    )
     loader = PreTrainedTokenizerFast if plain else AutoTokenizer
     try:
         tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
@@ -92,7 +95,7 @@ def frozen(tokenizer):
 
 
 def pad_token_id(tokenizer, rows):
-    """An id to fill rows with: the pad token, else another special token named like one, never the end token if avoidable.
+    """An id to fill rows with: the pad token, else another special token named like one, at worst the end token.
 
     Only ids below `rows`, the number of embedding rows, count. Where no other token serves, the end token's id is
     returned: safe all the same, because labels are masked by position and never by this id.
@@ -128,7 +131,7 @@ def plain_encodings(tokenizer, texts):
 
 @lru_cache(maxsize=1)
 def _bytes_of_characters():
-    """{character: byte} of GPT-2's byte-level alphabet (printable bytes stand for themselves, the others from 256 on)."""
+    """{character: byte} of GPT-2's byte-level alphabet: printable bytes are themselves, the others from 256 on."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
@@ -141,7 +144,7 @@ def is_byte_level(tokenizer):
 
 
 def token_bytes(tokenizer):
-    """{id: the bytes that the token stands for}, over all tokens; special and added tokens stand for their own string."""
+    """{id: the bytes that the token stands for}; special and added tokens stand for their own string."""
     byte_level = is_byte_level(tokenizer)
     added = {index: token.content for index, token in tokenizer.added_tokens_decoder.items()}
     alphabet = _bytes_of_characters()

@@ -68,8 +68,9 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
 
 
 def first_fit(lengths, capacity):
-    """First-fit packing: for each length in turn the first row with room; returns [row of each], all lengths <= capacity.
+    """First-fit packing: each length in turn goes to the first row with room; returns [row of each].
 
+    All lengths are <= `capacity`.
     A tree of the rows' free room finds the first row that fits in O(log rows) (Johnson 1973, section 3).
     """
     leaves = 1 << max(len(lengths) - 1, 0).bit_length()
@@ -101,7 +102,7 @@ def rows_of(functions, layout, max_seq_length):
 
 
 def columns_of(functions, rows):
-    """The flat columns of `rows`: input_ids, position_ids, labels (int32, all rows in turn), offsets [rows + 1], bytes [rows]."""
+    """The columns of `rows`, flat: input_ids, position_ids, labels [tokens]; offsets [rows + 1]; bytes [rows]."""
     order = np.array([index for row in rows for index in row], dtype=np.int64)
     lengths = functions.lengths[order]
     ends = np.cumsum(lengths)

@@ -33,17 +33,17 @@ def sources(teacher, student):
             found, kind = [parts[row]], "special"
         elif text is not None and (row in special, text) in exact:
             found, kind = [exact[row in special, text]], "exact"
-        elif text is None or row in special or not (found := [index for index in cut(text) if index < student.rows]):
-            found, kind = everything, "average"
         else:
-            kind = "mean"
+            pieces = cut(text) if text is not None and row not in special else []
+            pieces = [index for index in pieces if index < student.rows]
+            found, kind = (pieces, "mean") if pieces else (everything, "average")
         chosen.append(found)
         kinds.append(kind)
     return chosen, kinds
 
 
 def _special_parts(teacher, student):
-    """{teacher id: student id} of the end, start and pad tokens; a student without a start token starts after its end."""
+    """{teacher id: student id} of end, start and pad token; a student without a start token starts after its end."""
     ours, theirs = teacher.tokenizer, student.tokenizer
     end = theirs.eos_token_id
     if end >= student.rows:
@@ -85,7 +85,7 @@ def means(matrix, chosen):
 
 
 def _matrices(model):
-    """{part: tensor} that have a row for each token: the input embedding, and where they are apart head and its bias."""
+    """{part: tensor} with a row for each token: the input embedding, the head where it is apart, and its bias."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     found = {"embedding": embedding.weight}
     if head is not None and head.weight is not embedding.weight:
@@ -128,7 +128,9 @@ def _examples(teacher, student, chosen, kinds):
     for kind in ("special", "mean"):
         rows = [row for row, other in enumerate(kinds) if other == kind]
         rows = sorted(rows, key=lambda row: -len(teacher.tokens.get(row, "")))[:5]
-        examples[kind] = {teacher.tokens.get(row, str(row)): [student.tokens[index] for index in chosen[row]] for row in rows}
+        examples[kind] = {
+            teacher.tokens.get(row, str(row)): [student.tokens[index] for index in chosen[row]] for row in rows
+        }
     examples["average"] = [teacher.tokens.get(row) for row, kind in enumerate(kinds) if kind == "average"][:5]
     return examples
 
@@ -141,8 +143,8 @@ def take_teacher_rows(teacher, student):
         source = theirs.get(part, theirs["embedding"])
         if part != "bias" and source.shape[1:] != wide:
             raise UserError(
-                f"{student.folder}: its {part} is {wide[0]} wide and the teacher's {source.shape[1]}; the teacher's rows fit "
-                "only where the widths agree, so use embeddings pieces"
+                f"{student.folder}: its {part} is {wide[0]} wide and the teacher's {source.shape[1]}; the teacher's "
+                "rows fit only where the widths agree, so use embeddings pieces"
             )
     values = {"embedding": theirs["embedding"].detach(), "head": theirs.get("head", theirs["embedding"]).detach()}
     values["bias"] = theirs["bias"].detach() if "bias" in theirs else values["embedding"].new_zeros(teacher.rows)

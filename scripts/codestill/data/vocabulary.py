@@ -21,7 +21,7 @@ EMBEDDINGS = ("pieces", "teacher")
 
 
 class Side:
-    """One of the two models: `folder`, `tokenizer`, `config`, `rows` of its embedding, and `model`, loaded when asked for."""
+    """One of the two models: its folder, tokenizer, config, embedding rows, and the model, loaded when asked for."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -35,7 +35,7 @@ class Side:
 
     @cached_property
     def tokens(self):
-        """{id: token string} of the tokens that have an embedding row (padded rows have no token, late tokens no row)."""
+        """{id: token string} of the tokens with an embedding row (padded rows have no token, late tokens no row)."""
         return {index: token for token, index in self.tokenizer.get_vocab().items() if index < self.rows}
 
     @property
@@ -70,13 +70,18 @@ def policy(name):
 
 
 def match(teacher_folder, student_folder, name, embeddings="pieces"):
-    """Apply policy `name` to the models in two folders; returns (Match, report). Raises UserError where it does not hold."""
+    """Apply policy `name` to the models in two folders; returns (Match, report).
+
+    Raises UserError where the policy does not hold.
+    """
     if name not in POLICIES:
         raise UserError(f"vocabulary policy {name!r} is not known; choose one of {', '.join(POLICIES)}")
     if embeddings not in EMBEDDINGS:
         raise UserError(f"embeddings {embeddings!r} is not known; choose one of {', '.join(EMBEDDINGS)}")
     if embeddings != "pieces" and name != "transfer":
-        raise UserError(f"embeddings {embeddings!r} acts on policy transfer only; {name} keeps the student's embeddings")
+        raise UserError(
+            f"embeddings {embeddings!r} acts on policy transfer only; {name} keeps the student's embeddings"
+        )
     teacher, student = Side(teacher_folder), Side(student_folder)
     matched = POLICIES[name](teacher, student, embeddings)
     set_ids(matched.model, matched.tokenizer, matched.rows)
@@ -124,8 +129,8 @@ def _check_end(side):
     token, index = side.end
     if index >= side.rows:
         raise UserError(
-            f"{side.folder}: the end token {token!r} has id {index} but the model has {side.rows} rows; name its real end "
-            f'token as "eos_token" in tokenizer_config.json'
+            f"{side.folder}: the end token {token!r} has id {index} but the model has {side.rows} rows; name its "
+            f'real end token as "eos_token" in tokenizer_config.json'
         )
 
 
@@ -139,7 +144,7 @@ def _shown(teacher, student, ids):
 
 
 def _resize(model, rows):
-    """Give the model `rows` embedding rows (and head rows); what is cut is lost, what is added is still to be written."""
+    """Cut the model to `rows` embedding (and head) rows."""
     if model.get_input_embeddings().weight.shape[0] != rows:
         model.resize_token_embeddings(rows, mean_resizing=False)
     return model
@@ -159,8 +164,8 @@ def same(teacher, student, embeddings):
         ours, theirs = getattr(student.tokenizer, name), getattr(teacher.tokenizer, name)
         if ours != theirs and (name == "eos_token" or None not in (ours, theirs)):
             raise UserError(
-                f'{student.folder}/tokenizer_config.json: "{name}" is {ours!r} but the teacher\'s is {theirs!r}; set it to '
-                "the teacher's or use the policy transfer"
+                f'{student.folder}/tokenizer_config.json: "{name}" is {ours!r} but the teacher\'s is {theirs!r}; set '
+                "it to the teacher's or use the policy transfer"
             )
     if _pieces(teacher.tokenizer) != _pieces(student.tokenizer):
         raise UserError(
