@@ -89,6 +89,11 @@ MISTAKES = [
     ("generation.top_p", 0, "generation.top_p", "greater than 0"),
     ("generation.temperature", -1, "generation.temperature", "greater than or equal to 0"),
     ("grading.timeout", 0, "grading.timeout", "greater than 0"),
+    ("plan.gpus", -1, "plan.gpus", "greater than or equal to 0"),
+    ("plan.max_gpu_hour", 5, "plan.max_gpu_hour", "did you mean max_gpu_hours?"),
+    ("plan.gpu", {"float32": 1e13}, "plan.gpu.half", "missing"),
+    ("plan.written", 0, "plan.written", "greater than 0"),
+    ("plan.models", {"a/b": {"layers": 2}}, "plan.models.a/b.width", "missing"),
 ]
 
 

@@ -9,15 +9,14 @@ import difflib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from codestill.study.prices import Plan
 from codestill.study.program import UserError
+from codestill.study.section import Fraction, Name, Positive, Section
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
 Precision = Literal["float32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -34,12 +33,6 @@ def known_objectives():
         elif isinstance(target, ast.Subscript) and getattr(target.value, "id", None) == "OBJECTIVES":
             found.append(target.slice.value)  # OBJECTIVES["name"] = ...
     return found
-
-
-class Section(BaseModel):
-    """A part of the config: unknown fields are errors, and so is a string where a boolean is meant."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Training(Section):
@@ -247,6 +240,7 @@ class Study(Section):
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
     grading: Grading = Field(default_factory=Grading, description="how samples are judged")
+    plan: Plan = Field(default_factory=Plan, description="what `make plan` reckons with; changes no result")
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,8 @@ import re
 import types
 import typing
 
-from codestill.study.config import Section, Study
+from codestill.study.config import Study
+from codestill.study.section import Section
 
 START, END = "<!-- fields: written by scripts/write_schema.py -->", "<!-- end of fields -->"
 
