@@ -3,6 +3,7 @@
 import ast
 import re
 import textwrap
+import warnings
 
 _TRIPLE = re.compile(r"[A-Za-z]{0,2}(\"\"\"|''')")
 
@@ -32,7 +33,9 @@ def function_text(record):
 def _function(code):
     """The first function of `code` as a syntax tree, or None."""
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the corpus's own escapes are none of our business
+            tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return next((node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
