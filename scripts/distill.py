@@ -37,6 +37,8 @@ def add_arguments(arguments):
         help="cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
     )
     add("--teacher_cache", help="folder of scripts/cache_teacher.py (default: in WORK_DIR, made where it pays)")
+    add("--cache_dtype", choices=["float16", "bfloat16"], default="float16", help="type of the stored states")
+    add("--stage_cache_in", help="copy the cache to this node-local folder first, for example $TMPDIR")
     add("--teacher_device", choices=["auto", "cpu"], default="auto", help="cpu keeps the teacher out of a small GPU")
     add(
         "--eval_on_humaneval",

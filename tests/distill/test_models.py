@@ -1,8 +1,12 @@
 """Every architecture through the same door: body and head, packing, accumulation, padding, the teacher."""
 
+import itertools
+
 import pytest
 import tiny_models as tiny
 import torch
+from datasets import Dataset
+
 from codestill.distill.examples import Examples, collate
 from codestill.distill.heads import split, target_rows
 from codestill.distill.models import dropouts, load_config, load_model, set_dropout
@@ -10,7 +14,6 @@ from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
 from codestill.study.program import UserError
-from datasets import Dataset
 
 KINDS = ("gpt2", "codegen", "llama", "qwen2")
 
@@ -44,7 +47,7 @@ def same(left, right, tolerance=1e-5):
 @pytest.mark.parametrize("kind", KINDS)
 def test_plain_loss_and_gradients_equal_the_models_own(kind, tied):
     model = tiny.model(kind, tied=tied)
-    batch = collate([row for row in examples(3, packed=False)])
+    batch = collate(list(examples(3, packed=False)))
     found = gradients(model, [batch], PLAIN)
     model.zero_grad()
     loss = model(input_ids=batch["input_ids"], labels=batch["labels"], use_cache=False).loss
@@ -56,7 +59,7 @@ def test_plain_loss_and_gradients_equal_the_models_own(kind, tied):
 @pytest.mark.parametrize("tied", [True, False])
 def test_soft_loss_against_full_logits(kind, tied):
     student, teacher = tiny.model(kind, tied=tied), tiny.model("gpt2", width=32, seed=5)
-    batch = collate([row for row in examples(3, packed=False)])
+    batch = collate(list(examples(3, packed=False)))
     rows = target_rows(batch["labels"])
     t, alpha = 2.5, 0.4
     found = gradients(student, [batch], Objective(t, alpha), OnlineTeacher(teacher, tiny.VOCABULARY))
@@ -77,7 +80,7 @@ def test_functions_packed_in_one_row_do_not_see_each_other(kind):
     alone = []
     for row in packed:
         starts = [i for i, position in enumerate(row["position_ids"]) if position == 0] + [len(row["input_ids"])]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in itertools.pairwise(starts):
             alone.append({k: v if k == "example" else v[start:stop] for k, v in row.items()})
     assert len(alone) > len(packed)
     one = gradients(model, [collate(list(packed))], PLAIN)
@@ -95,7 +98,7 @@ def test_padding_and_accumulation_change_nothing():
 
 
 def test_the_end_token_is_learned():
-    batch = collate([row for row in examples(2)])
+    batch = collate(list(examples(2)))
     targets = batch["labels"][:, 1:][target_rows(batch["labels"])]
     assert (targets == 0).sum() >= 4
     model = tiny.model()
@@ -160,7 +163,7 @@ def test_dropout_is_set_whatever_the_architecture_calls_it(tmp_path, capsys):
     model = load_model(tmp_path / "gpt2", dropout=0.25).train()
     ids = torch.arange(8)[None]
     assert not torch.equal(model(ids).logits, model(ids).logits)
-    with pytest.raises(UserError, match="--dropout 1.5"):
+    with pytest.raises(UserError, match=r"--dropout 1\.5"):
         set_dropout(load_config(tmp_path / "gpt2"), 1.5)
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from codestill.distill.heads import Head
 from codestill.distill.objective import Objective, chunk_rows, distillation_loss
 from codestill.distill.objectives import OBJECTIVES, Divergence

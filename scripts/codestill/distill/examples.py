@@ -1,12 +1,16 @@
 """The rows of a token set as tensors: read from Arrow without copies, padded batch by batch."""
 
+import hashlib
+
 import numpy as np
 import torch
 
+from codestill.data.tokens import COLUMNS as ALL_COLUMNS
+from codestill.data.tokens import IGNORE
+from codestill.data.tokens import collate as collate_tokens
 from codestill.study.program import UserError
 
-COLUMNS = ("input_ids", "position_ids", "labels")
-IGNORED = -100
+COLUMNS = ALL_COLUMNS[:3]  # input_ids, position_ids, labels
 
 
 class Examples(torch.utils.data.Dataset):
@@ -26,6 +30,7 @@ class Examples(torch.utils.data.Dataset):
             self._columns[name] = column.offsets.to_numpy(), column.values.to_numpy()
         self._count = min(len(dataset), limit or len(dataset))
         self._cut = max_seq_length
+        self._identity = None
         self.source = source
         if self._count == 0:
             raise UserError(f"{source}: no rows; give it more functions")
@@ -40,26 +45,39 @@ class Examples(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         index = int(index)
-        row = {name: self._column(name, index) for name in COLUMNS}
+        if not 0 <= index < self._count:
+            raise IndexError(f"row {index} of {self._count}")
+        row = {name: self._column(name, index).astype(np.int64) for name in COLUMNS}
         return {**row, "example": index}
 
     def targets(self, index):
         """Number of target tokens of a row: labels after the first that are not ignored."""
-        return int((self._column("labels", index)[1:] != IGNORED).sum())
+        return int((self._column("labels", index)[1:] != IGNORE).sum())
 
     def all_targets(self):
         """Number of target tokens of all rows."""
         return sum(self.targets(index) for index in range(self._count))
 
-    def checksum(self):
-        """sha256 over what the rows are made of."""
-        import hashlib
+    def identity(self):
+        """sha256 over all rows as they are read (cut), whatever the limit."""
+        if self._identity is None:
+            self._identity = self._hash()
+        return self._identity
 
-        digest = hashlib.sha256(f"{self._count} {self._cut}".encode())
+    def _hash(self):
+        digest = hashlib.sha256(str(self._cut).encode())
         for name in COLUMNS:
             for part in self._columns[name]:
                 digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
+
+    def checksum(self):
+        """sha256 over the rows that are used."""
+        return hashlib.sha256(f"{self._count} {self.identity()}".encode()).hexdigest()
+
+    def target_counts(self):
+        """Number of targets of each row, int64 [rows]."""
+        return np.array([self.targets(index) for index in range(self._count)], dtype=np.int64)
 
     def largest_id(self):
         """The largest token id of all rows."""
@@ -71,17 +89,8 @@ class Examples(torch.utils.data.Dataset):
 
 
 def collate(rows, device=None):
-    """Pad rows to the longest: input_ids and position_ids with 0, labels with -100; `example` [batch] names the rows.
-
-    Each pad stands at position 0 and so is a sequence of its own, which no real token attends to.
-    """
-    length = max(len(row["input_ids"]) for row in rows)
-    batch = {}
-    for name in COLUMNS:
-        padded = np.full((len(rows), length), IGNORED if name == "labels" else 0, dtype=np.int64)
-        for number, row in enumerate(rows):
-            padded[number, : len(row[name])] = row[name]
-        batch[name] = torch.from_numpy(padded).to(device)
+    """The padded batch of `codestill.data.tokens.collate` on a device; `example` [batch] names its rows."""
+    batch = {name: tensor.to(device) for name, tensor in collate_tokens(rows).items()}
     batch["example"] = torch.tensor([row["example"] for row in rows])
     return batch
 

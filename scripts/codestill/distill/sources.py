@@ -14,9 +14,11 @@ def open_examples(options, tokenizer_path):
     paths = [options.train_data, validation]
     if any(Path(path).is_file() for path in paths):
         paths = _tokenized(paths, tokenizer_path, options)
+    from codestill.data.tokens import load_tokens
+
     limits = options.max_train_samples, options.max_eval_samples
     return tuple(
-        Examples(_load(path), options.max_seq_length, limit, str(path))
+        Examples(load_tokens(path), options.max_seq_length, limit, str(path))
         for path, limit in zip(paths, limits, strict=True)
     )
 
@@ -27,14 +29,6 @@ def _beside(train_data):
     if found == path or not found.exists():
         raise UserError("--validation_data: missing, and none lies beside the training data; give one")
     return str(found)
-
-
-def _load(path):
-    from datasets import load_from_disk
-
-    if not (Path(path) / "state.json").is_file():
-        raise UserError(f"{path}: no tokens folder; make it with scripts/tokenize_corpus.py")
-    return load_from_disk(str(path))
 
 
 def _tokenized(paths, tokenizer_path, options):

@@ -16,8 +16,9 @@ class OnlineTeacher:
     def __init__(self, model, columns, device="cpu", dtype=torch.float32):
         model.requires_grad_(False).eval().to(device=device, dtype=dtype)
         self.model, self.device = model, torch.device(device)
-        self._body, head = split(model)
-        self.head = head.cut(min(columns, head.columns)).to()
+        self._body, self.head_uncut = split(model)
+        self.head = self.head_uncut.cut(min(columns, self.head_uncut.columns)).to()
+        self.embeddings = model.get_input_embeddings().weight.shape[0]
         self._head_by_device = {}
 
     def head_on(self, device):
@@ -39,18 +40,14 @@ class OnlineTeacher:
         return states[:, :-1][target_rows(batch["labels"]).to(self.device)].to(device)
 
 
-def choose_teacher(run):
-    """(teacher, facts for the provenance) of a `codestill.distill.training` run whose objective needs one."""
+def load_teacher(path, columns, device, dtype):
+    """An OnlineTeacher from a model folder.
+
+    On a GPU its body runs in the precision of the training, since it has no weights that must stay exact while they
+    are updated; on a CPU in float32.
+    """
     from codestill.distill.models import load_model
 
-    options = run.options
-    device = torch.device("cpu") if options.teacher_device == "cpu" else run.device
-    # On a GPU the teacher's body runs in the training's precision: it has no master weights to keep.
-    dtype = run.dtype if device.type == "cuda" else torch.float32
-    teacher = OnlineTeacher(load_model(run.job.teacher_path), run.head.columns, device, dtype)
-    return teacher, {
-        "path": run.job.teacher_path,
-        "pass": "online",
-        "device": str(device),
-        "columns": teacher.head.columns,
-    }
+    return OnlineTeacher(
+        load_model(path), columns, device, dtype if torch.device(device).type == "cuda" else torch.float32
+    )

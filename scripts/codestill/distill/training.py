@@ -50,8 +50,14 @@ class _Training:
         self.job, self.options = job, job.options
         self.processes = int(os.environ.get("WORLD_SIZE", "1"))
         self.main = int(os.environ.get("RANK", "0")) == 0
+        self._exits = contextlib.ExitStack()
 
     def run(self):
+        """All steps; returns eval_results."""
+        with self._exits:
+            return self._run()
+
+    def _run(self):
         import torch
 
         torch.set_num_threads(self.options.threads)
@@ -110,39 +116,46 @@ class _Training:
         facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
         facts |= {"processes": self.processes, "model": model_checksum(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
+        passed = ("teacher_pass", "teacher_device", "cache_dtype") if job.teacher_path else ()
+        facts |= {name: getattr(options, name) for name in passed}
         facts["teacher"] = model_checksum(job.teacher_path) if job.teacher_path else None
         return facts
 
     def _checkpoint(self):
         """The checkpoint to go on from, or None."""
+        self.facts = self._facts()
+        return self.agree(self._resumable)
+
+    def _resumable(self):
         from codestill.distill import checkpoints
 
-        self.facts = self._facts()
-        if not self.main:
-            return self._told()
         checkpoints.claim(self.options.work_dir, self.facts)
         resume = checkpoints.newest_intact(self.options.work_dir)
         if resume:
             log(f"resuming from {resume}")
-        return self._told(resume)
+        return resume
 
-    def _told(self, resume=None):
-        """Process 0's choice of checkpoint, told to all."""
+    def agree(self, action):
+        """What `action()` returns in process 0, told to all processes; the others wait for it."""
         if self.processes == 1:
-            return resume
+            return action()
         import torch
         from accelerate import PartialState
 
         PartialState(cpu=self.device.type == "cpu")
-        told = [str(resume) if resume else None]
+        told = [action() if self.main else None]
         torch.distributed.broadcast_object_list(told)
         return told[0]
+
+    def on_exit(self, action):
+        """Call `action()` when the run ends, however it ends."""
+        self._exits.callback(action)
 
     def _teacher(self, resume):
         """Whoever teaches: nobody, the model itself, or its stored states."""
         self.teacher, self.teacher_facts = None, None
         if self.job.objective.needs_teacher:
-            from codestill.distill.teacher import choose_teacher
+            from codestill.distill.teacher_pass import choose_teacher
 
             self.teacher, self.teacher_facts = choose_teacher(self)
 
