@@ -22,6 +22,16 @@ include: "rules/measure.smk"
 include: "rules/report.smk"
 
 
+# On a cluster these run where Snakemake runs, which may reach the network and has little to do.
+localrules:
+    download_model,
+    download_corpus,
+    download_benchmark,
+    manifest,
+    resolve_study,
+    report,
+
+
 rule all:
     default_target: True
     input:

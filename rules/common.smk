@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # Only the download rules reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from codestill.study import attempts, failures
 from codestill.study.config import load_study
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.imports import imports_of as library_of
@@ -26,6 +28,19 @@ try:
     PLACE = Layout(STUDY, GRID)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+# The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.
+if workflow.is_main_process:
+    os.environ[attempts.VARIABLE] = attempts.new_run(f"{PLACE.results}/work")
+
+
+onsuccess:
+    shutil.rmtree(f"{PLACE.results}/work/attempts", ignore_errors=True)
+
+
+onerror:
+    print(failures.report(workflow, log, os.environ[attempts.VARIABLE]), file=sys.stderr)
 
 
 wildcard_constraints:

@@ -6,6 +6,8 @@ import time
 
 from tqdm import tqdm
 
+from codestill.study import attempts
+
 
 class UserError(Exception):
     """Bad input. The message is one line that names the file, the field and the remedy."""
@@ -21,12 +23,33 @@ def parser(doc):
 
 
 def run(main):
-    """Call `main()` as a program: a UserError ends in one clear line and exit code 2, never a traceback."""
+    """Call `main()` as a program: a UserError ends in one clear line and exit code 2, never a traceback.
+
+    Within a run of the workflow, what would only end the same way again is not begun (codestill.study.attempts).
+    """
+    attempt = attempts.Attempt()
+    if attempt.previous:
+        attempt.refuse()
+        sys.exit(2)
     try:
         code = main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        code = 2
+        attempt.end(attempts.BAD_INPUT, str(error))
+        sys.exit(2)
+    except SystemExit as error:  # argparse: its message is in the log
+        attempt.end(attempts.BAD_INPUT if error.code == 2 else None, "flags that the program does not take")
+        raise
+    except KeyboardInterrupt:
+        attempt.end(attempts.SIGNAL, "interrupted")
+        raise
+    except Exception as error:
+        attempt.end(attempts.cause_of(error), *attempts.last_words(error))
+        raise
+    if code:
+        attempt.end(attempts.SIGNAL if code == attempts.INTERRUPTED else attempts.MACHINE, f"exit code {code}")
+    else:
+        attempt.end()
     sys.exit(code)
 
 
