@@ -1,0 +1,185 @@
+"""The tests' own process: runs a problem's `check` on a stand-in for the candidate, which lives in another process.
+
+What the candidate sends is rebuilt from typed literals, hence its objects never take part in a comparison. The
+prompt is run here as well, for the names that a test uses: a test never sees a name that the candidate defined.
+"""
+
+import ast
+import builtins
+import os
+import random
+import resource
+import sys
+
+from codestill.judge import wire
+from codestill.judge.candidate import Mute, message_of
+from codestill.judge.literals import Encoder, Malformed, decode, value_of
+
+MEMORY = 4 << 30  # bytes of address space for the tests and the values that they receive
+
+
+class Link:
+    """Calls to the candidate's process, one at a time. `gone(kind, detail)` ends this process with a verdict."""
+
+    def __init__(self, receive_from, send_to, gone, exceptions):
+        self.receive_from, self.send_to, self.gone, self.exceptions = receive_from, send_to, gone, exceptions
+
+    def receive(self):
+        """The candidate's next message; no test goes on once the candidate has gone."""
+        try:
+            return wire.receive(self.receive_from)
+        except wire.Closed:
+            self.gone("died", "")
+        except Malformed as error:
+            self.gone("exception", f"unreadable answer: {error}")
+
+    def ask(self, request, objects):
+        """Send a request; the value that comes back, or the exception raised. `objects` are those of the request."""
+        try:
+            wire.send(self.send_to, request)
+        except wire.Closed:
+            self.gone("died", "")
+        answer = self.receive()
+        try:
+            outcome, nodes, changed, reference = answer
+            decode(nodes, objects, changed, self._import)
+            value = value_of(reference, objects)
+            error = self._exception(*value) if outcome == "raise" else None
+        except (Malformed, ValueError, TypeError) as broken:
+            self.gone("exception", f"unreadable answer: {broken}")
+        if error is not None:
+            raise error
+        return value
+
+    def call(self, handle, args, kwargs):
+        """Call a function of the candidate's."""
+        encoder = Encoder(export=lambda value: ("remote", value.handle) if isinstance(value, Remote) else None)
+        references = [encoder.encode(value) for value in args]
+        named = {name: encoder.encode(value) for name, value in kwargs.items()}
+        return self.ask(["call", handle, encoder.nodes, references, named], encoder.objects)
+
+    def _import(self, kind, payload):
+        """Stand-ins for what stays with the candidate."""
+        stand_in = {"iterator": RemoteIterator, "function": RemoteFunction}.get(kind)
+        return stand_in(self, int(payload)) if stand_in else None
+
+    def _exception(self, names, message):
+        """An exception as the candidate's: of the first class known here, under the name that it had there."""
+        base = next(filter(None, map(self._known, names)), Exception)
+        name = str(names[0])[:80]
+        error = base.__new__(base if base.__name__ == name else type(name, (base,), {}))
+        error.args = (str(message),) if message else ()
+        error.from_candidate = True
+        return error
+
+    def _known(self, name):
+        found = self.exceptions.get(name) or getattr(builtins, str(name), None)
+        return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+class Remote:
+    """Something that stayed with the candidate."""
+
+    def __init__(self, link, handle):
+        self._link, self.handle = link, handle
+
+
+class RemoteFunction(Remote):
+    """A function of the candidate's, called by value; what it changes in its arguments is changed here too."""
+
+    def __call__(self, *args, **kwargs):
+        return self._link.call(self.handle, args, kwargs)
+
+
+class RemoteIterator(Remote):
+    """An iterator of the candidate's, asked for one item at a time: it may be endless."""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._link.ask(["next", self.handle], [])
+
+
+class Problem:
+    """A problem's compiled prompt and test. Raises SyntaxError where the test is no Python."""
+
+    def __init__(self, prompt, test, entry_point):
+        self.entry_point = entry_point
+        self.test = compile(test, "<test>", "exec", dont_inherit=True)
+        self.prompt = compile(_closed(prompt), "<prompt>", "exec", dont_inherit=True)
+
+
+def _closed(prompt):
+    """The prompt as a whole program: a function that has no body yet gets one; what is no Python is left out."""
+    for text in (prompt, prompt.rstrip() + "\n    pass\n"):
+        try:
+            ast.parse(text)
+            return text
+        except SyntaxError:
+            continue
+    return ""
+
+
+def _report(descriptor, *message):
+    wire.send(descriptor, list(message))
+
+
+def _verdict(error):
+    """(kind, detail) of what ended `check`."""
+    detail = message_of(error)
+    own = getattr(error, "from_candidate", False) is True
+    if isinstance(error, AssertionError) and not own:
+        return "assertion", detail
+    if isinstance(error, MemoryError) and own:
+        return "memory", detail
+    return "exception", f"{type(error).__name__}: {detail}" if detail else type(error).__name__
+
+
+def examine(problem, receive_from, send_to, report_to):
+    """Run the problem's test and report: ["stage", name] as the candidate gets on, ["verdict", kind, detail] at the end.
+
+    The process ends with this.
+    """
+    sys.stdin = sys.stdout = sys.stderr = Mute()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    random.seed(0)
+
+    def end(kind, detail):
+        _report(report_to, "verdict", kind, detail)
+        os._exit(0)
+
+    namespace = {}
+    link = Link(receive_from, send_to, end, namespace)
+    try:
+        _await_program(link, report_to, problem.entry_point, end)
+        exec(problem.prompt, namespace)
+        exec(problem.test, namespace)
+        stand_in = RemoteFunction(link, 0)
+        stand_in.__name__ = problem.entry_point
+        namespace[problem.entry_point] = stand_in
+        namespace["check"](stand_in)
+    except BaseException as error:
+        end(*_verdict(error))
+    end("passed", "")
+
+
+def _await_program(link, report_to, entry_point, end):
+    """Follow the candidate until its program has run; ends here where it does not get that far."""
+    try:
+        stage, failure = link.receive()
+        _report(report_to, "stage", stage if stage in ("syntax", "parses") else "compiles")
+        if stage != "compiles":
+            names, message = failure
+            end("memory" if names[0] == "MemoryError" else "syntax", f"{names[0]}: {message}")
+        _, failure, defined = link.receive()
+        if failure is not None:
+            names, message = failure
+            _report(report_to, "stage", "defines" if defined else "compiles")
+            end("memory" if "MemoryError" in names else "exception", f"{names[0]}: {message}" if message else names[0])
+    except (ValueError, TypeError, IndexError) as broken:
+        end("exception", f"unreadable answer: {broken}")
+    if not defined:
+        end("missing entry point", entry_point)
+    _report(report_to, "stage", "defines")

@@ -1,0 +1,158 @@
+"""Levels of isolation: which there are, what each is made of, and how a process takes one on.
+
+A zygote takes on the level's namespaces once; each candidate, forked from it, gives up its user, its rights, its files
+and its system calls. The levels are tried from the strongest to the weakest.
+"""
+
+import ctypes
+import math
+import os
+import resource
+import secrets
+from dataclasses import dataclass
+
+from codestill.judge import landlock, namespaces, seccomp
+from codestill.judge.readable import DEVICES, trees, visible
+from codestill.judge.syscalls import prctl, syscall
+
+NOBODY = 65534
+_PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level. `acceptable`: no file of others can be read or written, no process, program or connection made."""
+
+    name: str
+    namespaces: bool
+    landlock: bool
+    seccomp: bool
+    acceptable: bool
+
+
+LEVELS = (
+    Level("namespaces+landlock+seccomp", True, True, True, True),
+    Level("landlock+seccomp", False, True, True, True),
+    Level("namespaces+seccomp", True, False, True, True),
+    Level("namespaces", True, False, False, False),
+    Level("seccomp", False, False, True, False),
+    Level("limits", False, False, False, False),
+)
+
+
+def named(name):
+    """The level of that name."""
+    return next(level for level in LEVELS if level.name == name)
+
+
+class Zygote:
+    """What the process that forks candidates holds of a level, once it has entered it.
+
+    scratch: an empty folder that candidates may write; with namespaces they have one of their own instead.
+    Raises OSError where the kernel does not offer the level.
+    """
+
+    def __init__(self, level, scratch):
+        self.level = level
+        self.root = os.getuid() == 0
+        if level.namespaces:
+            namespaces.enter(scratch)
+            self.scratch = namespaces.SCRATCH
+        else:
+            self.scratch = scratch
+            if self.root:
+                os.chown(scratch, NOBODY, NOBODY)
+        self.ruleset = None
+        if level.landlock:
+            self.ruleset = landlock.ruleset(visible(), [self.scratch], DEVICES)
+        # Root's own Python may lie where no other user can look (namespaces show it under a root of their own).
+        self.look_anywhere = self.root and level.landlock and not level.namespaces and not _open_to_all()
+
+    def clean(self):
+        """Empty the scratch folder where the last candidate left something."""
+        if self.level.namespaces:
+            if os.listdir(self.scratch):
+                namespaces.fresh_scratch()
+        else:
+            empty(self.scratch)
+
+    def confine(self, limits):
+        """Called by a candidate's process before it runs anything: give everything up, for good."""
+        os.chdir(self.scratch)
+        limits.apply()
+        if self.root:
+            _become_nobody(self.look_anywhere)
+        else:
+            _drop_capabilities(0)
+        seccomp.no_new_privileges()
+        if self.ruleset is not None:
+            landlock.confine(self.ruleset)
+            os.close(self.ruleset)
+        if self.level.seccomp:
+            seccomp.confine()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Kernel limits of one candidate: memory in bytes, CPU in seconds (a last resort behind the grader's clock)."""
+
+    memory: int
+    cpu: float
+    file: int = 16 << 20
+    files: int = 64
+
+    def apply(self):
+        """Set them on this process."""
+        seconds = math.ceil(self.cpu)
+        for what, value in (
+            (resource.RLIMIT_AS, self.memory),
+            (resource.RLIMIT_FSIZE, self.file),
+            (resource.RLIMIT_NOFILE, self.files),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_MSGQUEUE, 0),
+            (resource.RLIMIT_MEMLOCK, 0),
+            (resource.RLIMIT_CPU, seconds),
+        ):
+            _, hard = resource.getrlimit(what)
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(what, (value, value))
+
+
+def _open_to_all():
+    """True where a user without rights can reach every folder that a candidate reads."""
+    for path in trees():
+        while path != "/":
+            if not os.stat(path).st_mode & 0o001:
+                return False
+            path = os.path.dirname(path)
+    return True
+
+
+def _drop_capabilities(kept):
+    """Set this process's capabilities to the bits in `kept`."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
+    syscall("capset", header, data)
+
+
+def _become_nobody(look_anywhere):
+    prctl(_PR_SET_KEEPCAPS, 1 if look_anywhere else 0)
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    # With Landlock this right reaches the readable trees only.
+    _drop_capabilities(1 << _CAP_DAC_READ_SEARCH if look_anywhere else 0)
+
+
+def empty(folder):
+    """Delete all below `folder`, however deep it lies and however its modes were set; `folder` stays."""
+    while entries := list(os.scandir(folder)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            # What a folder holds moves up before it goes, so that no path grows too long for the kernel.
+            os.chmod(entry.path, 0o700)
+            for name in os.listdir(entry.path):
+                os.rename(os.path.join(entry.path, name), os.path.join(folder, secrets.token_hex(8)))
+            os.rmdir(entry.path)

@@ -1,0 +1,173 @@
+"""A pool of workers: feeds them programs, gathers outcomes in the order in which they end, replaces a dead worker."""
+
+import collections
+import os
+import selectors
+import subprocess
+import sys
+
+from codestill.judge import wire
+from codestill.judge.isolation import LEVELS
+from codestill.judge.syscalls import supported
+from codestill.study.program import UserError
+
+_AHEAD = 2  # programs that a worker has at hand, so that it never waits for this process
+_ATTEMPTS = 2  # workers that one program may bring down before it counts as failed
+
+
+class Refused(Exception):
+    """The kernel does not offer the level of isolation."""
+
+
+class Worker:
+    """One worker's process and what it has been given."""
+
+    def __init__(self, level, memory):
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program, level, str(memory)]
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, bufsize=0)
+        self.known = set()
+        self.jobs = collections.deque()
+        try:
+            answer = wire.receive(self.answers)
+        except wire.Closed:
+            answer = ["refused", "the worker died"]
+        if answer[0] != "ready":
+            self.close()
+            raise Refused(answer[1])
+
+    @property
+    def answers(self):
+        """The descriptor that outcomes are read from."""
+        return self.process.stdout.fileno()
+
+    def give(self, job, timeout):
+        """Send a job, after its problem where the worker does not have it yet."""
+        requests = self.process.stdin.fileno()
+        problem = job.problem
+        if problem["task_id"] not in self.known:
+            fields = [problem[name] for name in ("task_id", "prompt", "test", "entry_point")]
+            wire.send(requests, ["problem", *fields])
+            self.known.add(problem["task_id"])
+        self.jobs.append(job)
+        wire.send(requests, ["run", problem["task_id"], job.source, timeout])
+
+    def close(self):
+        """End it; it ends its zygote."""
+        self.process.stdin.close()
+        self.process.stdout.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Job:
+    """A program to run: `key` is the caller's, `problem` a benchmark's row."""
+
+    __slots__ = ("key", "lost", "problem", "source")
+
+    def __init__(self, key, problem, source):
+        self.key, self.problem, self.source, self.lost = key, problem, source, 0
+
+
+def strongest(memory, allow_weak=False, wanted=None):
+    """The strongest level that this machine offers, tried by starting a worker. Raises UserError below acceptable."""
+    reasons = []
+    for level in LEVELS:
+        if (wanted and level.name != wanted) or ((level.landlock or level.seccomp) and not supported()):
+            continue
+        if not (level.acceptable or allow_weak):
+            break
+        try:
+            Worker(level.name, memory).close()
+            return level
+        except Refused as refusal:
+            reasons.append(f"{level.name}: {refusal}")
+    raise UserError(
+        "this machine offers too little isolation to run untrusted programs "
+        f"({'; '.join(reasons) or 'no level may be used'}); grade elsewhere, or accept the risk with --allow_weak_isolation"
+    )
+
+
+class Pool:
+    """Workers at one level. `memory`: bytes of address space a candidate may have."""
+
+    def __init__(self, count, level, memory):
+        self.level, self.memory = level, memory
+        self.workers = []
+        try:
+            for _ in range(count):
+                self.workers.append(self._start())
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self):
+        try:
+            return Worker(self.level.name, self.memory)
+        except Refused as refusal:
+            raise UserError(f"isolation {self.level.name}: {refusal}; grade again") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End all workers."""
+        for worker in self.workers:
+            worker.close()
+        self.workers = []
+
+    def run(self, jobs, timeout, alone=False):
+        """Yield (key, outcome) for each Job, as they end. alone: one at a time, the other workers idle."""
+        jobs = iter(jobs)
+        again = collections.deque()
+        active = self.workers[:1] if alone else list(self.workers)
+        with selectors.DefaultSelector() as selector:
+            for worker in active:
+                selector.register(worker.answers, selectors.EVENT_READ, worker)
+                self._fill(worker, jobs, again, timeout)
+            while any(key.data.jobs for key in selector.get_map().values()):
+                for key, _ in selector.select():
+                    worker = key.data
+                    try:
+                        outcome = wire.receive(worker.answers)
+                    except (wire.Closed, wire.Malformed):
+                        worker, failed = self._replace(worker, again, selector)
+                        yield from failed
+                    else:
+                        yield worker.jobs.popleft().key, outcome
+                    self._fill(worker, jobs, again, timeout)
+
+    def _fill(self, worker, jobs, again, timeout):
+        while len(worker.jobs) < _AHEAD:
+            job = again.popleft() if again else next(jobs, None)
+            if job is None:
+                return
+            try:
+                worker.give(job, timeout)
+            except wire.Closed:
+                return  # it died; its outcome says so
+
+    def _replace(self, worker, again, selector):
+        """A new worker for a dead one; its programs go back, but for one that has brought down too many."""
+        selector.unregister(worker.answers)
+        failed = []
+        for place, job in enumerate(worker.jobs):
+            job.lost += place == 0
+            if job.lost < _ATTEMPTS:
+                again.append(job)
+            else:
+                outcome = {"kind": "died", "detail": "the grader's worker with it", "stage": "starts", "sure": True}
+                failed.append((job.key, {**outcome, "seconds": 0.0, "peak": 0}))
+        worker.close()
+        new = self._start()
+        self.workers[self.workers.index(worker)] = new
+        selector.register(new.answers, selectors.EVENT_READ, new)
+        return new, failed

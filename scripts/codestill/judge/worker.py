@@ -1,0 +1,238 @@
+"""A worker: holds the problems' tests, runs one program at a time against them, and keeps its time.
+
+Run as a program by `pool.py`. For each program it asks its zygote (`zygote.py`, which never sees a test) for a
+candidate's process and forks the tests' process (`examiner.py`) from itself; two pipes join them.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SCRIPTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_OVERTIME = 8  # a run is given up after so many times its limit on the wall clock, however loaded the machine
+_QUIET = 0.1  # share of its time that a timed-out run may have queued for a core and still count as alone
+
+
+class Refused(Exception):
+    """The kernel does not offer the level of isolation."""
+
+
+class Cradle:
+    """The zygote's process and the socket to it."""
+
+    def __init__(self, level):
+        from codestill.judge import wire
+
+        self.folder = tempfile.mkdtemp(prefix="grading-")
+        os.chmod(self.folder, 0o711)
+        ours, theirs = socket.socketpair()
+        # No secret of the environment's reaches a candidate; a fixed hash seed makes the order of sets repeatable.
+        environment = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        program = os.path.join(SCRIPTS, "codestill", "judge", "zygote.py")
+        scratch = os.path.join(self.folder, "scratch")
+        os.mkdir(scratch, 0o700)
+        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program, level, scratch, str(theirs.fileno())]
+        with theirs:
+            self.process = subprocess.Popen(
+                command, env=environment, pass_fds=[theirs.fileno()], cwd="/",
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.socket = ours
+        try:
+            answer = wire.receive(ours.fileno())
+        except wire.Closed:
+            answer = ["refused", "the zygote died"]
+        if answer[0] != "ready":
+            self.close()
+            raise Refused(answer[1])
+
+    def _send(self, request, descriptors=()):
+        from codestill.judge import wire
+
+        socket.send_fds(self.socket, [b"!"], list(descriptors))
+        wire.send(self.socket.fileno(), request)
+
+    def run(self, pipes, *request):
+        """Fork a candidate that holds `pipes`."""
+        self._send(["run", *request], pipes)
+
+    def look(self):
+        """(CPU seconds of the candidate so far, seconds that it queued for a core or None where unknown)."""
+        from codestill.judge import wire
+
+        self._send(["look"])
+        _, handles, _, _ = socket.recv_fds(self.socket, 1, 1)
+        cpu = wire.receive(self.socket.fileno())
+        try:
+            with open(f"/proc/self/fdinfo/{handles[0]}") as info:
+                pid = next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
+            return cpu, queued(pid)
+        except (OSError, StopIteration):
+            return cpu, None
+        finally:
+            os.close(handles[0])
+
+    def stop(self):
+        """Kill the candidate; [signal, exit code, CPU seconds, peak bytes]."""
+        from codestill.judge import wire
+
+        self._send(["stop"])
+        return wire.receive(self.socket.fileno())
+
+    def close(self):
+        """End the zygote, and with it all that it started."""
+        self.socket.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        from codestill.judge.isolation import empty
+
+        with contextlib.suppress(OSError):
+            empty(self.folder)
+            os.rmdir(self.folder)
+
+
+def queued(pid):
+    """Seconds that the process has waited for a core, or None where the kernel does not count them."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as handle:
+            return int(handle.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def cpu_of(pid):
+    """Seconds of CPU that the process has used."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return 0.0
+
+
+class Run:
+    """One program against one problem's tests."""
+
+    def __init__(self, cradle, problem, source, memory, timeout):
+        from codestill.judge import examiner
+
+        self.cradle, self.timeout = cradle, timeout
+        to_candidate, to_tests, report = os.pipe(), os.pipe(), os.pipe()
+        cradle.run([to_candidate[0], to_tests[1]], source, problem.entry_point, memory, 2 * timeout + 2)
+        self.began = time.monotonic()
+        self.tests = os.fork()
+        if not self.tests:
+            try:
+                cradle.socket.close()
+                for end in (0, 1, to_candidate[0], to_tests[1], report[0]):
+                    os.close(end)
+                examiner.examine(problem, to_tests[0], to_candidate[1], report[1])
+            finally:
+                os._exit(70)
+        for end in (*to_candidate, *to_tests, report[1]):
+            os.close(end)
+        self.report = report[0]
+        self.stage = "starts"
+
+    def outcome(self):
+        """{kind, detail, stage, seconds, memory, alone}; `alone` is False where the run must be repeated alone."""
+        try:
+            verdict, sure = self._follow()
+        finally:
+            os.kill(self.tests, signal.SIGKILL)
+            os.waitpid(self.tests, 0)
+            os.close(self.report)
+            number, code, seconds, peak = self.cradle.stop()
+        kind, detail = verdict
+        if kind == "died":
+            detail = _death(number, code)
+        return {"kind": kind, "detail": detail, "stage": self.stage, "seconds": seconds, "peak": peak, "sure": sure}
+
+    def _follow(self):
+        """((kind, detail), sure) once the tests have reported or the time is up."""
+        from codestill.judge import wire
+
+        poller = select.poll()
+        poller.register(self.report, select.POLLIN)
+        patience = self.timeout
+        while True:
+            left = self.began + patience - time.monotonic()
+            if left > 0 and poller.poll(left * 1000):
+                try:
+                    what, *rest = wire.receive(self.report)
+                except wire.Closed:
+                    return ("exception", "the tests' process died"), True
+                if what == "verdict":
+                    return rest, True
+                self.stage = rest[0]
+            elif left <= 0:
+                spent, sure = self._spent()
+                if spent >= self.timeout or time.monotonic() - self.began > _OVERTIME * self.timeout:
+                    return ("timeout", f"over {self.timeout:g} s"), sure
+                patience = time.monotonic() - self.began + max(0.01, self.timeout - spent)
+
+    def _spent(self):
+        """(seconds that the run would have taken with a core for each process, whether it had nearly that).
+
+        The wall clock, less the time in which the candidate or the tests were ready to run and queued for a core;
+        where the kernel does not count that, the wall clock, sure only if the CPU was in use all along.
+        """
+        wall = time.monotonic() - self.began
+        cpu, waited = self.cradle.look()
+        own = queued(self.tests)
+        if waited is None or own is None:
+            busy = cpu + cpu_of(self.tests)
+            return (wall, True) if busy >= (1 - _QUIET) * wall else (max(busy, wall / 2), False)
+        return wall - waited - own, waited + own <= _QUIET * wall
+
+
+def _death(number, code):
+    if number is None:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def main():
+    """Serve the pool on standard input and output until the input ends."""
+    from codestill.judge import wire
+    from codestill.judge.examiner import Problem
+
+    level, memory = sys.argv[1], int(sys.argv[2])
+    requests, answers = os.dup(0), os.dup(1)
+    os.dup2(os.open("/dev/null", os.O_RDWR), 0)
+    os.dup2(2, 1)
+    try:
+        cradle = Cradle(level)
+    except Refused as refusal:
+        wire.send(answers, ["refused", str(refusal)])
+        return
+    wire.send(answers, ["ready"])
+    problems = {}
+    try:
+        while True:
+            what, *rest = wire.receive(requests)
+            if what == "problem":
+                name, prompt, test, entry_point = rest
+                problems[name] = Problem(prompt, test, entry_point)
+            else:
+                name, source, timeout = rest
+                wire.send(answers, Run(cradle, problems[name], source, memory, timeout).outcome())
+    except wire.Closed:
+        return
+    finally:
+        cradle.close()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, SCRIPTS)
+    main()

