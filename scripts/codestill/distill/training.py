@@ -220,6 +220,7 @@ class _Training:
             dataloader_num_workers=0,
             dataloader_pin_memory=False,
             ddp_find_unused_parameters=False,
+            ddp_backend="gloo" if self.processes > 1 and self.device.type == "cpu" else None,
             disable_tqdm=not os.isatty(2),
         )
         training._n_gpu = min(training.n_gpu, 1)  # several GPUs are used by several processes, never by threads

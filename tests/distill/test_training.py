@@ -1,0 +1,309 @@
+"""Whole trainings: outputs, equality of ways to run one cell, interruption at any point."""
+
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import children
+import pytest
+import tiny_models as tiny
+import torch
+
+from codestill.study.files import read_json, sha256
+from codestill.study.layout import MODEL_FILES, TRAINED_FILES
+
+STEPS = 30  # 120 rows, batches of 6, two of them a step, three epochs
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A trained teacher, a student and tokens."""
+    root = tmp_path_factory.mktemp("home")
+    tiny.model_folder(root / "raw_teacher", width=32, seed=1, resid_pdrop=0.0)
+    tiny.model_folder(root / "student", width=16, seed=2)
+    tiny.token_set(root / "tokens/train", 120, seed=1)
+    tiny.token_set(root / "tokens/validation", 20, seed=2)
+    flags = ["--model_path", root / "raw_teacher", "--train_data", root / "tokens/train", "--threads", 1]
+    flags += ["--output_dir", root / "teacher", "--num_train_epochs", 4, "--learning_rate", 0.01]
+    assert children.run("teach", flags, root / "teach.log") == 0, (root / "teach.log").read_text()
+    return root
+
+
+def flags(home, output, **changes):
+    """The flags of a small cell whose results land in `output`."""
+    values = {
+        "teacher_model_path": home / "teacher",
+        "student_model_path": home / "student",
+        "train_data": home / "tokens/train",
+        "output_dir": output,
+        "num_train_epochs": 3,
+        "learning_rate": 0.01,
+        "threads": 1,
+        "teacher_pass": "online",
+        "device": "cpu",
+    } | changes
+    words = [
+        [f"--{name}"] if value is True else [f"--{name}", value] for name, value in values.items() if value is not None
+    ]
+    return sum(words, [])
+
+
+def distill(home, output, expect=0, environment=None, **changes):
+    """Run a cell to its end; returns its output folder."""
+    log = Path(f"{output}.log")
+    assert children.run("distill", flags(home, output, **changes), log, environment) == expect, log.read_text()
+    return Path(output)
+
+
+def weights(folder):
+    return sha256(folder / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def cell(home):
+    return distill(home, home / "cell")
+
+
+def test_every_output_is_there_and_nothing_else(cell):
+    assert sorted(path.name for path in cell.iterdir()) == sorted([*MODEL_FILES, *TRAINED_FILES])
+    assert [path.name for path in Path(f"{cell}.work").iterdir()] == ["tensorboard"]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    assert AutoModelForCausalLM.from_pretrained(cell).config.n_embd == 16
+    assert AutoTokenizer.from_pretrained(cell).eos_token == "<end>"
+
+
+def test_results_are_comparable_figures(cell):
+    results, history = read_json(cell / "eval_results.json"), read_json(cell / "trainer_state.json")["log_history"]
+    assert results["eval_loss"] == results["eval_loss_ce"] < 4.4
+    evaluations = [row for row in history if "eval_loss" in row]
+    assert [row["step"] for row in evaluations] == [10, 20, 30]
+    assert results["eval_loss"] == min(row["eval_loss"] for row in evaluations)
+    training = [row for row in history if "loss" in row]
+    assert len(training) == STEPS and all(
+        row["loss_total"] == pytest.approx(0.5 * row["loss_ce"] + 0.5 * row["loss_kl"], rel=1e-4) for row in training
+    )
+    assert training[-1]["loss_kl"] < training[0]["loss_kl"] / 2
+    axes = read_json(cell / "provenance.json")["cell"]
+    assert (axes["alpha"], axes["temperature"], axes["seed"], axes["beta"]) == (0.5, 2.0, 42, None)
+
+
+def test_the_evaluation_is_the_mean_over_all_targets(home, cell):
+    """Against an evaluation row by row with the model's own loss in one piece, without packing."""
+    from datasets import load_from_disk
+    from transformers import AutoModelForCausalLM
+
+    model, teacher = (AutoModelForCausalLM.from_pretrained(path).eval() for path in (cell, home / "teacher"))
+    ce = kl = count = 0.0
+    for row in load_from_disk(str(home / "tokens/validation")):
+        starts = [i for i, position in enumerate(row["position_ids"]) if position == 0] + [len(row["input_ids"])]
+        for start, stop in zip(starts, starts[1:], strict=False):
+            ids = torch.tensor(row["input_ids"][start:stop])
+            with torch.no_grad():
+                q, p = (one(ids[None]).logits[0, :-1].double().log_softmax(-1) for one in (model, teacher))
+            ce -= q.gather(-1, ids[1:, None]).sum().item()
+            kl += (p.exp() * (p - q)).sum().item()
+            count += len(ids) - 1
+    results = read_json(cell / "eval_results.json")
+    assert results["targets"] == count
+    assert results["eval_loss"] == pytest.approx(ce / count, rel=1e-5)
+    assert results["eval_loss_kl"] == pytest.approx(kl / count, rel=1e-4)
+
+
+def test_same_seed_same_weights_other_seed_others(home, cell):
+    assert weights(distill(home, home / "again")) == weights(cell)
+    assert weights(distill(home, home / "other", seed=43)) != weights(cell)
+
+
+def test_alpha_one_needs_no_teacher_and_ignores_temperature(home):
+    one = distill(home, home / "plain", alpha=1, teacher_model_path=None)
+    other = distill(home, home / "plain_T", alpha=1, temperature=7.0)
+    assert weights(one) == weights(other)
+    results = read_json(one / "eval_results.json")
+    assert results["eval_loss_kl"] is None and results["eval_loss_total"] == results["eval_loss"]
+    assert read_json(other / "provenance.json")["cell"]["temperature"] is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_points_the_weights_are_bit_identical(home, cell, tmp_path, seed):
+    draw, attempts = random.Random(seed), 0
+    command = flags(home, tmp_path / "cell", save_steps=3)
+    for attempts in range(1, 30):
+        process = children.start("distill", command, tmp_path / "log")
+        process.join(draw.uniform(0.2, 1.5) if attempts < 6 else None)
+        if process.exitcode is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        elif process.exitcode == 0:
+            break
+    assert process.exitcode == 0, (tmp_path / "log").read_text()
+    assert attempts > 1
+    assert weights(tmp_path / "cell") == weights(cell)
+    found, expected = (read_json(folder / "eval_results.json") for folder in (tmp_path / "cell", cell))
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_signal_makes_a_checkpoint_and_the_next_run_goes_on(home, cell, tmp_path, name):
+    command = flags(home, tmp_path / "cell", save_steps=4)
+    process = children.start("distill", command, tmp_path / "log")
+    while not (tmp_path / "cell.work" / "checkpoint-4").is_dir():
+        assert process.exitcode is None, (tmp_path / "log").read_text()
+        process.join(0.01)
+    os.kill(process.pid, getattr(signal, name))
+    process.join()
+    text = (tmp_path / "log").read_text()
+    assert process.exitcode == 75 and f"{name}: stopped after step" in text, text
+    assert not (tmp_path / "cell").exists()
+    assert children.run("distill", command, tmp_path / "log") == 0
+    assert "resuming from" in (tmp_path / "log").read_text()
+    assert weights(tmp_path / "cell") == weights(cell)
+    assert read_json(tmp_path / "cell/train_results.json")["attempts"] == 2
+
+
+def interrupted(home, tmp_path, **changes):
+    """A cell stopped after a few checkpoints; returns its command and its work folder."""
+    command, work = flags(home, tmp_path / "cell", save_steps=2, **changes), tmp_path / "cell.work"
+    process = children.start("distill", command, tmp_path / "log")
+    while len(list(work.glob("checkpoint-*/checkpoint.json"))) < 2:
+        assert process.exitcode is None, (tmp_path / "log").read_text()
+        process.join(0.01)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 75
+    return command, work
+
+
+def newest(work):
+    return max(work.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_used(home, cell, tmp_path, damage):
+    command, work = interrupted(home, tmp_path)
+    victim = newest(work) / "optimizer.pt"
+    if damage == "missing":
+        victim.unlink()
+    else:
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data if damage == "altered" else data[:-100])
+    assert children.run("distill", command, tmp_path / "log") == 0
+    text = (tmp_path / "log").read_text()
+    assert f"{victim.parent} is not intact (optimizer.pt" in text and "resuming from" in text
+    assert weights(tmp_path / "cell") == weights(cell)
+
+
+def test_checkpoints_of_other_settings_are_not_resumed(home, cell, tmp_path):
+    _, _ = interrupted(home, tmp_path, learning_rate=0.02)
+    assert children.run("distill", flags(home, tmp_path / "cell"), tmp_path / "log") == 0
+    assert "checkpoints of another run (learning_rate differs) are removed" in (tmp_path / "log").read_text()
+    assert weights(tmp_path / "cell") == weights(cell)
+
+
+def losses(folder):
+    """[(step, total, CE, KL, evaluation)] of a training."""
+    names = ("step", "loss_total", "loss_ce", "loss_kl", "eval_loss", "eval_loss_kl")
+    history = read_json(folder / "trainer_state.json")["log_history"]
+    return [[row.get(name, 0.0) for name in names] for row in history if "loss_ce" in row or "eval_loss" in row]
+
+
+def alike(one, other):
+    """The same losses at every step, but for the order of float32 sums."""
+    assert len(losses(one)) == len(losses(other)) == STEPS + 3
+    for found, expected in zip(losses(one), losses(other), strict=True):
+        assert found == pytest.approx(expected, rel=2e-3)
+    assert losses(one)[0] == pytest.approx(losses(other)[0], rel=1e-5)
+
+
+def test_how_a_step_is_split_into_passes_changes_no_loss(home):
+    whole = distill(home, home / "whole", train_batch_size=12, gradient_accumulation_steps=1, dropout=0.0)
+    alike(distill(home, home / "split", train_batch_size=4, gradient_accumulation_steps=3, dropout=0.0), whole)
+
+
+def test_two_processes_train_the_same_cell(home, tmp_path):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    one = distill(home, home / "one", dropout=0.0)
+    command, world = flags(home, tmp_path / "two", dropout=0.0), {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    processes = [
+        children.start(
+            "distill",
+            command,
+            tmp_path / f"log{rank}",
+            {**world, "MASTER_PORT": port, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]
+    for process in processes:
+        process.join(120)
+    text = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
+    assert [process.exitcode for process in processes] == [0, 0], text
+    alike(tmp_path / "two", one)
+    assert read_json(tmp_path / "two/provenance.json")["facts"]["processes"] == 2
+
+
+def test_zero_epochs_leave_the_model_as_it_is(home):
+    folder = home / "untouched"
+    command = ["--model_path", home / "student", "--train_data", home / "tokens/train", "--threads", 1]
+    command += ["--output_dir", folder, "--num_train_epochs", 0]
+    assert children.run("teach", command, home / "log") == 0, (home / "log").read_text()
+    assert weights(folder) == weights(home / "student")
+    assert read_json(folder / "eval_results.json")["eval_loss"] > 4
+    assert all((folder / name).is_file() for name in (*MODEL_FILES, *TRAINED_FILES))
+
+
+def test_new_weights_by_seed(home):
+    one = distill(home, home / "random1", student_init="random", num_train_epochs=1, alpha=1)
+    two = distill(home, home / "random2", student_init="random", num_train_epochs=1, alpha=1)
+    assert weights(one) == weights(two)
+
+
+def test_bfloat16_trains(home, cell):
+    half = read_json(distill(home, home / "half", precision="bf16") / "eval_results.json")
+    assert half["eval_loss"] == pytest.approx(read_json(cell / "eval_results.json")["eval_loss"], rel=0.02)
+
+
+@pytest.mark.parametrize("objective", ["reverse_kl", "jsd"])
+def test_other_divergences_train(home, objective):
+    folder = distill(home, home / objective, objective=objective, alpha=0.0)
+    history = [row["loss_kl"] for row in read_json(folder / "trainer_state.json")["log_history"] if "loss_kl" in row]
+    assert history[-1] < history[0] / 2
+    assert read_json(folder / "provenance.json")["cell"]["objective"] == objective
+
+
+def test_curves_go_to_tensorboard(cell):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(Path(f"{cell}.work") / "tensorboard"))
+    events.Reload()
+    assert {"train/loss_ce", "train/loss_kl", "train/loss_total", "eval/loss"} <= set(events.Tags()["scalars"])
+
+
+def test_an_infinite_learning_rate_is_stopped_and_placed(home, tmp_path):
+    distill(home, tmp_path / "cell", expect=2, learning_rate=1e30)
+    text = (tmp_path / "cell.log").read_text()
+    assert "error: training stopped at step" in text and "lower --learning_rate" in text
+    assert not (tmp_path / "cell").exists()
+
+
+def test_choose_takes_the_lowest_mean_over_seeds(home, cell, tmp_path):
+    cells = []
+    for name, alpha, seed, loss in [("a1", 0.1, 1, 2.0), ("a2", 0.1, 2, 2.2), ("b1", 0.2, 2, 1.9), ("b0", 0.2, 1, 2.4)]:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in MODEL_FILES:
+            (folder / file).write_bytes((cell / file).read_bytes() + (b"" if file.endswith("json") else name.encode()))
+        (folder / "eval_results.json").write_text(json.dumps({"eval_loss": loss}))
+        (folder / "provenance.json").write_text(json.dumps({"cell": {"alpha": alpha, "seed": seed}}))
+        cells.append(folder)
+    assert children.run("choose", ["--cells", *cells, "--output", tmp_path / "best"], tmp_path / "log") == 0
+    chosen = read_json(tmp_path / "best/chosen.json")
+    assert chosen["cell"] == "a1" and [one["eval_loss"] for one in chosen["candidates"]] == [2.1, 2.15]
+    assert os.path.samefile(tmp_path / "best/model.safetensors", tmp_path / "a1/model.safetensors")
+    assert children.run("choose", ["--cells", home / "teacher", "--output", tmp_path / "best"], tmp_path / "log") == 2
