@@ -76,5 +76,8 @@ def _check_problem(origin, row):
     tree = parse(row["test"])
     if tree is None or not any(isinstance(node, FUNCTIONS) and node.name == "check" for node in tree.body):
         raise UserError(f"{origin}: {task}: the field 'test' must define check(candidate)")
-    if parse(row["prompt"] + row["canonical_solution"]) is None:
+    solved = parse(row["prompt"] + row["canonical_solution"])
+    if solved is None:
         raise UserError(f"{origin}: {task}: prompt + canonical_solution is not Python; correct these fields")
+    if not any(isinstance(node, FUNCTIONS) and node.name == row["entry_point"] for node in solved.body):
+        raise UserError(f"{origin}: {task}: prompt defines no function {row['entry_point']}; correct 'entry_point'")

@@ -51,11 +51,14 @@ class Intake:
         """Judge one record {code, docstring, func_name, ..., source, partition?}."""
         source = row["source"]
         self.read[source] += 1
-        reason, function = self._judge(row)
+        row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
+        function = parse_function(row["code"])
+        reason = _unfit(row, function)
+        near, nodes = (None, 0) if reason else skeleton(function)
+        reason = reason or self._contaminated(row, function, near)
         if reason:
             self.dropped.setdefault(source, Counter())[reason] += 1
             return
-        near, nodes = skeleton(function)
         if nodes < SMALL_BODY:
             near = digest(f"{near} {' '.join(row['docstring'].split())}")
         self.sources.append(source)
@@ -66,33 +69,30 @@ class Intake:
         self.offsets.append(self.spool.tell())
         self.spool.write(json.dumps(row).encode() + b"\n")
 
-    def _judge(self, row):
-        """(reason to drop the record or None, its syntax tree)."""
-        row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
-        if not row["code"].strip():
-            return "without_code", None
-        function = parse_function(row["code"])
-        if function is None:
-            return "does_not_parse", None
-        if function is False:
-            return "not_a_function", None
-        return self._judge_function(row, function), function
-
-    def _judge_function(self, row, function):
-        if not row["docstring"].strip():
-            row["docstring"] = ast.get_docstring(function) or ""
-        if not row["docstring"].strip():
-            return "without_docstring"
-        if not does_something(function):
-            return "without_code"
-        found = self.benchmarks.found_in(function, row["docstring"])
+    def _contaminated(self, row, function, key):
+        """The reason to drop a record that holds a benchmark's problem, which is noted; or None."""
+        found = self.benchmarks.found_in(function, row["docstring"], key)
         if found is None:
             return None
         how, task = found
-        self.contaminated.append(
-            {"source": row["source"], "func_name": row.get("func_name", ""), "task_id": task, "by": how}
-        )
+        where = {"source": row["source"], "func_name": row.get("func_name", "")}
+        self.contaminated.append({**where, "task_id": task, "by": how})
         return f"benchmark_{how}"
+
+
+def _unfit(row, function):
+    """The reason why a record cannot teach, or None. A docstring that only the code has is put in its field."""
+    if not row["code"].strip():
+        return "without_code"
+    if function is None:
+        return "does_not_parse"
+    if function is False:
+        return "not_a_function"
+    if not row["docstring"].strip():
+        row["docstring"] = ast.get_docstring(function) or ""
+    if not row["docstring"].strip():
+        return "without_docstring"
+    return None if does_something(function) else "without_code"
 
 
 def _first_of_each(order, taken, reason, drop):

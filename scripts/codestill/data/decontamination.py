@@ -88,10 +88,13 @@ class Benchmarks:
                 if len(words) >= MIN_WORDS:
                     self.descriptions.add(words, task)
 
-    def found_in(self, function, docstring):
-        """(how, task) of the first problem that a parsed function or its docstring holds, or None."""
+    def found_in(self, function, docstring, own_key):
+        """(how, task) of the first problem that a parsed function or its docstring holds, or None.
+
+        `own_key` is the fingerprint of the function, which its reader has made already.
+        """
         for inner in inner_functions(function):
-            key, _ = skeleton(inner)
+            key = own_key if inner is function else skeleton(inner)[0]
             task = self.solutions.get(key) or self.small.get((key, inner.name))
             if task:
                 return "solution", task

@@ -99,17 +99,32 @@ def digest(text):
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
-def _own_names(nodes):
+def _nodes(top):
+    """Every node under `top`, itself included; the half of ast.walk's cost matters over a whole corpus."""
+    stack = [top]
+    while stack:
+        node = stack.pop()
+        yield node
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                stack.extend(item for item in value if isinstance(item, ast.AST))
+            elif isinstance(value, ast.AST):
+                stack.append(value)
+
+
+def _own_names(function):
     """The names that a function binds itself: parameters, local variables, nested functions."""
     names = set()
-    for top in nodes:
-        for node in ast.walk(top):
-            if isinstance(node, ast.arg):
-                names.add(node.arg)
-            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+    for node in _nodes(function):
+        kind = type(node)
+        if kind is ast.arg:
+            names.add(node.arg)
+        elif kind is ast.Name:
+            if type(node.ctx) is not ast.Load:
                 names.add(node.id)
-            elif isinstance(node, FUNCTIONS) or (isinstance(node, ast.ExceptHandler) and node.name):
-                names.add(node.name)
+        elif kind in FUNCTIONS or (kind is ast.ExceptHandler and node.name):
+            names.add(node.name)
     return names
 
 
@@ -159,7 +174,7 @@ def skeleton(function):
 
     `nodes` is the number of syntax nodes of the body: how much a match means.
     """
-    writer = _Skeleton(_own_names([function]))
+    writer = _Skeleton(_own_names(function))
     try:
         writer.add(body_of(function))
     except RecursionError:
@@ -169,7 +184,7 @@ def skeleton(function):
 
 def inner_functions(function):
     """The function itself and every function defined inside it."""
-    return [node for node in ast.walk(function) if isinstance(node, FUNCTIONS)]
+    return [node for node in _nodes(function) if isinstance(node, FUNCTIONS)]
 
 
 def normalised(function):

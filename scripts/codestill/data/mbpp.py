@@ -4,15 +4,18 @@ MBPP (Austin et al. 2021, arXiv 2108.07732) states a task in words, a whole prog
 HumanEval puts its own, which is what the models of a study are trained on:
 
 - prompt: the signature of the program's function, and a docstring of MBPP's text and its first assert;
-  before them, classes and functions that the tests use by name, since no model could guess those.
+  before them the program's imports, and classes and functions that the tests use by name, which no model could guess.
 - canonical_solution: the function's body, then whatever else the program defines at top level.
 - test: `def check(candidate)` that binds the function's name to the candidate and runs MBPP's asserts.
+  A few of MBPP's functions are called `check` themselves: they become `check_value`.
 
 MBPP+ (Liu et al. 2023, arXiv 2305.01210) is read as well: its corrected programs and base asserts. Its further
 inputs need that project's own type restoring and comparison, and are left out.
 """
 
 import ast
+import re
+import sys
 
 from codestill.data.functions import FUNCTIONS, body_of, parse
 from codestill.study.program import UserError
@@ -32,11 +35,15 @@ def convert(row, path):
         raise UserError(
             f"{path}: task {row.get('task_id')} has no field {missing}; give mbpp.jsonl or MbppPlus.jsonl"
         ) from None
-    tree, setup = parse(_lines(program)), _lines(setup)
-    entry = _entry_point(tree, asserts, row.get("entry_point"))
+    tree = parse(_lines(program))
+    entry = _entry_point(tree, asserts, row.get("entry_point")) if tree else None
     if entry is None:
-        raise UserError(f"{path}: task {task}: the tests call no function that its program defines")
-    given = _used_by_tests(tree, entry, [setup, *asserts])
+        raise UserError(f"{path}: task {task}: its program does not parse, or defines no function that its tests call")
+    if entry.name == "check":
+        program, *asserts = (re.sub(r"\bcheck(?=\()", "check_value", part) for part in [program, *asserts])
+        tree = parse(_lines(program))
+        entry = _entry_point(tree, asserts, None)
+    given = _given(tree, entry, [setup, *asserts])
     others = [node for node in tree.body if node is not entry and node not in given]
     return {
         "task_id": task,
@@ -73,15 +80,18 @@ def _entry_point(tree, asserts, name):
     return next((defined[used] for used in wanted if used in defined), None)
 
 
-def _used_by_tests(tree, entry, texts):
-    """Top-level definitions other than the entry point that the tests name."""
+def _given(tree, entry, texts):
+    """The imports of a program, and its definitions other than the entry point that the tests name."""
     used = {name for text in texts for name in _names(text)}
     definitions = (*FUNCTIONS, ast.ClassDef)
-    return [node for node in tree.body if isinstance(node, definitions) and node is not entry and node.name in used]
+    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    named = [node for node in tree.body if isinstance(node, definitions) and node is not entry and node.name in used]
+    return imports + named
 
 
 def _prompt(entry, given, text, example):
-    before = "".join(ast.unparse(node) + "\n\n\n" for node in given)
+    before = "".join(ast.unparse(node) + ("\n\n\n" if hasattr(node, "body") else "\n") for node in given)
+    before = before and before.rstrip("\n") + "\n\n\n"
     signature = ast.unparse(_with_body(entry, [ast.Pass()])).rpartition("\n")[0]
     words = [*_lines(text).strip().split("\n"), *_lines(example).strip().split("\n")]
     spoken = "\n    ".join(words).replace("\\", "\\\\").replace('"""', "'''")
@@ -101,7 +111,9 @@ def _solution(entry, others):
 
 
 def _test(name, setup, asserts):
-    lines = [f"{name} = candidate", *_lines(setup).split("\n")]
+    # Tests may name modules that the program does not import.
+    modules = {used for text in asserts for used in _names(text)} & sys.stdlib_module_names
+    lines = [f"import {module}" for module in sorted(modules)] + [f"{name} = candidate", *_lines(setup).split("\n")]
     for text in asserts:
         lines += _lines(text).split("\n")
     return "def check(candidate):\n" + "".join(f"    {line.rstrip()}\n" for line in lines if line.strip())
