@@ -11,7 +11,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "scripts"))
 # `python` in a rule is the one that runs Snakemake, activated or not; a conda environment still comes before it.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
 # Only the download rules reach the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -40,7 +42,9 @@ onsuccess:
 
 
 onerror:
-    print(failures.report(workflow, log, os.environ[attempts.VARIABLE]), file=sys.stderr)
+    print(
+        failures.report(workflow, log, os.environ[attempts.VARIABLE]), file=sys.stderr
+    )
 
 
 wildcard_constraints:

@@ -42,7 +42,8 @@ rule measure_efficiency:
         benchmark_of("measure_efficiency", "{model}")
     conda:
         "../envs/torch.yaml"
-    threads: workflow.cores
+    # All the cores of this machine; on a cluster there is no such number, and the profile gives one.
+    threads: workflow.resource_settings.cores or STUDY.generation.threads
     params:
         model=f"{PLACE.results}/models/{{model}}",
         device=PLACE.device_flags(),
