@@ -1,0 +1,87 @@
+"""How much a study has to work through: functions, tokens, problems. Counted where files say so, else assumed."""
+
+from functools import cached_property
+from pathlib import Path
+
+from codestill.study.files import read_json
+from codestill.study.layout import SPLITS
+
+# Records of train, validation and test, by the name of the hub's data set.
+KNOWN_CORPORA = {
+    "google/code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
+    "code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
+}
+# Functions of a source by its kind, before any is dropped: (train, validation, test).
+KIND_FUNCTIONS = {"pocket": (6000, 300, 300), "stdlib": (4500, 250, 250)}
+KIND_PROBLEMS = {"humaneval": 164, "mbpp": 500, "pocket": 160}
+UNKNOWN_CORPUS = 100_000
+
+
+class Amounts:
+    """The amounts of one study; `notes` says in words what was counted and what was assumed."""
+
+    def __init__(self, study, layout):
+        self.study, self.layout, self.notes = study, layout, []
+
+    @cached_property
+    def functions(self):
+        """{split: functions}."""
+        counted = self._counted(self.layout.inputs("corpus", "accounting.json"))
+        if counted:
+            self.notes.append("functions: counted in the corpus")
+            return {split: counted["kept"][split] for split in SPLITS}
+        return self._assumed_functions()
+
+    def _assumed_functions(self):
+        corpus, totals, words = self.study.corpus, [0, 0, 0], "as the sources are known"
+        for source in corpus.sources.values():
+            found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
+            if found is None:
+                rest = 1 - corpus.validation_fraction - corpus.test_fraction
+                shares = (rest, corpus.validation_fraction, corpus.test_fraction)
+                found, words = [UNKNOWN_CORPUS * share for share in shares], "assumed (give plan.functions)"
+            scale = min(1, source.max_samples / sum(found)) if source.max_samples else 1
+            totals = [total + count * scale for total, count in zip(totals, found, strict=True)]
+        limit = self.study.plan.functions or corpus.max_samples
+        if self.study.plan.functions or (limit and limit < totals[0]):
+            totals, words = [count * limit / totals[0] for count in totals], "as the config limits or gives them"
+        self.notes.append(f"functions: {round(totals[0]):,} to train on, {words}")
+        return {split: max(1, round(count)) for split, count in zip(SPLITS, totals, strict=True)}
+
+    @cached_property
+    def tokens(self):
+        """{split: tokens}, rows cut at max_seq_length."""
+        counted = self._counted(f"{self.layout.results}/tokens/accounting.json")
+        if counted:
+            self.notes.append("tokens: counted")
+            return {split: counted["splits"][split]["tokens"] for split in SPLITS}
+        mean = min(self.study.plan.tokens_per_function, self.study.tokens.max_seq_length)
+        self.notes.append(f"tokens: {mean:g} a function, assumed (plan.tokens_per_function)")
+        return {split: count * mean for split, count in self.functions.items()}
+
+    def rows(self, split, limit=None):
+        """Rows of one split, at most `limit`."""
+        length = self.study.tokens.max_seq_length
+        packed = self.study.tokens.layout == "packed"
+        rows = self.tokens[split] / length if packed else self.functions[split]
+        return min(rows, limit) if limit else rows
+
+    def trained_tokens(self, split, limit=None):
+        """Tokens of one split, at most `limit` rows of them."""
+        rows = self.rows(split)
+        return self.tokens[split] * (min(rows, limit) / rows if limit and rows else 1)
+
+    def problems(self, name):
+        """Problems of a benchmark."""
+        path = Path(self.layout.inputs("benchmarks", f"{name}.jsonl"))
+        benchmark = self.study.benchmarks[name]
+        local = path if path.is_file() else Path(benchmark.path) if benchmark.path else None
+        if local and local.is_file() and local.suffix == ".jsonl":
+            with open(local, "rb") as handle:
+                return sum(1 for line in handle if line.strip())
+        return self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
+
+    @staticmethod
+    def _counted(path):
+        """The accounts at `path`; None where they are not made yet."""
+        return read_json(path) if Path(path).is_file() else None

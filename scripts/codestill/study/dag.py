@@ -1,0 +1,154 @@
+"""The workflow's jobs as plain data: from a dry run of the real graph, or from the graph of a run about to start."""
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codestill.study.program import UserError
+
+
+@dataclass
+class Job:
+    """One job. `needs` holds the numbers of the jobs whose files it reads; `run` says whether it will run."""
+
+    number: int
+    rule: str
+    name: str  # of its benchmark file: wildcards joined by slashes, else the rule's name
+    wildcards: dict
+    threads: int
+    gpus: int  # as its resources ask for them; 0 where they say nothing
+    input: list
+    output: list
+    work: list  # undeclared folders among its params
+    run: bool
+    needs: set = field(default_factory=set)
+    causes: list = field(default_factory=list)
+
+    @property
+    def key(self):
+        return f"{self.rule}/{self.name}"
+
+    @property
+    def model(self):
+        """The model that the job makes or judges; None for jobs of the whole study."""
+        return self.wildcards.get("cell") or self.wildcards.get("model") or self.wildcards.get("chosen")
+
+
+def jobs_of(dag, explain):
+    """The graph's jobs in an order in which each follows what it needs; targets without output are left out.
+
+    `explain(job)` gives the `Cause`s of a Snakemake job that will run.
+    """
+    order = [job for level in dag.toposorted() for job in level if not job.rule.norun]
+    numbers = {job: number for number, job in enumerate(order)}
+    found = []
+    for job, number in numbers.items():
+        run = dag.needrun(job)
+        wildcards = {name: str(value) for name, value in job.wildcards_dict.items()}
+        params = [value for value in job.params if isinstance(value, str)]
+        found.append(
+            Job(
+                number,
+                job.rule.name,
+                _name(job, wildcards),
+                wildcards,
+                job.threads,
+                _gpus(job.resources),
+                [str(path) for path in job.input],
+                [str(path) for path in job.output],
+                [value for value in params if "/work/" in value and " " not in value],
+                run,
+                {numbers[need] for need in dag.dependencies[job] if need in numbers},
+                explain(job) if run else [],
+            )
+        )
+    return found
+
+
+def _name(job, wildcards):
+    """The part of its benchmark file's path below the rule's folder."""
+    if job.benchmark is None:
+        return "/".join(wildcards.values()) or job.rule.name
+    parts = Path(str(job.benchmark)).with_suffix("").parts
+    return "/".join(parts[parts.index(job.rule.name) + 1 :]) if job.rule.name in parts else parts[-1]
+
+
+def _gpus(resources):
+    """GPUs in a job's resources, as the SLURM executor's fields `gpu` and `gres` ask for them."""
+    gres = str(resources.get("gres", ""))
+    if gres.startswith("gpu"):
+        last = gres.split(":")[-1]
+        return int(last) if last.isdigit() else 1
+    count = resources.get("gpu", 0)
+    return count if isinstance(count, int) else 0
+
+
+@contextlib.contextmanager
+def _untouched(folder):
+    """Take back what a dry run leaves in Snakemake's own folder: empty folders and its cache of file times."""
+    home = Path(folder) / ".snakemake"
+    cache = home / "iocache" / "latest.pkl"
+    before = set(home.glob("*")) | ({home} if home.is_dir() else set())
+    kept = cache.read_bytes() if cache.is_file() else None
+    try:
+        yield
+    finally:
+        if home not in before:
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            _restore(home, cache, before, kept)
+
+
+def _restore(home, cache, before, kept):
+    if kept is None:
+        cache.unlink(missing_ok=True)
+    else:
+        cache.write_bytes(kept)
+    for path in home.glob("*"):
+        if path not in before and path.is_dir():
+            with contextlib.suppress(OSError):  # a run that started meanwhile has filled it
+                path.rmdir()
+
+
+@contextlib.contextmanager
+def dry_run(snakefile, configfiles=(), values=None, targets=(), cores=1, forceall=False):
+    """The Snakemake workflow with its graph built and nothing run, printed or left in the working directory.
+
+    Raises UserError with Snakemake's own words where the graph cannot be built.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    # With just these two kept quiet a dry run ends once the graph stands, before jobs are walked one by one.
+    quiet = {Quietness.RULES, Quietness.PROGRESS}
+    output = OutputSettings(dryrun=True, quiet=quiet, log_level_override=logging.ERROR, enable_file_logging=False)
+    with tempfile.TemporaryDirectory() as cache, _environment(XDG_CACHE_HOME=cache), _untouched(os.getcwd()):
+        try:
+            with SnakemakeApi(output) as api:
+                flow = api.workflow(
+                    resource_settings=ResourceSettings(cores=cores),
+                    config_settings=ConfigSettings(configfiles=[Path(one) for one in configfiles], config=values or {}),
+                    snakefile=Path(snakefile),
+                )
+                graph = flow.dag(DAGSettings(targets=frozenset(targets), forceall=forceall))
+                graph.execute_workflow(executor="dryrun")
+                yield flow._workflow
+        except WorkflowError as error:
+            raise UserError(" ".join(str(error).split()) or repr(error)) from error
+
+
+@contextlib.contextmanager
+def _environment(**values):
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
