@@ -9,7 +9,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 SHAPES = {
     "gpt2": {"n_layer": 4, "n_embd": 32, "n_head": 2, "n_positions": 128},
-    "codegen": {"n_layer": 4, "n_embd": 32, "n_head": 2, "n_positions": 128, "rotary_dim": 8},
+    "codegen": {"n_layer": 4, "n_embd": 32, "n_head": 4, "n_positions": 128, "rotary_dim": 8},
     "llama": {"num_hidden_layers": 4, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 48},
     "qwen2": {
         "num_hidden_layers": 4,

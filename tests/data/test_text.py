@@ -4,10 +4,10 @@ import ast
 import inspect
 
 import pytest
-from shared_data import shared
 
 from codestill.data.text import function_text
 from codestill.study.files import read_jsonl
+from shared_data import shared
 
 
 def test_code_with_its_docstring_is_taken_as_it_is():

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from codestill.data.folders import whole_folder
-from codestill.data.tokenizer import PROBE, close_to, frozen, load_tokenizer, pad_token_id, plain_ids
+from codestill.data.tokenizer import PROBE, close_to, frozen, load_tokenizer, one_line, pad_token_id, plain_ids
 from codestill.study.files import read_json
 from codestill.study.program import UserError, log
 
@@ -57,7 +57,7 @@ def config_of(shape, tokenizer):
     try:
         return AutoConfig.for_model(shape["model_type"], **fields, **ids_of(tokenizer, rows))
     except Exception as error:  # each config class checks its fields with errors of its own
-        raise UserError(f"shape: {' '.join(str(error).split())}") from error
+        raise UserError(f"shape: {one_line(error)}") from error
 
 
 def ids_of(tokenizer, rows):
@@ -93,9 +93,12 @@ def build_model(config, seed):
 
     torch.manual_seed(seed)
     try:
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+        with torch.no_grad():  # some shapes can be built and not be run
+            model(input_ids=torch.zeros((1, 2), dtype=torch.int64), use_cache=False)
+        return model
     except Exception as error:  # what does not fit together in a shape shows in many ways (heads, widths, types)
-        raise UserError(f"shape: no causal language model {config.model_type} has it ({error})") from error
+        raise UserError(f"shape: no causal language model {config.model_type} has it ({one_line(error)})") from error
 
 
 def quiet_bars():
@@ -117,7 +120,7 @@ def load_model(folder):
     try:
         return AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True, dtype="auto").eval()
     except Exception as error:
-        raise UserError(f"{folder}: no causal language model can be loaded ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{folder}: no causal language model can be loaded ({one_line(error)})") from error
 
 
 def load_config(folder):
@@ -129,7 +132,7 @@ def load_config(folder):
     try:
         return AutoConfig.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
-        raise UserError(f"{folder}/config.json: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{folder}/config.json: {one_line(error)}") from error
 
 
 def layer_stack(model):
@@ -157,8 +160,8 @@ def thinned(teacher, every=2):
     from transformers import AutoModelForCausalLM
 
     name, count = layer_stack(teacher)
-    kept = list(range(0, count, every))
-    if every < 2 or len(kept) == count:
+    kept = list(range(0, count, max(every, 1)))
+    if len(kept) == count:
         raise UserError(
             f"--every {every}: the model has {count} layers, so every >= 2 and at least 2 layers are needed"
         )
@@ -167,7 +170,7 @@ def thinned(teacher, every=2):
         student = AutoModelForCausalLM.from_config(config, dtype=teacher.dtype).eval()
     except Exception as error:
         raise UserError(
-            f"{teacher.config.model_type}: its config cannot be cut to {len(kept)} layers ({error})"
+            f"{teacher.config.model_type}: its config cannot be cut to {len(kept)} layers ({one_line(error)})"
         ) from error
     weights = {}
     for key, value in teacher.state_dict().items():

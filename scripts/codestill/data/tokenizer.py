@@ -61,7 +61,7 @@ def load_tokenizer(folder):
     try:
         tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # transformers raises many kinds for one cause: the files do not hold a tokenizer
-        raise UserError(f"{folder}: no tokenizer can be loaded from it ({_first_line(error)})") from error
+        raise UserError(f"{folder}: no tokenizer can be loaded from it ({one_line(error)})") from error
     if not tokenizer.is_fast:
         raise UserError(f"{folder}: {type(tokenizer).__name__} has no tokenizer.json; save its fast version there")
     if tokenizer.eos_token_id is None:
@@ -76,8 +76,10 @@ def _class_name(folder):
         return None
 
 
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def one_line(error):
+    """An error's message on one line, cut where it runs on (transformers lists every class that it knows)."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def frozen(tokenizer):

@@ -185,7 +185,7 @@ def account(functions, columns, dropped, end, max_seq_length):
 def load_tokens(path, max_samples=None):
     """The tokens in the folder `path` as a datasets.Dataset of rows, the first `max_samples` of them if given.
 
-    A packed row holds several functions. Raises UserError where the folder is not one of tokens or has no rows.
+    A packed row holds several functions. Raises UserError where the folder does not hold tokens.
     """
     from datasets import load_from_disk
 
@@ -202,8 +202,6 @@ def load_tokens(path, max_samples=None):
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; make the tokens with scripts/tokenize_corpus.py")
-    if not len(tokens):
-        raise UserError(f"{path}: no rows; the split has no functions")
     return tokens if max_samples is None else tokens.select(range(min(max_samples, len(tokens))))
 
 
