@@ -1,0 +1,87 @@
+"""Say what a run would cost and why each job would run, from one dry run. Nothing is run or written but what is asked.
+
+    python scripts/plan.py --configfile config/demo.yaml
+    python scripts/plan.py --configfile config/config.yaml --markdown plan.md --json plan.json
+    python scripts/plan.py --configfile config/config.yaml experiment_1 --edited scripts/distill.py
+
+Estimates come from a cost model and, once jobs of the same kind have finished, from their benchmark files. The
+config's section `plan` holds device figures, the price and the limit (config/README.md); docs/plan.md explains all.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from codestill.study.program import UserError, parser, run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def arguments():
+    """The flags."""
+    flags = parser(__doc__)
+    flags.add_argument(
+        "targets", nargs="*", help="experiments, sweeps or files, as for snakemake; none: the whole study"
+    )
+    flags.add_argument("--configfile", default="config/config.yaml", help="the study")
+    flags.add_argument("--snakefile", default=ROOT / "Snakefile", help="the workflow")
+    flags.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of a plan without GPUs")
+    flags.add_argument("--forceall", action="store_true", help="plan as if nothing were done yet")
+    flags.add_argument("--edited", nargs="+", default=[], metavar="FILE", help="what would an edit of these files run?")
+    flags.add_argument(
+        "--markdown", metavar="FILE", help="write the plan as Markdown, for a pull request (-: print it)"
+    )
+    flags.add_argument("--json", metavar="FILE", help="write the plan as JSON, with every job (-: print it)")
+    flags.add_argument("--acceptable", action="store_true", help="print only the outputs that code alone would remake")
+    return flags.parse_args()
+
+
+def make_plan(options):
+    """(plan, stranded outputs): one dry run and what follows from it."""
+    from codestill.study.dag import dry_run, jobs_of
+    from codestill.study.estimates import Estimator
+    from codestill.study.plan import Plan
+    from codestill.study.reasons import Explainer
+    from codestill.study.stranded import stranded
+
+    if not Path(options.configfile).is_file():
+        raise UserError(f"--configfile {options.configfile}: no such file; the ready studies are in config/")
+    with dry_run(
+        options.snakefile, [options.configfile], targets=options.targets, cores=options.cores, forceall=options.forceall
+    ) as workflow:
+        study, layout = workflow.globals["STUDY"], workflow.globals["PLACE"]
+        jobs = jobs_of(workflow.dag, Explainer(workflow.dag))
+    plan = Plan(study, layout, jobs, Estimator(study, layout))
+    return plan, None if options.targets else stranded(layout.results, jobs)
+
+
+def main():
+    """Plan, then write what was asked for and print the rest."""
+    options = arguments()
+    sys.dont_write_bytecode = True  # a plan leaves no file behind
+    from codestill.study.files import atomic, write_json
+    from codestill.study.plan_text import Text, acceptable, as_data
+
+    plan, found = make_plan(options)
+    if options.acceptable:
+        print("\n".join(acceptable(plan)))
+        return
+    shown = {"stranded": found, "edits": options.edited}
+    for_pull = Text(plan, options.cores, configfile=options.configfile, markdown=True, **shown)
+    if options.json == "-":
+        import json
+
+        print(json.dumps(as_data(plan, options.cores, **shown), indent=2))
+    elif options.markdown == "-":
+        print(for_pull.write(), end="")
+    else:
+        print(Text(plan, options.cores, configfile=options.configfile, **shown).write(), end="")
+    if options.json not in (None, "-"):
+        write_json(options.json, as_data(plan, options.cores, **shown))
+    if options.markdown not in (None, "-"):
+        with atomic(options.markdown) as handle:
+            handle.write(for_pull.write())
+
+
+if __name__ == "__main__":
+    run(main)
