@@ -1,0 +1,187 @@
+"""What the page opens with: the four models, the experiments, and what the numbers can and cannot tell."""
+
+from codestill.report.compared import reference
+from codestill.report.measures import describe, pass_at, show, show_interval
+from codestill.report.settings import settings
+from codestill.report.table import setting_label
+from codestill.report.uncertainty import below
+
+SPEED = "tokens_per_second"
+COST = ("parameters", "bytes_on_disk", "latency_ms", SPEED, "peak_memory_bytes")
+COLUMNS = ("teacher", "student before", "fine-tuned alone", "best distilled")
+
+
+def main_settings(results):
+    """{column of the headline table: its setting's label, or None where it is not known yet}."""
+    groups = settings(results)
+    best, alone = results.chosen("best_distilled"), reference(results)
+    first = {models[0].role: models[0] for models in groups.values()}
+    models = (first.get("teacher"), first.get("student"), alone and alone[0], best)
+    return {
+        column: setting_label(results, model) if model else None for column, model in zip(COLUMNS, models, strict=True)
+    }
+
+
+def lookup(frame, setting, benchmark, measure):
+    """The row of the settings table asked for, as a dict with None for what is missing; None without one."""
+    part = frame[(frame["setting"] == setting) & (frame["benchmark"] == benchmark) & (frame["measure"] == measure)]
+    if part.empty:
+        return None
+    return {key: None if value != value else value for key, value in part.iloc[0].to_dict().items()}
+
+
+def headline_measures(frame):
+    """(benchmark, measure) of the headline table's rows, those that exist."""
+    found = []
+    for benchmark in dict.fromkeys(frame["benchmark"]):
+        if benchmark:
+            names = frame[frame["benchmark"] == benchmark]["measure"].unique()
+            found += [(benchmark, name) for name in pass_at(names)]
+    present = list(dict.fromkeys(frame[frame["benchmark"] == ""]["measure"]))
+    wanted = ["bits_per_byte", "kl", "eval_loss"]
+    for name in COST:
+        wanted += [one for one in present if one == name or (name == SPEED and one.startswith(SPEED))][:1]
+    return found + [("", name) for name in wanted if name in present]
+
+
+def headline(results, tables):
+    """The headline table: a row a measure, with value, interval and share of the teacher for each of COLUMNS."""
+    frame, main = tables["settings"], main_settings(results)
+    rows = []
+    for benchmark, measure in headline_measures(frame):
+        known = describe(measure)
+        teacher = lookup(frame, main["teacher"], benchmark, measure)
+        cells = {}
+        for column, setting in main.items():
+            row = lookup(frame, setting, benchmark, measure)
+            borrowed = row is None and column == "fine-tuned alone" and measure.startswith(COST)
+            if borrowed:  # the students share one architecture, and only one of them is timed
+                row = lookup(frame, main["best distilled"], benchmark, measure)
+            cells[column] = _cell(row, teacher, known.unit, borrowed)
+        if column == "teacher" and measure == "kl":
+            cells[column] |= {"text": "–", "note": "itself"}
+        label = f"{benchmark} {measure}" if benchmark else known.label
+        rows.append({"label": label, "unit": known.unit, "better": known.better, "cells": cells})
+    return rows
+
+
+def _cell(row, teacher, unit, borrowed):
+    if row is None:
+        return {"value": None, "text": "missing", "interval": "", "share": None, "note": ""}
+    share = row["value"] / teacher["value"] if teacher and teacher["value"] else None
+    notes = [f"{row['seeds']} seeds"] if row["seeds"] > 1 else []
+    notes += ["measured on the distilled student, same architecture"] if borrowed else []
+    return {
+        "value": row["value"],
+        "text": show(row["value"], unit),
+        "interval": show_interval(row["low"], row["high"], unit),
+        "share": share,
+        "note": ", ".join(notes),
+    }
+
+
+def solved_text(results, benchmark, setting, frame):
+    """`0 of 164, below 1.8 %` and the like: what a pass@1 says in problems; None where it is missing."""
+    row = lookup(frame, setting, benchmark, "pass@1")
+    if row is None:
+        return None
+    draws = results.benchmarks.get(benchmark, {}).get("n", 1) * row["seeds"]
+    samples = f"{draws} samples a problem" if draws > 1 else "one sample a problem"
+    if row["value"] == 0:
+        return f"0 of {row['n']:.0f} problems ({samples}): a rate below {100 * below(row['n']):.1f} %"
+    return f"{100 * row['value']:.1f} % {show_interval(row['low'], row['high'], 'share')} ({samples})"
+
+
+def verdicts(results, tables):
+    """One sentence a benchmark: what distillation gained over fine-tuning alone, and how sure that is."""
+    said, comparisons = [], tables["comparisons"]
+    main = main_settings(results)
+    for benchmark in results.benchmarks:
+        part = comparisons[(comparisons["benchmark"] == benchmark) & (comparisons["label"] == "headline")]
+        if part.empty:
+            said.append(f"{benchmark}: nothing can be said yet; the chosen cells are not both graded.")
+            continue
+        row = part.iloc[0]
+        ours, theirs = (
+            solved_text(results, benchmark, main[column], tables["settings"])
+            for column in ("best distilled", "fine-tuned alone")
+        )
+        gap = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        if row["low"] > 0:
+            end = "distillation helps: the 95 % interval of the paired difference excludes zero"
+        elif row["high"] < 0:
+            end = "distillation hurts: the 95 % interval of the paired difference excludes zero"
+        else:
+            end = "no difference can be claimed: the 95 % interval of the paired difference holds zero"
+        said.append(
+            f"{benchmark}: distilled ({row['setting']}) {ours}; fine-tuned alone ({row['against']}) {theirs}; "
+            f"pass@1 differs by {gap} over {row['problems']:.0f} shared problems. So {end}."
+        )
+    return said
+
+
+def discrimination(results, tables):
+    """One sentence a benchmark: can it tell these models apart at all?"""
+    said, frame = [], tables["settings"]
+    for benchmark in results.benchmarks:
+        found = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == "pass@1")]
+        if len(found) < 2:
+            said.append(f"{benchmark}: fewer than two models are graded.")
+            continue
+        if found["value"].max() == 0:
+            limit = 100 * below(found["n"].iloc[0])
+            said.append(
+                f"{benchmark} cannot tell these models apart: every model solved 0 of {found['n'].iloc[0]:.0f}, "
+                f"a rate below {limit:.1f} % each. Read bits per byte instead."
+            )
+            continue
+        teacher = tables["comparisons"]
+        teacher = teacher[(teacher["benchmark"] == benchmark) & (teacher["role"] == "teacher")]
+        if teacher.empty:
+            said.append(f"{benchmark}: no paired comparison of teacher and student yet.")
+            continue
+        row = teacher.iloc[0]
+        apart = row["low"] > 0 or row["high"] < 0
+        smallest = (row["high"] - row["low"]) / 2
+        said.append(
+            f"{benchmark} {'tells' if apart else 'does not tell'} the teacher from the student fine-tuned alone "
+            f"(difference {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]); "
+            f"differences below about {smallest:.3f} are within its noise on {row['problems']:.0f} problems."
+        )
+    return said
+
+
+def experiments(results, tables):
+    """The experiments beside the controls: a dict a setting, in the study's order, for one table."""
+    frame = tables["settings"]
+    main = main_settings(results)
+    wanted = [(column, main[column]) for column in ("teacher", "student before", "fine-tuned alone") if main[column]]
+    for name, cells in results.study.get("experiments", {}).items():
+        labels = dict.fromkeys(
+            setting_label(results, results.by_name[cell]) for cell in cells if cell in results.by_name
+        )
+        wanted += [(name.replace("_", " "), label) for label in labels]
+    if main["best distilled"]:
+        wanted.append(("chosen on validation", main["best distilled"]))
+    return [_experiment(results, tables, name, label, frame) for name, label in wanted]
+
+
+def _experiment(results, tables, name, label, frame):
+    found = {}
+    for benchmark in ["", *results.benchmarks]:
+        for measure in ("eval_loss", "bits_per_byte", "kl") if not benchmark else ("pass@1",):
+            row = lookup(frame, label, benchmark, measure)
+            unit = describe(measure).unit
+            found[f"{benchmark} {measure}".strip()] = row and {
+                "text": show(row["value"], unit),
+                "interval": show_interval(row["low"], row["high"], unit),
+                "value": row["value"],
+            }
+    gaps = tables["comparisons"]
+    gaps = gaps[gaps["setting"] == label]
+    return {
+        "name": name,
+        "setting": label,
+        "measures": found,
+        "gaps": {row["benchmark"]: row for row in gaps.to_dict("records")},
+    }

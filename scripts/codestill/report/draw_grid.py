@@ -1,0 +1,146 @@
+"""Figures over the grid: the T x alpha heat map, and quality against what a model costs."""
+
+from codestill.report.measures import describe
+from codestill.report.style import COLUMN, GREY, HEAT, PAGE, empty, paint
+
+FREE = ("T", "alpha")
+
+
+def usual_part(frame):
+    """The rows of cells whose other axes have the study's usual value: the plane of T and alpha."""
+    names = list(frame.columns)
+    axes = names[names.index("of") + 1 : names.index("benchmark")]
+    cells = frame[frame["alpha"].notna()] if "alpha" in frame else frame.iloc[:0]
+    for axis in axes:
+        if axis in FREE or cells.empty:
+            continue
+        values = cells.loc[cells["T"].notna(), axis].dropna() if "T" in cells else cells[axis].dropna()
+        if not values.empty:
+            usual = values.mode().iloc[0]
+            cells = cells[(cells[axis] == usual) | cells[axis].isna()]
+    return cells
+
+
+def heat_measures(cells):
+    """(benchmark, measure) worth a map: validation CE, then pass@1 wherever two or more settings have it."""
+    found = []
+    for benchmark, measure in [("", "eval_loss"), *[(name, "pass@1") for name in dict.fromkeys(cells["benchmark"])]]:
+        part = cells[(cells["benchmark"] == benchmark) & (cells["measure"] == measure)]
+        if part["T"].notna().sum() >= 3 and (benchmark or measure == "eval_loss"):
+            found.append((benchmark, measure))
+    return found
+
+
+def heat_map(plt, tables):
+    """Mean over seeds at each T and alpha, with its number and the spread of seeds in the cell."""
+    cells = usual_part(tables["settings"])
+    found = heat_measures(cells) if "T" in cells else []
+    if not found:
+        figure, axes = plt.subplots(figsize=(COLUMN, 1.6))
+        empty(axes, "fewer than three points of T and alpha are measured yet")
+        return figure
+    rows, columns = cells["T"].nunique(), cells["alpha"].nunique()
+    width = max(COLUMN, 1.1 + 0.56 * columns)
+    upright = len(found) > 1 and 2 * width > PAGE
+    across, down = (1, len(found)) if upright else (len(found), 1)
+    height = 0.9 + 0.42 * rows
+    figure, panels = plt.subplots(down, across, figsize=(width * across, height * down), squeeze=False)
+    for axes, (benchmark, measure) in zip(panels.flat, found, strict=True):
+        part = cells[(cells["benchmark"] == benchmark) & (cells["measure"] == measure)]
+        _map(figure, axes, part, sorted(cells["T"].dropna().unique()), sorted(cells["alpha"].unique()))
+        label = describe(measure).label
+        unit = f" ({describe(measure).unit})" if not benchmark else ""
+        axes.set_title(f"{label} on {benchmark}" if benchmark else label + unit)
+    return figure
+
+
+def _map(figure, axes, part, temperatures, alphas):
+    import numpy
+
+    grid = numpy.full((len(temperatures), len(alphas)), numpy.nan)
+    notes = {}
+    for _, row in part.iterrows():
+        # alpha 1 has no T: its one number stands in every row of its column.
+        own = range(len(temperatures)) if row["T"] != row["T"] else [temperatures.index(row["T"])]
+        for y in own:
+            grid[y, alphas.index(row["alpha"])] = row["value"]
+            notes[y, alphas.index(row["alpha"])] = row["sd"]
+    less = describe(part["measure"].iloc[0]).better == "less"
+    image = axes.imshow(grid, cmap=HEAT + ("_r" if less else ""), aspect="auto", origin="lower")
+    middle = (numpy.nanmin(grid) + numpy.nanmax(grid)) / 2
+    for (y, x), value in numpy.ndenumerate(grid):
+        if numpy.isnan(value):
+            axes.text(x, y, "–", ha="center", va="center", color=GREY, fontsize=7)
+            continue
+        dark = value > middle if less else value < middle
+        spread = "" if notes[y, x] != notes[y, x] else f"\n±{notes[y, x]:.3f}"
+        colour = "white" if dark else "black"
+        axes.text(x, y, f"{value:.3f}{spread}", ha="center", va="center", color=colour, fontsize=6.2, linespacing=1.15)
+    axes.set_xticks(range(len(alphas)), [f"{alpha:g}" + ("\n(no T)" if alpha == 1 else "") for alpha in alphas])
+    axes.set_yticks(range(len(temperatures)), [f"{one:g}" for one in temperatures])
+    axes.set_xlabel("alpha (weight of the hard labels)")
+    axes.set_ylabel("temperature T")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=6)
+
+
+def quality_measure(frame):
+    """(benchmark, measure) that stands for quality: pass@1 where models differ in it, else bits per byte."""
+    for benchmark in dict.fromkeys(frame["benchmark"]):
+        values = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == "pass@1")]["value"]
+        if benchmark and len(values) > 1 and values.nunique() > 1:
+            return benchmark, "pass@1"
+    return "", "bits_per_byte"
+
+
+def quality_cost(plt, tables):
+    """Two panels, quality against parameters and against tokens per second, with the Pareto front of each."""
+    frame = tables["scores"]
+    roles = tables["settings"].drop_duplicates("setting").set_index("setting")["role"]
+    benchmark, quality = quality_measure(frame)
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
+    speeds = [name for name in dict.fromkeys(frame["measure"]) if name.startswith("tokens_per_second")]
+    named = {}
+    for axes, (cost, less) in zip(panels, (("parameters", True), (speeds[0] if speeds else None, False)), strict=True):
+        points = _points(frame, benchmark, quality, cost)
+        if not points:
+            empty(axes, f"{'size' if less else 'speed'} and quality are not both measured yet")
+            continue
+        for setting, x, y in points:
+            colour, marker, name = paint(roles.get(setting, "distilled"))
+            drawn = axes.plot(x, y, marker, color=colour, markeredgecolor="white", markeredgewidth=0.5, zorder=3)
+            named.setdefault(name, drawn[0])
+        _front(axes, points, less, describe(quality).better == "more")
+        axes.set_xlabel({"parameters": "parameters (fewer is better)"}.get(cost, "tokens per second (more is better)"))
+        axes.grid(color="#e4e4e4", linewidth=0.6)
+        axes.set_axisbelow(True)
+        if less:
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M")
+    where = f"{quality} on {benchmark}" if benchmark else "bits per byte (less is better)"
+    (panels[0] if panels[0].axison else panels[1]).set_ylabel(where)
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
+    return figure
+
+
+def _points(frame, benchmark, quality, cost):
+    good = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == quality)].set_index("model")
+    price = frame[frame["measure"] == cost].set_index("model")["value"]
+    # Students of a study share one architecture: a cell that was not timed costs what the timed one costs.
+    timed = frame[(frame["measure"] == cost) & (frame["role"] == "cell")]["value"]
+    usual = timed.iloc[0] if len(timed) else price.get("student")
+    points = [(row["setting"], price.get(name, usual), row["value"]) for name, row in good.iterrows()]
+    return [point for point in points if point[1] is not None]
+
+
+def _front(axes, points, less_cost, more_quality):
+    """Join the points that no other beats in both cost and quality."""
+    best, front = None, []
+    for _, x, y in sorted(points, key=lambda p: (p[1] if less_cost else -p[1], -p[2] if more_quality else p[2])):
+        if best is None or (y > best if more_quality else y < best):
+            best = y
+            front.append((x, y))
+    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.9, linestyle="--", zorder=1)

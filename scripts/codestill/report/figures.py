@@ -1,0 +1,46 @@
+"""The figures of a study, each drawn from the tables of its report folder alone."""
+
+from pathlib import Path
+
+from codestill.report import draw_grid, draw_models, draw_runs, style
+from codestill.report.table import read_csv
+
+# name: (what draws it, title). All are always written; one without data says so in its panel.
+FIGURES = {
+    "pass_at_k": (draw_models.pass_at_k, "pass@k by model"),
+    "paired_differences": (draw_models.paired_differences, "Difference from fine-tuning alone"),
+    "heat_map": (draw_grid.heat_map, "Temperature and alpha"),
+    "curves": (draw_runs.curves, "CE, KL and total loss in training"),
+    "quality_cost": (draw_grid.quality_cost, "Quality against size and speed"),
+    "funnel": (draw_models.funnel, "How far completions get"),
+    "time_line": (draw_runs.time_line, "Time line of the run"),
+}
+TABLES = ("scores", "settings", "comparisons", "curves", "timeline")
+
+
+def load_tables(folder):
+    """{name: data frame} of the tables that figures are drawn from. Raises UserError for one that is missing."""
+    return {name: read_csv(Path(folder) / f"{name}.csv") for name in TABLES}
+
+
+def draw(tables, folder, names=None, notes=None):
+    """Write the figures `names` (all by default) into `folder`; returns {name: paths}.
+
+    `notes` {name: text} goes into each file's metadata.
+    """
+    plt = style.start()
+    made = {}
+    for name in names or FIGURES:
+        figure = FIGURES[name][0](plt, tables)
+        made[name] = style.save(figure, Path(folder), name, (notes or {}).get(name))
+        plt.close(figure)
+    return made
+
+
+def draw_cell(tables, model, folder, name="curves", note=None):
+    """Write the loss curves of one cell into `folder`; returns the paths."""
+    plt = style.start()
+    figure = draw_runs.cell_curves(plt, tables, model)
+    paths = style.save(figure, Path(folder), name, note)
+    plt.close(figure)
+    return paths

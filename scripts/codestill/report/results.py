@@ -1,0 +1,171 @@
+"""What a study has left in its results folder, read as it stands: a file that is absent is missing, never zero."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codestill.study.files import read_json, read_jsonl
+from codestill.study.program import UserError
+
+CHOSEN = ("best_distilled", "best_finetuned")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Anything judged: its name, role (teacher, student or cell) and the axes of its cell ({} without one)."""
+
+    name: str
+    role: str
+    axes: dict = field(default_factory=dict)
+    chosen: tuple = ()
+
+    @property
+    def setting(self):
+        """The cell without its seed, as a hashable key; the name itself for a model that is no cell."""
+        if not self.axes:
+            return ((self.name, None),)
+        return tuple((axis, value) for axis, value in self.axes.items() if axis != "seed" and value is not None)
+
+    @property
+    def seed(self):
+        return self.axes.get("seed")
+
+    @property
+    def alone(self):
+        """True for a student fine-tuned without a teacher (alpha 1)."""
+        return self.axes.get("alpha") == 1
+
+
+class Results:
+    """A study (`study.json`) and its results folder.
+
+    `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
+    copy of, marked in `Model.chosen`, and the files of either name count for it.
+    """
+
+    def __init__(self, study, folder):
+        self.study, self.folder = study, Path(folder)
+        self.choices = self._read_choices()
+        self.models = self._list_models()
+        self.by_name = {model.name: model for model in self.models}
+        for alias, choice in self.choices.items():
+            self.by_name[alias] = self.by_name[choice["cell"]]
+
+    @classmethod
+    def load(cls, study_file, folder):
+        study = read_json(study_file)
+        for key in ("study", "models"):
+            if key not in study:
+                raise UserError(f"{study_file}: no field {key!r}; write it again with scripts/resolve_study.py")
+        return cls(study, folder)
+
+    def _read_choices(self):
+        found = {}
+        for alias, entry in self.study["models"].items():
+            path = self.folder / "models" / alias / "chosen.json"
+            if entry["role"] == "chosen" and path.exists():
+                choice = read_json(path)
+                if choice.get("cell") not in self.study["models"]:
+                    raise UserError(f"{path}: cell {choice.get('cell')!r} is not in the study; choose again")
+                found[alias] = choice
+        return found
+
+    def _list_models(self):
+        chosen = {}
+        for alias, choice in self.choices.items():
+            chosen.setdefault(choice["cell"], []).append(alias)
+        return [
+            Model(name, entry["role"], dict(entry.get("cell") or {}), tuple(chosen.get(name, ())))
+            for name, entry in self.study["models"].items()
+            if entry["role"] != "chosen"
+        ]
+
+    @property
+    def name(self):
+        return self.study["study"]
+
+    @property
+    def benchmarks(self):
+        return self.study.get("benchmarks", {})
+
+    @property
+    def axes(self):
+        """Every axis of the study's cells, in the order in which cells name them; the seed is last."""
+        names = dict.fromkeys(axis for model in self.models for axis in model.axes)
+        return [axis for axis in names if axis != "seed"] + ["seed"]
+
+    def names_of(self, model):
+        """The names under which files of this model may lie: its own first, then those it was chosen as."""
+        return [model.name, *model.chosen]
+
+    def _first(self, model, pattern):
+        for name in self.names_of(model):
+            path = self.folder / pattern.format(name)
+            if path.exists():
+                return path
+        return None
+
+    def document(self, model, pattern):
+        """The JSON of the first file that exists among the model's names put into `pattern`; None without one."""
+        path = self._first(model, pattern)
+        return read_json(path) if path else None
+
+    def trained(self, model, what):
+        """`eval_results`, `train_results`, `trainer_state` or `provenance` of a model's folder; None if missing."""
+        return self.document(model, "models/{}/" + what + ".json")
+
+    def scores(self, model, benchmark):
+        return self.document(model, f"scores/{benchmark}/{{}}.json")
+
+    def verdicts(self, model, benchmark):
+        """The graded samples of a model, as a list; None if missing."""
+        path = self._first(model, f"verdicts/{benchmark}/{{}}.jsonl")
+        return list(read_jsonl(path)) if path else None
+
+    def problems(self, benchmark):
+        """The benchmark's problems by task_id, {} where its file is missing."""
+        path = self.folder / "inputs" / "benchmarks" / f"{benchmark}.jsonl"
+        return {row["task_id"]: row for row in read_jsonl(path)} if path.exists() else {}
+
+    def optional(self, path):
+        """A JSON file of the study by its path in the results folder; None if missing."""
+        path = self.folder / path
+        return read_json(path) if path.exists() else None
+
+    def chosen(self, alias):
+        """The model chosen on validation as `alias`; None before the choice was made."""
+        return self.by_name.get(alias) if alias in self.choices else None
+
+    def missing(self):
+        """Files that the finished study has and this folder lacks, as paths inside it, in a fixed order."""
+        wanted = []
+        for model in self.models:
+            if model.role == "cell":
+                wanted.append((model, "models/{}/eval_results.json"))
+        for benchmark, entry in self.benchmarks.items():
+            for name in entry.get("models", []):
+                wanted.append((self.by_name.get(name) or Model(name, "chosen"), f"scores/{benchmark}/{{}}.json"))
+        lost = [pattern.format(model.name) for model, pattern in wanted if self._first(model, pattern) is None]
+        for alias, entry in self.study["models"].items():
+            if entry["role"] == "chosen" and alias not in self.choices:
+                lost.append(f"models/{alias}/chosen.json")
+        return list(dict.fromkeys(lost))
+
+
+def find_results(results=None):
+    """The results folder meant: `results`, else the only one under `results/` here or beside the workflow.
+
+    A folder counts once it holds `study.json`. Raises UserError where none or several do.
+    """
+    if results is not None:
+        folder = Path(results)
+        if not (folder / "study.json").exists():
+            raise UserError(f"{folder}: holds no study.json; name a study's results folder")
+        return folder
+    for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
+        found = sorted(path.parent for path in (root / "results").glob("*/study.json"))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(str(path) for path in found)
+            raise UserError(f"several studies have results ({names}): say which, results=...")
+    raise UserError("no results/*/study.json here: run a study first, or name its folder, results=...")

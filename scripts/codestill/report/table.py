@@ -1,0 +1,183 @@
+"""The tables that everything else is drawn and written from: scores, curves and problems, one row a fact."""
+
+from codestill.report.measures import describe, pass_at
+from codestill.report.uncertainty import below
+from codestill.study.files import atomic
+
+FIRST = ["model", "role", "chosen", "setting"]
+LAST = ["seed", "benchmark", "measure", "value", "low", "high", "n", "unit"]
+CURVES = ["model", "step", "epoch", "split", "measure", "value"]
+PROBLEMS = ["model", "benchmark", "task_id", "n", "c"]
+# Numbers in the files that say how a measure was taken, not how good a model is.
+CIRCUMSTANCES = (
+    *("intervals", "tokens", "bytes", "lines", "threads", "prompt_tokens", "new_tokens", "repeats"),
+    "fastest_over_median",
+)
+LOSSES = ("loss_ce", "loss_kl", "loss_total")
+SHORT = {"temperature": "T", "learning_rate": "lr", "weight_decay": "decay"}
+
+
+def axis_columns(results):
+    """Column of each axis but the seed: its own name, and T for the temperature."""
+    return {axis: "T" if axis == "temperature" else axis for axis in results.axes if axis != "seed"}
+
+
+def setting_label(results, model):
+    """A model for people, without its seed: `T 2, alpha 0.5`, with the axes in which the study's cells differ."""
+    if model.role != "cell":
+        return {"teacher": "teacher", "student": "student before"}.get(model.role, model.name)
+    varied = _varied(results)
+    parts = []
+    for axis, value in model.axes.items():
+        if axis == "seed" or value is None or not (axis in varied or axis in ("temperature", "alpha")):
+            continue
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        parts.append(f"{SHORT.get(axis, axis)} {shown}")
+    return ", ".join(parts) or model.name
+
+
+def _varied(results):
+    cells = [model.axes for model in results.models if model.role == "cell"]
+    names = {axis for axes in cells for axis in axes}
+    return {axis for axis in names if len({repr(axes.get(axis)) for axes in cells if axes.get(axis) is not None}) > 1}
+
+
+def score_rows(results):
+    """Yield each measure of each model as a dict: the columns of `score_columns`."""
+    for model in results.models:
+        head = {
+            "model": model.name,
+            "role": model.role,
+            "chosen": " ".join(model.chosen),
+            "setting": setting_label(results, model),
+            **{column: model.axes.get(axis) for axis, column in axis_columns(results).items()},
+            "seed": model.seed,
+        }
+        for benchmark, measure, value, interval, count in _facts(results, model):
+            low, high = interval or (None, None)
+            unit = describe(measure).unit
+            yield head | {
+                "benchmark": benchmark,
+                "measure": measure,
+                "value": value,
+                "low": low,
+                "high": high,
+                "n": count,
+                "unit": unit,
+            }
+
+
+def _facts(results, model):
+    """Yield (benchmark, measure, value, (low, high) or None, n) of everything measured on a model."""
+    losses = results.trained(model, "eval_results") or {}
+    for name in ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total"):
+        if _number(losses.get(name)):
+            yield "", name, losses[name], None, losses.get("targets")
+    training = results.trained(model, "train_results") or {}
+    if _number(training.get("train_runtime")):
+        yield "", "train_runtime", training["train_runtime"], None, None
+    for room in ("language", "efficiency"):
+        found = results.document(model, room + "/{}.json") or {}
+        for name, value in _flat(found):
+            if name.split(".")[0] not in CIRCUMSTANCES:
+                yield "", name, value, (found.get("intervals") or {}).get(name), found.get("tokens")
+    for benchmark in results.benchmarks:
+        yield from _graded(results, model, benchmark)
+
+
+def _graded(results, model, benchmark):
+    scores = results.scores(model, benchmark)
+    if scores is None:
+        return
+    count = scores.get("n_problems")
+    for name in pass_at(scores):
+        # Resampling zeros would claim certainty: none of n means below 3 / n (the rule of three).
+        interval = (scores.get("intervals") or {}).get(name) if scores[name] else (0.0, below(count))
+        yield benchmark, name, scores[name], interval, count
+    for stage, share in funnel_shares(scores).items():
+        yield benchmark, f"funnel.{stage}", share, None, scores.get("n_samples")
+
+
+def funnel_shares(scores):
+    """{stage: share of samples that got as far} of a scores file, which holds counts."""
+    total = scores.get("n_samples")
+    funnel = {stage: count for stage, count in (scores.get("funnel") or {}).items() if _number(count)}
+    return {stage: count / total for stage, count in funnel.items()} if total else {}
+
+
+def _number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _flat(mapping, prefix=""):
+    for name, value in mapping.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif _number(value):
+            yield prefix + name, value
+
+
+def curve_rows(results):
+    """Yield the logged losses of each trained model: step, epoch, split (train or validation), measure, value."""
+    for model in results.models:
+        state = results.trained(model, "trainer_state") or {}
+        for entry in state.get("log_history", []):
+            for key in LOSSES:
+                for name, split in ((key, "train"), (f"eval_{key}", "validation")):
+                    if _number(entry.get(name)):
+                        place = {"model": model.name, "step": entry.get("step"), "epoch": entry.get("epoch")}
+                        yield place | {"split": split, "measure": key, "value": entry[name]}
+
+
+def problem_rows(results):
+    """Yield how many of a model's samples passed each problem: n drawn, c correct."""
+    for model in results.models:
+        for benchmark in results.benchmarks:
+            scores = results.scores(model, benchmark) or {}
+            for task, count in (scores.get("per_problem") or {}).items():
+                place = {"model": model.name, "benchmark": benchmark, "task_id": task}
+                yield place | {"n": count["n"], "c": count["c"]}
+
+
+def score_columns(results):
+    return FIRST + list(axis_columns(results).values()) + LAST
+
+
+def score_frame(results):
+    return _frame(score_rows(results), score_columns(results))
+
+
+def curve_frame(results):
+    return _frame(curve_rows(results), CURVES)
+
+
+def problem_frame(results):
+    return _frame(problem_rows(results), PROBLEMS)
+
+
+def _frame(rows, columns):
+    import pandas
+
+    return pandas.DataFrame(list(rows), columns=columns)
+
+
+def write_csv(frame, path):
+    """Write a data frame as CSV, floats in the shortest form that reads back the same, missing values empty."""
+    with atomic(path) as handle:
+        frame.to_csv(handle, index=False, lineterminator="\n")
+
+
+def read_csv(path):
+    """A table written by `write_csv`; empty cells of text columns are empty text. Raises UserError if missing."""
+    import pandas
+
+    from codestill.study.program import UserError
+
+    try:
+        frame = pandas.read_csv(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table; write it with scripts/report.py") from None
+    for column in ("benchmark", "chosen", "role", "label", "of"):
+        if column in frame:
+            frame[column] = frame[column].astype(object).fillna("")
+    return frame

@@ -1,0 +1,109 @@
+"""The report as a program: on a whole study, on half of one, and on none."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_study import make
+
+from codestill.report import load_cell, load_scores
+from codestill.report.build import build
+from codestill.report.figures import FIGURES
+from codestill.report.table import read_csv
+from codestill.study.files import read_json, write_json
+from codestill.study.program import UserError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A whole made-up study with its report."""
+    folder = make(tmp_path_factory.mktemp("whole") / "results" / "made")
+    build(folder / "study.json", folder, folder / "report")
+    return folder
+
+
+@pytest.fixture
+def half(whole, tmp_path):
+    """The same before the cells were chosen, with some of its scores and models gone."""
+    folder = tmp_path / "half"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report", "best_*", "humaneval", "teacher.json"))
+    return folder
+
+
+def test_everything_is_written(whole):
+    for name in FIGURES:
+        for kind in ("png", "pdf", "svg"):
+            assert (whole / "report/figures" / f"{name}.{kind}").stat().st_size > 1000
+    assert not list((whole / "report").rglob("*.part"))
+    scores = read_csv(whole / "report/scores.csv")
+    teacher = scores[(scores["model"] == "teacher") & (scores["benchmark"] == "pocket")]
+    on_disk = read_json(whole / "scores/pocket/teacher.json")
+    row = teacher[teacher["measure"] == "pass@1"].iloc[0]
+    assert [row["value"], row["low"], row["high"]] == [on_disk["pass@1"], *on_disk["intervals"]["pass@1"]]
+    assert (row["n"], row["unit"]) == (on_disk["n_problems"], "share")
+    assert not scores.duplicated(["model", "benchmark", "measure"]).any()
+
+
+def test_a_half_finished_study_says_so(half):
+    text, missing = build(half / "study.json", half, half / "report")
+    assert "models/best_distilled/chosen.json" in missing
+    assert "scores/pocket/teacher.json" in missing
+    assert text.splitlines()[2].startswith(f"**Not finished: {len(missing)} ")
+    page = (half / "report/index.html").read_text()
+    assert "This study is not finished" in page
+    row = next(line for line in text.splitlines() if line.startswith("| teacher | teacher"))
+    assert row.rstrip(" |").endswith("missing | missing") and "0.000" not in row
+
+
+def test_an_empty_study_is_told_too(whole, tmp_path):
+    shutil.copy(whole / "study.json", tmp_path)
+    text, missing = build(tmp_path / "study.json", tmp_path, tmp_path / "report")
+    assert len(missing) > 30
+    assert "nothing can be said yet" in text
+
+
+def test_zero_passes_are_reported_with_their_bound(whole):
+    text = (whole / "report/table.md").read_text()
+    assert "0 of 164 problems (one sample a problem): a rate below 1.8 %" in text
+    scores = read_csv(whole / "report/scores.csv")
+    zero = scores[
+        (scores["benchmark"] == "humaneval") & (scores["role"] == "student") & (scores["measure"] == "pass@1")
+    ]
+    assert zero["high"].iloc[0] == pytest.approx(3 / 164)
+
+
+def test_the_same_results_give_the_same_bytes(whole, tmp_path):
+    build(whole / "study.json", whole, tmp_path / "again")
+    for path in sorted((whole / "report").rglob("*.*")):
+        assert (tmp_path / "again" / path.relative_to(whole / "report")).read_bytes() == path.read_bytes(), path.name
+
+
+def test_program_prints_the_table_and_names_bad_input(whole, tmp_path):
+    command = [sys.executable, SCRIPTS / "report.py", "--results", whole, "--output", tmp_path / "out", "--study"]
+    write_json(tmp_path / "bad.json", {"study": "made"})
+    bad = subprocess.run([*command, tmp_path / "bad.json"], capture_output=True, text=True)
+    assert bad.returncode == 2 and "bad.json" in bad.stderr and len(bad.stderr.splitlines()) == 1
+    good = subprocess.run([*command, whole / "study.json"], capture_output=True, text=True, check=True)
+    assert "| measure | teacher | student before |" in good.stdout
+
+
+def test_notebooks_find_a_cell_by_its_axes(whole, monkeypatch):
+    monkeypatch.chdir(whole.parents[1])
+    scores = load_scores()
+    assert set(scores["model"]) >= {"teacher", "student"}
+    cell = load_cell(temperature=2, alpha=0.5)
+    assert cell.name == "T-2.0_alpha-0.5_seed-0" and cell.folder.is_dir()
+    assert set(cell.scores["model"]) == {cell.name} and not cell.curves.empty
+    assert cell.provenance["cell"]["temperature"] == 2.0
+    assert load_cell(T=2, alpha=0.5, seed=1).axes["seed"] == 1
+    assert load_cell(model="best_finetuned").axes["alpha"] == 1
+    with pytest.raises(UserError, match="no cell of study made has temperature=9"):
+        load_cell(temperature=9)
+    with pytest.raises(UserError, match="no axis heat"):
+        load_cell(heat=1)
+    with pytest.raises(UserError, match="fits 4 cells"):
+        load_cell(alpha=0.5, seed=0)
