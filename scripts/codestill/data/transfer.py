@@ -20,12 +20,15 @@ def sources(teacher, student):
     special = set(teacher.tokenizer.all_special_ids)
     student_special = set(student.tokenizer.all_special_ids)
     exact = {}
-    for index in sorted(student.tokens, reverse=True):
+    cut = _cutter(student)
+    for index in sorted(student.tokens):
         # A special token is no text: it may only stand for a special token of the same string.
-        exact[index in student_special, student_bytes[index]] = index
+        key = index in student_special, student_bytes[index]
+        # Two tokens of the same bytes (a blank and its byte-fallback): the one that texts are cut into.
+        if key not in exact or cut(student_bytes[index]) == [index]:
+            exact[key] = index
     parts = _special_parts(teacher, student)
     everything = sorted(student.tokens)
-    cut = _cutter(student)
     chosen, kinds = [], []
     for row in range(teacher.rows):
         text = teacher_bytes.get(row)
