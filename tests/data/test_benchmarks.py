@@ -7,12 +7,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from shared_data import shared
 
 from codestill.data import benchmarks
 from codestill.data.mbpp import convert
 from codestill.study.files import write_jsonl
 from codestill.study.program import UserError
+from shared_data import shared
 
 RUNNER = """
 import json, sys, signal
@@ -74,7 +74,10 @@ def test_a_benchmark_file_comes_whole_and_its_solutions_pass(tmp_path, kind, fil
 
 
 def test_mbpp_is_put_as_humaneval_puts_its_problems():
-    program = "import math\r\nclass Pair:\r\n  pass\r\ndef helper(x):\r\n\treturn x\r\ndef area(r, p=1):\r\n\treturn helper(r) * math.pi"
+    program = (
+        "import math\nclass Pair:\n  pass\ndef helper(x):\n\treturn x\ndef area(r, p=1):\n\treturn helper(r) * math.pi"
+    )
+    program = program.replace("\n", "\r\n")
     row = {
         "task_id": 7,
         "text": "Write a function for C:\\new area.",

@@ -31,7 +31,8 @@ SWAPS = {
 }  # fmt: skip
 NAMES = {
     "sum": "len", "len": "max", "max": "min", "min": "max", "any": "all", "all": "any", "sorted": "list",
-    "startswith": "endswith", "endswith": "startswith", "upper": "lower", "isalpha": "isdigit", "abs": "int",
+    "startswith": "endswith", "endswith": "startswith", "upper": "lower", "capitalize": "upper",
+    "swapcase": "upper", "count": "find", "isalpha": "isdigit", "abs": "int",
 }  # fmt: skip
 
 
@@ -51,6 +52,8 @@ def edits(node):
         yield lambda node: setattr(node, "attr", NAMES[node.attr])
     elif isinstance(node, ast.comprehension) and node.ifs:
         yield lambda node: node.ifs.clear()
+    elif isinstance(node, ast.ListComp) and not isinstance(node.elt, ast.Name):
+        yield lambda node: setattr(node, "elt", ast.Name(node.generators[0].target.id))
     elif isinstance(node, ast.FunctionDef):
         for index in range(1, len(node.body)):
             yield lambda node, index=index: node.body.pop(index)

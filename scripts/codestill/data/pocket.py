@@ -10,13 +10,14 @@ in HumanEval (Chen et al. 2021, arXiv 2107.03374): signature and docstring, then
 import hashlib
 import random
 
-from codestill.data.pocket_grammar import DOMAINS, LETTERS, VERBS
+from codestill.data.pocket_grammar import DOMAINS, LARGEST, LETTERS, VERBS
 
 PROBLEMS = 160  # held-out problems of the benchmark
 FUNCTIONS = 6000  # functions of the training split
 HELD_OUT = 0.15  # share of the combinations that no training function has
 LENGTHS = ((1, 0.15), (2, 0.6), (3, 0.25))  # steps before the last one: how many, how often
 CHECKS = 12  # assertions of a problem
+POOL = 60  # random arguments that a problem's assertions are chosen from
 EVALUATION_SHARE = 0.05  # of the training split's functions, for each of its validation and test partitions
 
 
@@ -47,8 +48,7 @@ def _draw(rng):
     steps.append(rng.choice(domain.ends))
     fills = []
     for _ in steps:
-        old, new = rng.sample(LETTERS, 2)
-        fills.append({"k": rng.randint(2, 9), "c": old, "d": new})
+        fills.append({"k": rng.randint(2, LARGEST), "c": rng.choice(LETTERS)})
     return domain, steps, fills
 
 
@@ -108,30 +108,33 @@ def training_functions(count=FUNCTIONS, seed=0):
 
 def _inputs(rng, domain, fills):
     """Arguments to test with: an empty one, then random ones on and around the constants of the chain."""
-    numbers = [fill["k"] for fill in fills]
-    letters = [fill[key] for fill in fills for key in "cd"]
-    if domain.name == "numbers":
-        edges = [k + step for k in numbers for step in (-1, 0, 1)] + [0, 1, -1]
-        edges += [k * factor for k in numbers for factor in (-1, 2, 3)]
+    return [domain.empty, *(_INPUTS[domain.name](rng, fills) for _ in range(POOL))]
 
-        def one():
-            return rng.choice(edges) if rng.random() < 0.6 else rng.randint(-20, 40)
-    else:
 
-        def letter():
-            return rng.choice(letters) if rng.random() < 0.6 else rng.choice("aeioubcdxyz")
+def _numbers(rng, fills):
+    edges = [0, 1, -1] + [fill["k"] + step for fill in fills for step in (-1, 0, 1)]
+    edges += [fill["k"] * factor for fill in fills for factor in (-1, 2, 3)]
+    return [rng.choice(edges) if rng.random() < 0.6 else rng.randint(-20, 40) for _ in range(rng.randint(1, 9))]
 
-        def one():
-            return "".join(letter() for _ in range(rng.randint(1, 10)))
 
-    if domain.name == "text":
-        extras = "0123456789 AEXYZ-"
-        pool = [
-            "".join(rng.choice(extras) if rng.random() < 0.2 else letter() for _ in range(rng.randint(1, 24)))
-            for _ in range(6 * CHECKS)
-        ]
-        return ["", *dict.fromkeys(pool)]
-    return [[]] + [[one() for _ in range(rng.randint(1, 9))] for _ in range(6 * CHECKS)]
+def _string(rng, fills, longest, odd):
+    """A random string, often of the chain's letters, its share `odd` of other characters."""
+    plain, others = [fill["c"] for fill in fills], "0123456789 AEXYZ-"
+    return "".join(
+        rng.choice(others) if rng.random() < odd else rng.choice(plain if rng.random() < 0.5 else "aeioubcdxyz")
+        for _ in range(rng.randint(0, longest))
+    )
+
+
+def _words(rng, fills):
+    return [_string(rng, fills, 9, rng.choice((0, 0, 0.3))) for _ in range(rng.randint(1, 8))]
+
+
+def _text(rng, fills):
+    return _string(rng, fills, 24, 0.25)
+
+
+_INPUTS = {"numbers": _numbers, "words": _words, "text": _text}
 
 
 def _outcomes(name, source, arguments):

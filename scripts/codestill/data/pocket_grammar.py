@@ -1,6 +1,6 @@
 """The steps that Pocket's functions are made of: each phrase of a docstring stands for one line of code.
 
-A template may name the argument `{xs}`, one element of it `{x}`, a small number `{k}` and a letter `{c}` or `{d}`.
+A template may name the argument `{xs}`, one element of it `{x}`, a small number `{k}` and a letter `{c}`.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class Domain:
     arguments: tuple[tuple[str, str], ...]  # (the argument, one element of it)
     body: tuple[Step, ...]
     ends: tuple[Step, ...]
+    empty: list | str  # the empty argument
 
 
 def _keep(name, phrase, condition):
@@ -35,33 +36,28 @@ def _each(name, phrase, value):
 
 _ORDER = (
     Step("first", "Take the first {k} {xs}.", "{xs}[:{k}]"),
-    Step("skip", "Skip the first {k} {xs}.", "{xs}[{k}:]"),
+    Step("rest", "Skip the first {x}.", "{xs}[1:]"),
     Step("sort", "Sort the {xs}.", "sorted({xs})"),
     Step("reverse", "Reverse the {xs}.", "{xs}[::-1]"),
 )
 
 NUMBERS = Domain(
     "numbers",
-    (
-        ("numbers", "number"),
-        ("values", "value"),
-        ("scores", "score"),
-        ("prices", "price"),
-    ),
+    (("numbers", "number"), ("values", "value"), ("scores", "score"), ("prices", "price")),
     (
         _keep("even", "Keep the even {xs}.", "{x} % 2 == 0"),
         _keep("odd", "Keep the odd {xs}.", "{x} % 2 == 1"),
+        _keep("positive", "Keep the positive {xs}.", "{x} > 0"),
+        _keep("nonzero", "Drop the zeros.", "{x} != 0"),
         _keep("greater", "Keep the {xs} greater than {k}.", "{x} > {k}"),
         _keep("less", "Keep the {xs} less than {k}.", "{x} < {k}"),
-        _keep("multiple", "Keep the multiples of {k}.", "{x} % {k} == 0"),
-        _keep("unequal", "Drop the {xs} equal to {k}.", "{x} != {k}"),
         _each("add", "Add {k} to each {x}.", "{x} + {k}"),
-        _each("subtract", "Subtract {k} from each {x}.", "{x} - {k}"),
         _each("multiply", "Multiply each {x} by {k}.", "{x} * {k}"),
         _each("square", "Square each {x}.", "{x} ** 2"),
+        _each("halve", "Halve each {x}.", "{x} // 2"),
+        _each("decrease", "Decrease each {x} by one.", "{x} - 1"),
+        _each("negate", "Negate each {x}.", "-{x}"),
         _each("absolute", "Take the absolute value of each {x}.", "abs({x})"),
-        _each("modulo", "Take each {x} modulo {k}.", "{x} % {k}"),
-        _each("cap", "Cap each {x} at {k}.", "min({x}, {k})"),
         *_ORDER,
     ),
     (
@@ -71,62 +67,57 @@ NUMBERS = Domain(
         Step("smallest", "Return the smallest, or 0.", "min({xs}, default=0)"),
         Step("list", "Return the {xs}.", "{xs}"),
         Step("any", "Return whether any {x} is greater than {k}.", "any({x} > {k} for {x} in {xs})"),
-        Step("all", "Return whether every {x} is less than {k}.", "all({x} < {k} for {x} in {xs})"),
     ),
+    [],
 )
 
 WORDS = Domain(
     "words",
-    (
-        ("words", "word"),
-        ("names", "name"),
-        ("lines", "line"),
-        ("labels", "label"),
-    ),
+    (("words", "word"), ("names", "name"), ("lines", "line"), ("labels", "label")),
     (
         _keep("longer", "Keep the {xs} longer than {k} letters.", "len({x}) > {k}"),
         _keep("shorter", "Keep the {xs} shorter than {k} letters.", "len({x}) < {k}"),
         _keep("starting", "Keep the {xs} that start with '{c}'.", "{x}.startswith('{c}')"),
-        _keep("ending", "Keep the {xs} that end with '{c}'.", "{x}.endswith('{c}')"),
         _keep("containing", "Keep the {xs} that contain '{c}'.", "'{c}' in {x}"),
-        _keep("lacking", "Drop the {xs} that contain '{c}'.", "'{c}' not in {x}"),
+        _keep("alphabetic", "Keep the {xs} that are all letters.", "{x}.isalpha()"),
+        _keep("nonempty", "Drop the empty {xs}.", "{x} != ''"),
         _each("upper", "Write each {x} in upper case.", "{x}.upper()"),
+        _each("title", "Capitalize each {x}.", "{x}.capitalize()"),
         _each("backwards", "Write each {x} backwards.", "{x}[::-1]"),
+        _each("twice", "Write each {x} twice.", "{x} * 2"),
         _each("cut", "Cut each {x} to {k} letters.", "{x}[:{k}]"),
-        _each("repeat", "Repeat each {x} {k} times.", "{x} * {k}"),
-        _each("append", "Append '{c}' to each {x}.", "{x} + '{c}'"),
+        _each("tail", "Remove the first letter of each {x}.", "{x}[1:]"),
+        _each("exclaim", "Put an exclamation mark after each {x}.", "{x} + '!'"),
         *_ORDER,
     ),
     (
         Step("count", "Return how many are left.", "len({xs})"),
-        Step("join", "Return the {xs} joined by '{c}'.", "'{c}'.join({xs})"),
+        Step("join", "Return the {xs} joined by commas.", "','.join({xs})"),
         Step("total", "Return the total length.", "sum(len({x}) for {x} in {xs})"),
         Step("longest", "Return the length of the longest, or 0.", "max((len({x}) for {x} in {xs}), default=0)"),
         Step("list", "Return the {xs}.", "{xs}"),
         Step("any", "Return whether any {x} contains '{c}'.", "any('{c}' in {x} for {x} in {xs})"),
     ),
+    [],
 )
 
 TEXT = Domain(
     "text",
-    (
-        ("text", "char"),
-        ("string", "char"),
-        ("message", "char"),
-        ("phrase", "char"),
-    ),
+    (("text", "char"), ("string", "char"), ("message", "char"), ("phrase", "char")),
     (
         Step("consonants", "Drop the vowels.", "''.join({x} for {x} in {xs} if {x} not in 'aeiou')"),
         Step("vowels", "Keep only the vowels.", "''.join({x} for {x} in {xs} if {x} in 'aeiou')"),
         Step("letters", "Keep only the letters.", "''.join({x} for {x} in {xs} if {x}.isalpha())"),
+        Step("digits", "Drop the digits.", "''.join({x} for {x} in {xs} if not {x}.isdigit())"),
         Step("without", "Drop every '{c}'.", "''.join({x} for {x} in {xs} if {x} != '{c}')"),
-        Step("repeat", "Repeat every character {k} times.", "''.join({x} * {k} for {x} in {xs})"),
-        Step("follow", "Put '{c}' after every character.", "''.join({x} + '{c}' for {x} in {xs})"),
-        Step("replace", "Replace '{c}' by '{d}'.", "{xs}.replace('{c}', '{d}')"),
+        Step("twice", "Repeat every character.", "''.join({x} * 2 for {x} in {xs})"),
+        Step("dots", "Put a dot after every character.", "''.join({x} + '.' for {x} in {xs})"),
+        Step("underline", "Replace the spaces by underscores.", "{xs}.replace(' ', '_')"),
         Step("upper", "Write the {xs} in upper case.", "{xs}.upper()"),
+        Step("swap", "Swap upper and lower case.", "{xs}.swapcase()"),
         Step("first", "Take the first {k} characters.", "{xs}[:{k}]"),
-        Step("skip", "Skip the first {k} characters.", "{xs}[{k}:]"),
-        Step("stride", "Take every character at a multiple of {k}.", "{xs}[::{k}]"),
+        Step("rest", "Skip the first character.", "{xs}[1:]"),
+        Step("alternate", "Take every second character.", "{xs}[::2]"),
         Step("backwards", "Write the {xs} backwards.", "{xs}[::-1]"),
     ),
     (
@@ -137,10 +128,12 @@ TEXT = Domain(
         Step("distinct", "Return how many characters differ.", "len(set({xs}))"),
         Step("last", "Return the last {k} characters.", "{xs}[-{k}:]"),
     ),
+    "",
 )
 
 DOMAINS = (NUMBERS, WORDS, TEXT)
-LETTERS = "aeinorst"
+LARGEST = 7  # numbers run from 2 to this
+LETTERS = "aenrst"
 VERBS = (
     "process", "handle", "solve", "compute", "prepare", "refine", "convert", "digest",
     "transform", "resolve", "evaluate", "reduce", "adapt", "treat", "render", "derive",
