@@ -21,7 +21,6 @@ Writes config.json, model.safetensors, generation_config.json, tokenizer.json an
 The same arguments write the same bytes.
 """
 
-from codestill.study.files import read_jsonl
 from codestill.study.program import UserError, log, parser, progress, run
 
 
@@ -48,12 +47,12 @@ def arguments():
 
 def tokenizer_of(args):
     """The tokenizer that the flags ask for: loaded, or trained on the training functions' text."""
-    from codestill.data.text import function_text
+    from codestill.data.text import read_texts
     from codestill.data.tokenizer import load_tokenizer, train_tokenizer
 
     if args.tokenizer:
         return load_tokenizer(args.tokenizer)
-    texts = [function_text(record) for record in progress(read_jsonl(args.train), desc="reading", unit=" functions")]
+    texts = list(progress(read_texts(args.train), desc="reading", unit=" functions"))
     if not texts:
         raise UserError(f"{args.train}: no function to train a tokenizer on")
     tokenizer = train_tokenizer(texts, args.vocab_size)

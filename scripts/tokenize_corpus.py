@@ -20,7 +20,7 @@ are one token or two of the body. Strip them before you let a model complete it,
 
 from pathlib import Path
 
-from codestill.study.files import read_json, read_jsonl, sha256, write_json
+from codestill.study.files import read_json, sha256, write_json
 from codestill.study.program import UserError, log, parser, progress, run
 
 
@@ -55,10 +55,10 @@ def tokenise(tokenizer, source, output, args):
     """Write the tokens of one split; returns its accounts."""
     from codestill.data import tokens
     from codestill.data.folders import whole_folder
+    from codestill.data.text import read_texts
 
     name = Path(output).name
-    records = progress(read_jsonl(source), desc=f"reading {name}", unit=" functions")
-    texts = [tokens.function_text(record) for record in records]
+    texts = list(progress(read_texts(source), desc=f"reading {name}", unit=" functions"))
     kept = [text for text in texts if text]
     if not kept:
         raise UserError(

@@ -3,7 +3,10 @@
 import ast
 import re
 import textwrap
-import warnings
+
+from codestill.data.functions import FUNCTIONS, parse
+from codestill.study.files import read_jsonl
+from codestill.study.program import UserError
 
 _TRIPLE = re.compile(r"[A-Za-z]{0,2}(\"\"\"|''')")
 
@@ -30,15 +33,18 @@ def function_text(record):
     return code
 
 
+def read_texts(path):
+    """Yield the text of each function of a JSON-lines file. Raises UserError for a record without code."""
+    for number, record in enumerate(read_jsonl(path), 1):
+        if not isinstance(record, dict) or not isinstance(record.get("code"), str):
+            raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
+        yield function_text(record)
+
+
 def _function(code):
     """The first function of `code` as a syntax tree, or None."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the corpus's own escapes are none of our business
-            tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return next((node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
+    tree = parse(code)
+    return next((node for node in tree.body if isinstance(node, FUNCTIONS)), None) if tree else None
 
 
 def _first_line(statement):
