@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # a pool of threads would not survive the fork
 def _child(program, flags, log):
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     os.dup2(1, 2)
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False)  # in place of pytest's capture
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)  # in place of pytest's capture
     sys.argv = [program, *map(str, flags)]
     module = __import__(program)
     try:

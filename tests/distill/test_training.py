@@ -1,5 +1,6 @@
 """Whole trainings: outputs, equality of ways to run one cell, interruption at any point."""
 
+import itertools
 import json
 import os
 import random
@@ -44,10 +45,10 @@ def flags(home, output, **changes):
         "teacher_pass": "online",
         "device": "cpu",
     } | changes
-    words = [
-        [f"--{name}"] if value is True else [f"--{name}", value] for name, value in values.items() if value is not None
-    ]
-    return sum(words, [])
+    words = []
+    for name, value in values.items():
+        words += [] if value is None else [f"--{name}"] if value is True else [f"--{name}", value]
+    return words
 
 
 def distill(home, output, expect=0, environment=None, **changes):
@@ -99,7 +100,7 @@ def test_the_evaluation_is_the_mean_over_all_targets(home, cell):
     ce = kl = count = 0.0
     for row in load_from_disk(str(home / "tokens/validation")):
         starts = [i for i, position in enumerate(row["position_ids"]) if position == 0] + [len(row["input_ids"])]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in itertools.pairwise(starts):
             ids = torch.tensor(row["input_ids"][start:stop])
             with torch.no_grad():
                 q, p = (one(ids[None]).logits[0, :-1].double().log_softmax(-1) for one in (model, teacher))

@@ -52,6 +52,7 @@ def build(folder, teacher, examples, model_sha, kind="float16", batch_size=8, sh
     width = teacher.head.weight.shape[1]
     counts = examples.target_counts()
     shards = _shards(counts, max(1, shard_bytes // (2 * width)))
+    (folder / "manifest.json").unlink(missing_ok=True)
     _reserve(folder, [counts[start:stop].sum() * width * 2 for start, stop in shards])
     finished = []
     bar = progress(total=int(counts.sum()), desc="caching the teacher", unit=" tokens", unit_scale=True)
@@ -94,6 +95,10 @@ def _paths(folder, number):
     return folder / f"states-{number:05d}.bin", folder / f"states-{number:05d}.json"
 
 
+def _draft(path):
+    return path.with_suffix(".part")
+
+
 def _reserve(folder, sizes):
     """Take the disk space of all shards now, so that a full disk or quota is met before the pass, not in it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +111,7 @@ def _reserve(folder, sizes):
         for number, size in enumerate(sizes):
             path, record = _paths(folder, number)
             if size and not record.is_file():
-                with open(path, "wb") as handle:
+                with open(_draft(path), "wb") as handle:
                     os.posix_fallocate(handle.fileno(), 0, int(size))
     except OSError as error:
         shutil.rmtree(folder)
@@ -124,16 +129,18 @@ def _shard(folder, number, rows, counts, teacher, examples, kind, batch_size):
     if record_path.is_file() and path.is_file() and path.stat().st_size == size:
         return read_json(record_path)
     digest = hashlib.sha256()
-    with open(path, "wb") as handle:
+    with open(_draft(path), "r+b" if _draft(path).is_file() else "wb") as handle:
         for batch in batches(examples, batch_size, range(start, stop)):
             states = teacher.hidden(batch).to(KINDS[kind])
             if not torch.isfinite(states).all():
-                raise UserError(f"{folder}: a state of the teacher does not fit {kind}; use --dtype bfloat16")
+                raise UserError(f"{folder}: a state of the teacher does not fit {kind}; use --cache_dtype bfloat16")
             data = states.contiguous().view(torch.int16).cpu().numpy().tobytes()
             digest.update(data)
             handle.write(data)
+        handle.truncate()
         handle.flush()
         os.fsync(handle.fileno())
+    os.replace(_draft(path), path)  # never written in place: another training may be reading the old file
     record = {"file": path.name, "first": start, "rows": stop - start, "bytes": size, "sha256": digest.hexdigest()}
     write_json(record_path, record)
     return record

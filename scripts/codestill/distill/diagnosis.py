@@ -6,7 +6,7 @@ LITTLE = 0.01  # of the validation loss: changes below this are no trend
 GAP = 0.15  # of the validation loss: a training loss this much lower has begun to learn by heart
 
 
-def diagnose(history, steps, options):
+def diagnose(history, steps):
     """What the curves say and what to turn, as one line of text.
 
     `history` is the trainer's log_history; the validation loss is the CE at T = 1, and so is the training CE.

@@ -20,7 +20,7 @@ def finish(run):
     # The trainer numbers epochs by steps; without a training there is none.
     results |= {"epoch": run.metrics.get("epoch", 0.0) or 0.0, "step": run.metrics.get("step", 0)}
     results["targets"] = run.validation_data.all_targets()
-    results["diagnosis"] = diagnose(history, run.steps, options) if run.steps else "not trained"
+    results["diagnosis"] = diagnose(history, run.steps) if run.steps else "not trained"
     if run.main:
         log(f"eval_loss {results['eval_loss']:.4f} nats a token at step {results['step']}")
         log(f"diagnosis: {results['diagnosis']}")
