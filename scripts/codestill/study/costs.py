@@ -124,8 +124,9 @@ class Costs:
         moved = steps * learner.parameters * 4 * 12
         seconds = self.seconds(operations, moved, training.device, training.precision, training.threads)
         gpu = self.on_gpu(training.device)
-        # However small the model, each layer's kernels of the three passes must be started.
-        seconds = max(seconds, 3 * steps * learner.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3)
+        # However small the models, the kernels of each layer of each pass must be started.
+        passes = 3 * learner.layers + (teacher.layers if teacher else 0)
+        seconds = max(seconds, steps * passes * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3)
         alive = 16 * learner.parameters + (4 * teacher.parameters if teacher else 0)
         activations = block * 4 * (learner.layers * learner.width * 34 + 2 * learner.vocabulary)
         memory = TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations) + tokens * 16

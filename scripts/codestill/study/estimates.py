@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 
-from codestill.study.costs import GIB, Costs
+from codestill.study.costs import Costs
 from codestill.study.history import MANY, History
 
 MODEL, MEASURED = "model", "measured"
@@ -91,11 +91,7 @@ class Requests:
         return max(10, math.ceil(high * 1.5 / 60)) * 2 ** (attempt - 1)
 
     def megabytes(self, rule, wildcards, attempt=1):
-        """MB: a third above what was measured, twice what was reckoned, 1,000 at least."""
+        """MB: a third above what was measured, twice what was reckoned, 2,000 at least."""
         found = self.estimator.of(rule, wildcards)
         factor = 1.33 if found.source == MEASURED else 2.0
-        return max(1000, math.ceil(found.memory * factor / 1e6)) * 2 ** (attempt - 1)
-
-
-def gibibytes(size):
-    return size / GIB
+        return max(2000, math.ceil(found.memory * factor / 1e6)) * 2 ** (attempt - 1)
