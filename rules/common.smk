@@ -10,24 +10,23 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "scripts"))
-# `python` in a rule is the one that runs Snakemake, activated or not; a conda environment still comes before it.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
-# Only the download rules reach the network.
-os.environ["HF_HUB_OFFLINE"] = "1"
 
-from codestill.study import attempts, failures
+from codestill.study import attempts, budget, failures
 from codestill.study.config import load_study
+from codestill.study.estimates import Requests
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.imports import imports_of as library_of
 from codestill.study.layout import SPLITS, Layout, flags
 from codestill.study.program import UserError
+from codestill.study.surroundings import prepare
+
+prepare()
 
 try:
     STUDY = load_study(config, " + ".join(map(str, workflow.configfiles)) or "config")
     GRID = build_grid(STUDY, STUDY.study)
     PLACE = Layout(STUDY, GRID)
+    REQUESTS = Requests(STUDY, PLACE)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,13 +36,24 @@ if workflow.is_main_process:
     os.environ[attempts.VARIABLE] = attempts.new_run(f"{PLACE.results}/work")
 
 
+# Once a call, when the graph stands and before any job starts; the processes of single jobs have no hooks.
+onstart:
+    try:
+        budget.before_run(workflow, STUDY, PLACE)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 onsuccess:
     shutil.rmtree(f"{PLACE.results}/work/attempts", ignore_errors=True)
+    print(*budget.summary(PLACE), sep="\n", file=sys.stderr)
 
 
 onerror:
+    print(*budget.summary(PLACE), sep="\n", file=sys.stderr)
     print(
-        failures.report(workflow, log, os.environ[attempts.VARIABLE]), file=sys.stderr
+        failures.report(workflow, log, os.environ[attempts.VARIABLE]),
+        file=sys.stderr,
     )
 
 
@@ -73,6 +83,11 @@ def cell_of(wildcards):
         raise WorkflowError(str(error)) from None
 
 
+def folder_of(files):
+    """The folder of an input or output: of the file, or of the first of its files."""
+    return os.path.dirname(files if isinstance(files, str) else files[0])
+
+
 def log_of(rule, name=""):
     """Where a rule logs."""
     return f"{PLACE.logs}/{rule}/{name or rule}.log"
@@ -81,3 +96,13 @@ def log_of(rule, name=""):
 def benchmark_of(rule, name=""):
     """Where Snakemake writes a rule's seconds and memory."""
     return f"{PLACE.benchmarks}/{rule}/{name or rule}.tsv"
+
+
+def minutes_of(rule):
+    """The time that a job asks a cluster for, from the plan's estimate, doubled with each attempt."""
+    return lambda wildcards, attempt: REQUESTS.minutes(rule, wildcards, attempt)
+
+
+def megabytes_of(rule):
+    """The memory that a job of the rule asks a cluster for, likewise."""
+    return lambda wildcards, attempt: REQUESTS.megabytes(rule, wildcards, attempt)

@@ -4,14 +4,14 @@
 rule distill:
     """Train the student of one cell: alpha CE + (1 - alpha) T^2 KL. Alpha 1 needs no teacher."""
     input:
-        PLACE.model("student"),
-        PLACE.tokens("train"),
-        PLACE.tokens("validation"),
+        student=PLACE.model("student"),
+        train=PLACE.tokens("train"),
+        validation=PLACE.tokens("validation"),
         script=program("distill"),
         library=imports_of("distill"),
         teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),
     output:
-        PLACE.model("{cell}", trained=True),
+        model=PLACE.model("{cell}", trained=True),
     log:
         log_of("distill", "{cell}"),
     benchmark:
@@ -19,15 +19,19 @@ rule distill:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.training.threads
+    resources:
+        runtime=minutes_of("distill"),
+        mem_mb=megabytes_of("distill"),
     params:
         cell=lambda wildcards: PLACE.cell_flags(cell_of(wildcards)),
-        student=f"{PLACE.results}/models/student",
-        tokens=f"{PLACE.results}/tokens",
-        folder=f"{PLACE.results}/models/{{cell}}",
+        student=lambda wildcards, input: folder_of(input.student),
+        train=lambda wildcards, input: folder_of(input.train),
+        validation=lambda wildcards, input: folder_of(input.validation),
+        folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/distill/{{cell}}",
     shell:
-        "python {input.script} --student_model_path {params.student} --train_data {params.tokens}/train "
-        "--validation_data {params.tokens}/validation --output_dir {params.folder} --work_dir {params.work} "
+        "python {input.script} --student_model_path {params.student} --train_data {params.train} "
+        "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
         "{params.cell} > {log} 2>&1"
 
 
@@ -38,18 +42,21 @@ rule choose:
         script=program("choose"),
         library=imports_of("choose"),
     output:
-        PLACE.model("{chosen}"),
-        f"{PLACE.results}/models/{{chosen}}/chosen.json",
+        model=PLACE.model("{chosen}"),
+        choice=f"{PLACE.results}/models/{{chosen}}/chosen.json",
     log:
         log_of("choose", "{chosen}"),
     benchmark:
         benchmark_of("choose", "{chosen}")
-    conda:
-        "../envs/torch.yaml"
     wildcard_constraints:
         chosen=PLACE.one_of(PLACE.chosen),
+    conda:
+        "../envs/torch.yaml"
     params:
-        cells=lambda wildcards: [f"{PLACE.results}/models/{cell}" for cell in PLACE.candidates(wildcards.chosen)],
-        folder=f"{PLACE.results}/models/{{chosen}}",
+        cells=lambda wildcards: [
+            f"{PLACE.results}/models/{cell}"
+            for cell in PLACE.candidates(wildcards.chosen)
+        ],
+        folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "python {input.script} --cells {params.cells} --output {params.folder} > {log} 2>&1"

@@ -7,19 +7,19 @@ rule download_model:
         script=program("download"),
         library=imports_of("download"),
     output:
-        PLACE.model("{base}", "inputs/models"),
+        model=PLACE.model("{base}", "inputs/models"),
         manifest=PLACE.inputs("manifests", "{base}.json"),
     log:
         log_of("download_model", "{base}"),
     benchmark:
         benchmark_of("download_model", "{base}")
-    conda:
-        "../envs/torch.yaml"
     wildcard_constraints:
         base=PLACE.one_of(PLACE.named_models),
+    conda:
+        "../envs/torch.yaml"
     params:
         origin=lambda wildcards: PLACE.model_flags(wildcards.base),
-        folder=PLACE.inputs("models", "{base}"),
+        folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} model {params.origin} "
         "--output {params.folder} --manifest {output.manifest} > {log} 2>&1"
@@ -74,8 +74,12 @@ rule prepare_corpus:
     input:
         script=program("prepare_corpus"),
         library=imports_of("prepare_corpus"),
-        sources=expand(PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources),
-        tasks=expand(PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=STUDY.benchmarks),
+        sources=expand(
+            PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources
+        ),
+        tasks=expand(
+            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=STUDY.benchmarks
+        ),
     output:
         train=PLACE.inputs("corpus", "train.jsonl"),
         validation=PLACE.inputs("corpus", "validation.jsonl"),
@@ -87,6 +91,9 @@ rule prepare_corpus:
         benchmark_of("prepare_corpus")
     conda:
         "../envs/torch.yaml"
+    resources:
+        runtime=minutes_of("prepare_corpus"),
+        mem_mb=megabytes_of("prepare_corpus"),
     params:
         split=PLACE.corpus_flags(),
     shell:
@@ -102,18 +109,21 @@ rule build_model:
         library=imports_of("build_model"),
         needs=lambda wildcards: PLACE.build_needs(wildcards.base),
     output:
-        PLACE.model("{base}", "inputs/models"),
+        model=PLACE.model("{base}", "inputs/models"),
     log:
         log_of("build_model", "{base}"),
     benchmark:
         benchmark_of("build_model", "{base}")
-    conda:
-        "../envs/torch.yaml"
     wildcard_constraints:
         base=PLACE.one_of(PLACE.built_models),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        runtime=minutes_of("build_model"),
+        mem_mb=megabytes_of("build_model"),
     params:
         origin=lambda wildcards: PLACE.build_flags(wildcards.base),
-        folder=PLACE.inputs("models", "{base}"),
+        folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "python {input.script} {params.origin} --output {params.folder} > {log} 2>&1"
 

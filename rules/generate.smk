@@ -4,7 +4,7 @@
 rule generate:
     """Sample n completions for each problem."""
     input:
-        PLACE.model("{model}"),
+        model=PLACE.model("{model}"),
         script=program("generate"),
         library=imports_of("generate"),
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
@@ -18,8 +18,11 @@ rule generate:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.generation.threads
+    resources:
+        runtime=minutes_of("generate"),
+        mem_mb=megabytes_of("generate"),
     params:
-        model=f"{PLACE.results}/models/{{model}}",
+        model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}",
         protocol=lambda wildcards: PLACE.generation_flags(wildcards.benchmark),
     shell:

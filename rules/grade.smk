@@ -19,6 +19,9 @@ rule grade:
     conda:
         "../envs/grade.yaml"
     threads: STUDY.grading.workers
+    resources:
+        runtime=minutes_of("grade"),
+        mem_mb=megabytes_of("grade"),
     params:
         k=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].k,
         limits=flags(**STUDY.grading.model_dump()),

@@ -4,9 +4,9 @@
 rule measure_language:
     """Bits per byte, and distance from the teacher, on held-out functions at T = 1."""
     input:
-        PLACE.model("{model}"),
-        PLACE.model("teacher"),
-        PLACE.tokens("test"),
+        model=PLACE.model("{model}"),
+        teacher=PLACE.model("teacher"),
+        tokens=PLACE.tokens("test"),
         script=program("measure"),
         library=imports_of("measure"),
     output:
@@ -18,10 +18,13 @@ rule measure_language:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.generation.threads
+    resources:
+        runtime=minutes_of("measure_language"),
+        mem_mb=megabytes_of("measure_language"),
     params:
-        model=f"{PLACE.results}/models/{{model}}",
-        teacher=f"{PLACE.results}/models/teacher",
-        tokens=f"{PLACE.results}/tokens/test",
+        model=lambda wildcards, input: folder_of(input.model),
+        teacher=lambda wildcards, input: folder_of(input.teacher),
+        tokens=lambda wildcards, input: folder_of(input.tokens),
         device=PLACE.device_flags(),
     shell:
         "python {input.script} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
@@ -31,7 +34,7 @@ rule measure_language:
 rule measure_efficiency:
     """Parameters, bytes, latency, tokens per second and peak memory, with nothing beside it."""
     input:
-        PLACE.model("{model}"),
+        model=PLACE.model("{model}"),
         script=program("measure"),
         library=imports_of("measure"),
     output:
@@ -44,8 +47,11 @@ rule measure_efficiency:
         "../envs/torch.yaml"
     # All the cores of this machine; on a cluster there is no such number, and the profile gives one.
     threads: workflow.resource_settings.cores or STUDY.generation.threads
+    resources:
+        runtime=minutes_of("measure_efficiency"),
+        mem_mb=megabytes_of("measure_efficiency"),
     params:
-        model=f"{PLACE.results}/models/{{model}}",
+        model=lambda wildcards, input: folder_of(input.model),
         device=PLACE.device_flags(),
     shell:
         "python {input.script} efficiency --model {params.model} --output {output} {params.device} > {log} 2>&1"

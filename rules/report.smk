@@ -15,7 +15,10 @@ rule resolve_study:
     conda:
         "../envs/report.yaml"
     params:
-        config=json.dumps(config),
+        # A price or a limit of the plan changes no result, so it reruns nothing.
+        config=json.dumps(
+            {name: part for name, part in config.items() if name != "plan"}
+        ),
     shell:
         "python {input.script} --config {params.config:q} --output {output} > {log} 2>&1"
 
@@ -39,8 +42,8 @@ rule report:
     conda:
         "../envs/report.yaml"
     params:
-        results=PLACE.results,
-        folder=f"{PLACE.results}/report",
+        results=lambda wildcards, input: folder_of(input.study),
+        folder=lambda wildcards, output: folder_of(output.page),
     shell:
         "python {input.script} --study {input.study} --results {params.results} --output {params.folder} > {log} 2>&1"
 

@@ -4,14 +4,14 @@
 rule teach:
     """Fine-tune the teacher on the study's tokens (0 epochs leave it as it is)."""
     input:
-        PLACE.model("teacher", "inputs/models"),
-        PLACE.model("student"),
-        PLACE.tokens("train"),
-        PLACE.tokens("validation"),
+        model=PLACE.model("teacher", "inputs/models"),
+        tokenizer=PLACE.model("student"),
+        train=PLACE.tokens("train"),
+        validation=PLACE.tokens("validation"),
         script=program("teach"),
         library=imports_of("teach"),
     output:
-        PLACE.model("teacher", trained=True),
+        model=PLACE.model("teacher", trained=True),
     log:
         log_of("teach"),
     benchmark:
@@ -19,15 +19,19 @@ rule teach:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.teacher.training.threads
+    resources:
+        runtime=minutes_of("teach"),
+        mem_mb=megabytes_of("teach"),
     params:
-        model=PLACE.inputs("models", "teacher"),
-        tokenizer=f"{PLACE.results}/models/student",
-        tokens=f"{PLACE.results}/tokens",
-        folder=f"{PLACE.results}/models/teacher",
+        model=lambda wildcards, input: folder_of(input.model),
+        tokenizer=lambda wildcards, input: folder_of(input.tokenizer),
+        train=lambda wildcards, input: folder_of(input.train),
+        validation=lambda wildcards, input: folder_of(input.validation),
+        folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/teach/teacher",
         training=PLACE.training_flags(STUDY.teacher.training),
         seed=STUDY.seeds[0],
     shell:
         "python {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
-        "--train_data {params.tokens}/train --validation_data {params.tokens}/validation --output_dir {params.folder} "
+        "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
         "--work_dir {params.work} {params.training} --seed {params.seed} > {log} 2>&1"

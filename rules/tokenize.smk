@@ -4,12 +4,12 @@
 rule match_vocabulary:
     """Give the student the token ids of the teacher by the study's policy, or stop with the reason."""
     input:
-        PLACE.model("teacher", "inputs/models"),
-        PLACE.model("student", "inputs/models"),
+        teacher=PLACE.model("teacher", "inputs/models"),
+        student=PLACE.model("student", "inputs/models"),
         script=program("match_vocabulary"),
         library=imports_of("match_vocabulary"),
     output:
-        PLACE.model("student"),
+        model=PLACE.model("student"),
         report=PLACE.inputs("vocabulary.json"),
     log:
         log_of("match_vocabulary"),
@@ -17,12 +17,15 @@ rule match_vocabulary:
         benchmark_of("match_vocabulary")
     conda:
         "../envs/torch.yaml"
+    resources:
+        runtime=minutes_of("match_vocabulary"),
+        mem_mb=megabytes_of("match_vocabulary"),
     params:
         policy=STUDY.vocabulary.policy,
         embeddings=STUDY.vocabulary.embeddings,
-        teacher=PLACE.inputs("models", "teacher"),
-        student=PLACE.inputs("models", "student"),
-        folder=f"{PLACE.results}/models/student",
+        teacher=lambda wildcards, input: folder_of(input.teacher),
+        student=lambda wildcards, input: folder_of(input.student),
+        folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "python {input.script} --teacher {params.teacher} --student {params.student} --policy {params.policy} "
         "--embeddings {params.embeddings} --output {params.folder} --report {output.report} > {log} 2>&1"
@@ -31,12 +34,14 @@ rule match_vocabulary:
 rule tokenize_corpus:
     """Turn each function, as HumanEval prompts it, into tokens that end with the end token."""
     input:
-        PLACE.model("student"),
+        model=PLACE.model("student"),
         script=program("tokenize_corpus"),
         library=imports_of("tokenize_corpus"),
         functions=[PLACE.inputs("corpus", f"{split}.jsonl") for split in SPLITS],
     output:
-        [PLACE.tokens(split) for split in SPLITS],
+        train=PLACE.tokens("train"),
+        validation=PLACE.tokens("validation"),
+        test=PLACE.tokens("test"),
         accounting=f"{PLACE.results}/tokens/accounting.json",
     log:
         log_of("tokenize_corpus"),
@@ -44,9 +49,12 @@ rule tokenize_corpus:
         benchmark_of("tokenize_corpus")
     conda:
         "../envs/torch.yaml"
+    resources:
+        runtime=minutes_of("tokenize_corpus"),
+        mem_mb=megabytes_of("tokenize_corpus"),
     params:
-        tokenizer=f"{PLACE.results}/models/student",
-        folders=[f"{PLACE.results}/tokens/{split}" for split in SPLITS],
+        tokenizer=lambda wildcards, input: folder_of(input.model),
+        folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
         layout=flags(**STUDY.tokens.model_dump()),
     shell:
         "python {input.script} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "

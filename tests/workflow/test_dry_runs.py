@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
+from running import CONFIG, dry_run, snakemake, write_config
 
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
-from workflow.workflow import CONFIG, dry_run, snakemake, write_config
 
 STUDIES = sorted(path.name for path in CONFIG.glob("*.yaml"))
 
@@ -53,14 +53,14 @@ def test_a_name_that_is_not_canonical_stops_with_the_canonical_one(tmp_path):
     cell = "results/codegpt-distilgpt2/models/T-2_alpha-0.5_seed-42/model.safetensors"
     done = snakemake(tmp_path, "--dry-run", "--configfile", CONFIG / "config.yaml", "--", cell, check=False)
     assert done.returncode != 0
-    assert "its canonical name is T-2.0_alpha-0.5_seed-42" in done.stderr
+    assert "its canonical name is T-2.0_alpha-0.5_seed-42" in done.stdout + done.stderr
 
 
 def test_a_mistake_in_the_config_stops_before_any_job(tmp_path):
     config = write_config(tmp_path / "mistake.yaml", "demo.yaml", distillation={"alpha": 1.5})
     done = snakemake(tmp_path, "--cores", 1, "--configfile", config, check=False)
     assert done.returncode != 0
-    assert "mistake.yaml: distillation.alpha: must be less than or equal to 1, not 1.5" in done.stderr
+    assert "mistake.yaml: distillation.alpha: must be less than or equal to 1, not 1.5" in done.stdout + done.stderr
     assert not (tmp_path / "results").exists()
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 import yaml
-
-from workflow.workflow import ROOT
+from running import ROOT
 
 PINS = dict(line.strip().split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line)
 

@@ -11,9 +11,8 @@ import time
 import pandas as pd
 import pytest
 import yaml
-
-from workflow.walkthrough import blocks, entries
-from workflow.workflow import ROOT, job_counts, snakemake
+from running import ROOT, job_counts, snakemake
+from walkthrough import blocks, entries
 
 TINY = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 PARTS = ["scripts", "rules", "envs", "config", "report", "Snakefile"]

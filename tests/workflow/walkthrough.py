@@ -3,8 +3,7 @@
 import re
 
 import yaml
-
-from workflow.workflow import ROOT
+from running import ROOT
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/extending.md").read_text(), re.M | re.S)
 

@@ -214,6 +214,7 @@ class Layout:
                     objective=cell.objective,
                     beta=cell.beta,
                     teacher_pass=chosen.teacher_pass if teaches else None,
+                    teacher_cache=f"{self.results}/work/teacher_cache" if teaches else None,
                     teacher_device=chosen.teacher_device if teaches else None,
                     student_init="random" if self.study.student.shape else "weights",
                 ),

@@ -1,0 +1,17 @@
+"""What the programs of a rule find around them: which Python runs, and that the network stays untouched."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def prepare():
+    """Set the environment that every job inherits.
+
+    `python` is the one that runs Snakemake, activated or not (a conda environment still comes before it), and the
+    hub's libraries are offline: only the download rules lift that.
+    """
+    folder = str(Path(sys.executable).parent)
+    search = os.environ.get("PATH", "").split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join([folder, *(part for part in search if part != folder)])
+    os.environ["HF_HUB_OFFLINE"] = "1"
