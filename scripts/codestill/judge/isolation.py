@@ -76,10 +76,13 @@ class Zygote:
         else:
             empty(self.scratch)
 
-    def confine(self, limits):
-        """Called by a candidate's process before it runs anything: give everything up, for good."""
+    def confine(self, memory, cpu):
+        """Called by a candidate's process before it runs anything: give everything up, for good.
+
+        memory: bytes of address space; cpu: seconds, a last resort behind the grader's clock.
+        """
         os.chdir(self.scratch)
-        limits.apply()
+        _limit(memory, cpu)
         if self.root:
             _become_nobody(self.look_anywhere)
         else:
@@ -92,30 +95,20 @@ class Zygote:
             seccomp.confine()
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Kernel limits of one candidate: memory in bytes, CPU in seconds (a last resort behind the grader's clock)."""
-
-    memory: int
-    cpu: float
-    file: int = 16 << 20
-    files: int = 64
-
-    def apply(self):
-        """Set them on this process."""
-        seconds = math.ceil(self.cpu)
-        for what, value in (
-            (resource.RLIMIT_AS, self.memory),
-            (resource.RLIMIT_FSIZE, self.file),
-            (resource.RLIMIT_NOFILE, self.files),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_MSGQUEUE, 0),
-            (resource.RLIMIT_MEMLOCK, 0),
-            (resource.RLIMIT_CPU, seconds),
-        ):
-            _, hard = resource.getrlimit(what)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(what, (value, value))
+def _limit(memory, cpu):
+    """The kernel limits of this process."""
+    for what, value in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, 16 << 20),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_CPU, math.ceil(cpu)),
+    ):
+        _, hard = resource.getrlimit(what)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (value, value))
 
 
 def _open_to_all():

@@ -137,10 +137,8 @@ class Encoder:
         index = self.memo.get(id(value))
         if index is not None:
             return [index]
-        for base, name in _BASES:
-            if _issubclass(kind, base):
-                break
-        else:
+        name = next((name for base, name in _BASES if _issubclass(kind, base)), None)
+        if name is None:
             return self._rare(value, kind)
         if name in MUTABLE:
             node = [name, None]

@@ -35,7 +35,7 @@ def _write(path, text):
 
 
 def _unshare():
-    """New namespaces for this process. A user namespace only where root is not at hand: it is what grants the others."""
+    """New namespaces for this process. A user namespace, which grants the others, only where root is not at hand."""
     flags = sum(number for name, number in _NEW.items() if name != "user")
     user, group = os.getuid(), os.getgid()
     if user == 0:

@@ -1,4 +1,4 @@
-"""pass@k: the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, eq. 1), and upper bounds where nothing passed."""
+"""pass@k: the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, eq. 1); a bound where nothing passed."""
 
 import numpy
 

@@ -87,9 +87,10 @@ def strongest(memory, allow_weak=False, wanted=None):
             return level
         except Refused as refusal:
             reasons.append(f"{level.name}: {refusal}")
+    tried = "; ".join(reasons) or "no level may be used"
     raise UserError(
-        "this machine offers too little isolation to run untrusted programs "
-        f"({'; '.join(reasons) or 'no level may be used'}); grade elsewhere, or accept the risk with --allow_weak_isolation"
+        f"this machine offers too little isolation to run untrusted programs ({tried}); "
+        "grade elsewhere, or accept the risk with --allow_weak_isolation"
     )
 
 

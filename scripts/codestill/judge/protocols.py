@@ -70,6 +70,6 @@ RULES = {
                 "\nassert ",
             ),
             solution=True,
-        ),  # fmt: skip
+        ),
     )
 }

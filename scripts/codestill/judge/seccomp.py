@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import functools
 import os
 import struct
 
@@ -33,8 +34,9 @@ def _only(number, jump, value):
     ]
 
 
-def program(pid, machine=None):
-    """The filter's BPF instructions, as bytes, for the process `pid`: it may signal itself and nobody else."""
+@functools.cache
+def _parts(machine):
+    """The instructions in three parts; one that compares with the process's own number belongs between each two."""
     denied, others, audit_arch = numbers(machine)
     code = [
         _operation(_LOAD, _ARCH),
@@ -50,12 +52,20 @@ def program(pid, machine=None):
     # ENOSYS makes the C library fall back to clone, whose flags a filter can read: threads yes, processes no.
     code += _deny(others["clone3"], errno.ENOSYS)
     code += _only(others["clone"], _JUMP_SET, _CLONE_THREAD)
-    for name in ("kill", "tgkill"):
-        code += [*_only(others[name], _JUMP_EQUAL, pid)]
     # prlimit64 on oneself is how the C library reads and lowers limits; pid 0 means oneself.
     code += _only(others["prlimit64"], _JUMP_EQUAL, 0)
-    code.append(_operation(_RETURN, _ALLOW))
-    return b"".join(code)
+    parts = [b"".join(code)]
+    for name in ("kill", "tgkill"):
+        code = _only(others[name], _JUMP_EQUAL, 0)
+        parts[-1] += b"".join(code[:2])
+        parts.append(b"".join(code[3:]))
+    parts[-1] += _operation(_RETURN, _ALLOW)
+    return parts
+
+
+def program(pid, machine=None):
+    """The filter's BPF instructions, as bytes, for the process `pid`: it may signal itself and nobody else."""
+    return _operation(_JUMP_EQUAL, pid, 0, 1).join(_parts(machine))
 
 
 class _Program(ctypes.Structure):

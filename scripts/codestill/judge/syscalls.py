@@ -57,7 +57,7 @@ def supported():
 
 @functools.cache
 def numbers(machine=None):
-    """({name: number} denied to candidates, {name: number} of the others, AUDIT_ARCH) of a machine, default this one."""
+    """({name: number} denied to candidates, {name: number} of others, AUDIT_ARCH) of a machine, default this one."""
     column, audit_arch = _MACHINES[machine or platform.machine()]
 
     def read(table):

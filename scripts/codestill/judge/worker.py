@@ -1,7 +1,7 @@
 """A worker: holds the problems' tests, runs one program at a time against them, and keeps its time.
 
 Run as a program by `pool.py`. For each program it asks its zygote (`zygote.py`, which never sees a test) for a
-candidate's process and forks the tests' process (`examiner.py`) from itself; two pipes join them.
+candidate's process and gives the other ends of its two pipes to the tests' process (`examiner.py`).
 """
 
 import contextlib
@@ -117,38 +117,77 @@ def cpu_of(pid):
         return 0.0
 
 
-class Run:
-    """One program against one problem's tests."""
+class Bench:
+    """The tests' process, forked from here when there is none, and what it has been given."""
 
-    def __init__(self, cradle, problem, source, memory, timeout):
+    def __init__(self):
+        self.pid = None
+
+    def _start(self, others):
         from codestill.judge import examiner
 
-        self.cradle, self.timeout = cradle, timeout
-        to_candidate, to_tests, report = os.pipe(), os.pipe(), os.pipe()
-        cradle.run([to_candidate[0], to_tests[1]], source, problem.entry_point, memory, 2 * timeout + 2)
+        self.control, theirs = socket.socketpair()
+        self.known = set()
+        self.pid = os.fork()
+        if self.pid:
+            theirs.close()
+            return
+        try:
+            for descriptor in (*others, self.control.fileno()):
+                os.close(descriptor)
+            examiner.serve(theirs)
+        finally:
+            os._exit(0)
+
+    def examine(self, pipes, problem, others):
+        """Have the candidate behind `pipes` examined. A new process does not inherit the descriptors `others`."""
+        from codestill.judge import wire
+
+        if self.pid and select.select([self.control], [], [], 0)[0]:
+            self.end()  # it has closed: it had seen enough, or died
+        if not self.pid:
+            self._start(others)
+        name = problem[0]
+        request = [name] if name in self.known else problem
+        self.known.add(name)
+        socket.send_fds(self.control, [b"!"], list(pipes))
+        wire.send(self.control.fileno(), request)
+
+    def end(self):
+        """Kill it."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.control.close()
+        self.pid = None
+
+
+class Run:
+    """One program against one problem's tests: [task_id, prompt, test, entry_point]."""
+
+    def __init__(self, cradle, bench, problem, source, memory, timeout):
+        self.cradle, self.bench, self.timeout = cradle, bench, timeout
+        to_candidate, to_tests = os.pipe(), os.pipe()
         self.began = time.monotonic()
-        self.tests = os.fork()
-        if not self.tests:
-            try:
-                cradle.socket.close()
-                for end in (0, 1, to_candidate[0], to_tests[1], report[0]):
-                    os.close(end)
-                examiner.examine(problem, to_tests[0], to_candidate[1], report[1])
-            finally:
-                os._exit(70)
-        for end in (*to_candidate, *to_tests, report[1]):
+        cradle.run([to_candidate[0], to_tests[1]], source, problem[3], memory, _OVERTIME * timeout)
+        os.close(to_candidate[0])
+        os.close(to_tests[1])
+        ends = [to_tests[0], to_candidate[1]]
+        bench.examine(ends, problem, [0, 1, cradle.socket.fileno(), *ends])
+        for end in ends:
             os.close(end)
-        self.report = report[0]
+        self.queued_before = queued(bench.pid) or 0.0
+        self.cpu_before = cpu_of(bench.pid)
         self.stage = "starts"
 
     def outcome(self):
-        """{kind, detail, stage, seconds, memory, alone}; `alone` is False where the run must be repeated alone."""
+        """{kind, detail, stage, seconds, peak, sure}; `sure` is False where the run must be repeated alone."""
+        done = False
         try:
             verdict, sure = self._follow()
+            done = verdict[0] not in ("timeout", "died")
         finally:
-            os.kill(self.tests, signal.SIGKILL)
-            os.waitpid(self.tests, 0)
-            os.close(self.report)
+            if not done:
+                self.bench.end()
             number, code, seconds, peak = self.cradle.stop()
         kind, detail = verdict
         if kind == "died":
@@ -160,14 +199,15 @@ class Run:
         from codestill.judge import wire
 
         poller = select.poll()
-        poller.register(self.report, select.POLLIN)
+        poller.register(self.bench.control, select.POLLIN)
         patience = self.timeout
         while True:
             left = self.began + patience - time.monotonic()
             if left > 0 and poller.poll(left * 1000):
                 try:
-                    what, *rest = wire.receive(self.report)
+                    what, *rest = wire.receive(self.bench.control.fileno())
                 except wire.Closed:
+                    self.bench.end()
                     return ("exception", "the tests' process died"), True
                 if what == "verdict":
                     return rest, True
@@ -186,11 +226,12 @@ class Run:
         """
         wall = time.monotonic() - self.began
         cpu, waited = self.cradle.look()
-        own = queued(self.tests)
+        own = queued(self.bench.pid)
         if waited is None or own is None:
-            busy = cpu + cpu_of(self.tests)
+            busy = cpu + cpu_of(self.bench.pid) - self.cpu_before
             return (wall, True) if busy >= (1 - _QUIET) * wall else (max(busy, wall / 2), False)
-        return wall - waited - own, waited + own <= _QUIET * wall
+        waited += own - self.queued_before
+        return wall - waited, waited <= _QUIET * wall
 
 
 def _death(number, code):
@@ -204,8 +245,7 @@ def _death(number, code):
 
 def main():
     """Serve the pool on standard input and output until the input ends."""
-    from codestill.judge import wire
-    from codestill.judge.examiner import Problem
+    from codestill.judge import common, examiner, wire  # noqa: F401 - the tests' process inherits the examiner
 
     level, memory = sys.argv[1], int(sys.argv[2])
     requests, answers = os.dup(0), os.dup(1)
@@ -216,21 +256,23 @@ def main():
     except Refused as refusal:
         wire.send(answers, ["refused", str(refusal)])
         return
+    common.load()
     wire.send(answers, ["ready"])
-    problems = {}
+    bench, problems = Bench(), {}
     try:
         while True:
             what, *rest = wire.receive(requests)
             if what == "problem":
-                name, prompt, test, entry_point = rest
-                problems[name] = Problem(prompt, test, entry_point)
+                problems[rest[0]] = rest
             else:
                 name, source, timeout = rest
-                wire.send(answers, Run(cradle, problems[name], source, memory, timeout).outcome())
+                wire.send(answers, Run(cradle, bench, problems[name], source, memory, timeout).outcome())
     except wire.Closed:
         return
     finally:
         cradle.close()
+        if bench.pid:
+            bench.end()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ it takes `["run", source, entry_point, memory, seconds]` with the two pipe ends 
 seconds so far, and a descriptor that names the process) and `["stop"]` (kill it, tidy up, say how it ended).
 """
 
-import gc
 import os
 import signal
 import socket
@@ -13,32 +12,22 @@ import sys
 import time
 
 
-def _load():
-    """Import what candidates commonly import, once for all of them."""
-    import bisect, cmath, collections, copy, datetime, decimal, fractions, functools  # noqa: E401, F401
-    import hashlib, heapq, itertools, json, math, operator, random, re, statistics, string, typing  # noqa: E401, F401
-
-
 class Nursery:
     """Forks one candidate at a time and buries it."""
 
-    def __init__(self, zygote, control):
-        self.zygote, self.control = zygote, control
+    def __init__(self, zygote, control, live):
+        self.zygote, self.control, self.live = zygote, control, live
         self.pid = None
 
     def run(self, pipes, source, entry_point, memory, seconds):
         """Fork the candidate's process; it reads from and writes to `pipes`."""
-        from codestill.judge import candidate
-        from codestill.judge.isolation import Limits
-
         self.pid = os.fork()
         if self.pid:
             return
         try:
             ends = _close_all_but(pipes, [self.zygote.ruleset])
-            self.zygote.confine(Limits(memory=memory, cpu=seconds))
-            _forget()
-            candidate.live(source, entry_point, *ends)
+            self.zygote.confine(memory, seconds)
+            self.live(source, entry_point, *ends)
         finally:
             os._exit(70)
 
@@ -91,7 +80,7 @@ def _close_all_but(pipes, others):
 
 
 def _forget():
-    """Take this project out of the candidate's sight: its modules and its place on the path."""
+    """Take this project out of the candidates' sight: its modules and its place on the path."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "codestill"]:
         del sys.modules[name]
     sys.path[:] = [path for path in sys.path if path != SCRIPTS]
@@ -99,12 +88,9 @@ def _forget():
     os.environ.clear()
     main = sys.modules["__main__"]
     sys.modules["__main__"] = type(main)("__main__")
-    gc.enable()
 
 
-def _until_stopped(nursery):
-    from codestill.judge import wire
-
+def _until_stopped(nursery, wire):
     control = nursery.control
     wire.send(control.fileno(), ["ready"])
     while True:
@@ -129,7 +115,7 @@ def _until_stopped(nursery):
 def main():
     """Enter the level named on the command line and serve until the socket closes."""
     # All of this project's modules now: inside the namespaces its folder is out of sight.
-    from codestill.judge import candidate, wire  # noqa: F401
+    from codestill.judge import candidate, common, wire
     from codestill.judge.isolation import Zygote, named
 
     level, scratch, descriptor = named(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -140,12 +126,12 @@ def main():
     except OSError as error:
         wire.send(control.fileno(), ["refused", str(error)])
         os._exit(0)
-    _load()
+    common.load()
     if zygote.ruleset is not None:
         zygote.ruleset = os.dup2(zygote.ruleset, 101)
-    gc.collect()
-    gc.freeze()
-    _until_stopped(Nursery(zygote, control))
+    nursery = Nursery(zygote, control, candidate.live)
+    _forget()
+    _until_stopped(nursery, wire)
 
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
