@@ -38,13 +38,13 @@ def main():
     import torch
 
     from codestill.distill.models import device_of
-    from codestill.distill.sources import open_examples
+    from codestill.distill.sources import locate, open_examples
     from codestill.distill.teacher_pass import make_caches
     from codestill.study.lease import lease
 
     torch.set_num_threads(options.threads)
     options.work_dir = options.output_dir
-    data = open_examples(options, options.teacher_model_path)
+    data = open_examples(options, locate(options, options.teacher_model_path))
     device = device_of(options.device)
     with lease(options.output_dir):
         make_caches(

@@ -45,6 +45,8 @@ def add_arguments(arguments):
         action="store_true",
         help="generate and grade HumanEval into OUTPUT_DIR/humaneval_results",
     )
+    add("--humaneval_samples", type=int, default=20, help="samples a problem for --eval_on_humaneval")
+    add("--humaneval_max_new_tokens", type=int, default=256, help="tokens a sample for --eval_on_humaneval")
     add_training_arguments(arguments)
 
 

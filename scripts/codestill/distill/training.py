@@ -83,14 +83,15 @@ class _Training:
         import torch
 
         from codestill.distill.models import device_of
-        from codestill.distill.sources import open_examples
+        from codestill.distill.sources import locate, open_examples
 
         options = self.options
         self.device = device_of(options.device)
         if options.precision == "fp16" and self.device.type == "cpu":
             raise UserError("--precision fp16: needs a CUDA device; use bf16 or float32")
         self.dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[options.precision]
-        self.train_data, self.validation_data = open_examples(options, self.job.tokenizer_path)
+        paths = self.agree(lambda: locate(options, self.job.tokenizer_path))
+        self.train_data, self.validation_data = open_examples(options, paths)
 
     def _load(self):
         """The student, on its device."""
