@@ -96,9 +96,10 @@ def slurm_jobs(run_id):
     return jobs
 
 
-def submissions(driver_log):
-    """(run id or None, {Snakemake's job number: SLURM's latest id}) from the log of a call of Snakemake."""
-    text = Path(driver_log).read_text(encoding="utf-8", errors="replace") if Path(driver_log).is_file() else ""
+def submissions(driver_logs):
+    """(run id or None, {Snakemake's job number: SLURM's latest id}) from the log files of a call of Snakemake."""
+    found = [path for path in map(Path, driver_logs) if path.is_file()]
+    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in found)
     run = re.search(r"SLURM run ID: (\S+)", text)
     pairs = re.findall(r"Job (\d+) has been submitted with SLURM jobid (\d+)", text)
     return run and run[1], {int(number): id for number, id in pairs}
@@ -202,9 +203,9 @@ def _failures(workflow, numbers):
             )
 
 
-def report(workflow, driver_log, folder):
+def report(workflow, driver_logs, folder):
     """The summary of a call of Snakemake that ended in an error, as text."""
-    run_id, numbers = submissions(driver_log)
+    run_id, numbers = submissions(driver_logs)
     failures = sorted(_failures(workflow, numbers), key=lambda one: (one.rule, one.name))
     jobs = slurm_jobs(run_id) if run_id and failures else []
     return "\n".join(summary(failures, jobs, folder, _rerun(workflow)))
