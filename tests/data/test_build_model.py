@@ -67,6 +67,18 @@ def test_a_tokenizer_loads_as_it_was_beside_any_model(tokenizer, kind, tmp_path)
     assert len(again) == len(tokenizer) and again.eos_token_id == tokenizer.eos_token_id
 
 
+def test_a_tokenizer_of_one_family_is_kept_beside_a_model_of_another(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GPT2Tokenizer"}))
+    family = load_tokenizer(tmp_path)
+    assert type(family).__name__ == "GPT2Tokenizer"
+    model = made_model(tokenizer, "qwen2")
+    shapes.set_ids(model, family, len(tokenizer))
+    shapes.save_model(model, family, tmp_path / "model")
+    assert plain_ids(load_tokenizer(tmp_path / "model"), [PROBE]) == plain_ids(tokenizer, [PROBE])
+
+
 def test_a_tokenizer_that_would_load_otherwise_is_not_written(tokenizer, tmp_path, monkeypatch):
     model = made_model(tokenizer)
     other = train_tokenizer(["completely different words"] * 3, 280)

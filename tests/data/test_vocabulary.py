@@ -202,12 +202,16 @@ def test_the_same_text_gives_near_the_same_states_before_and_after(tmp_path):
 
 def test_a_special_token_of_the_teacher_is_no_text_of_the_students(tmp_path):
     """The student has `</s>` as a word of its own and ends by another token: the end row is its end's."""
-    teacher = folder(tmp_path / "t")
+    teacher = folder(tmp_path / "t", [*PLAIN, "<|end|>"])
     plain = byte_tokenizer([*BYTES, "</s>", "<|end|>"], end="<|end|>", pad=None)
     student = model_folder(tmp_path / "s", plain, seed=3)
     old = rows_of(vocabulary.Side(student).model)[0].clone()
-    matched, _ = match(teacher, student, "transfer")
+    matched, report = match(teacher, student, "transfer")
     torch.testing.assert_close(rows_of(matched.model)[0][256], old[257])
+    # ... and the teacher's word `<|end|>` is not the student's end, but its pieces.
+    pieces = [plain.get_vocab()[character] for character in "<|end|>"]
+    assert report["examples"]["mean"]["<|end|>"] == list("<|end|>")
+    torch.testing.assert_close(rows_of(matched.model)[0][258], old[pieces].mean(0))
 
 
 def test_a_teacher_with_a_token_beyond_its_rows_and_padded_rows(tmp_path):
