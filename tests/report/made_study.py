@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+from codestill.judge.intervals import interval
 from codestill.study.files import write_json, write_jsonl
 
 SEEDS = (0, 1, 2)
@@ -79,7 +80,7 @@ def make(folder, problems=30):
         write_jsonl(folder / "inputs" / "benchmarks" / f"{benchmark}.jsonl", rows)
     write_json(
         folder / "inputs/manifest.json",
-        {"teacher": {"name": "t", "revision": "abc", "files": {"model.safetensors": "00ff"}}},
+        {"student": {"what": "model", "name": "s", "revision": "abc", "files": {"model.safetensors": "00ff"}}},
     )
     write_json(folder / "inputs/corpus/accounting.json", {"train": 900, "validation": 50, "test": 50})
     write_json(folder / "tokens/accounting.json", {"train": {"functions": 900, "tokens": 81000, "truncated": 4}})
@@ -170,7 +171,7 @@ def _judged(folder, benchmark, name, chances, n, draw):
     write_jsonl(folder / "verdicts" / benchmark / f"{name}.jsonl", rows)
     total, good = len(rows), sum(row["passed"] for row in rows)
     rate = good / total
-    funnel = {"stopped": total - 1, "parses": total - 2, "compiles": total - 2}
+    funnel = {"finished": total - 1, "parses": total - 2, "compiles": total - 2}
     funnel |= {"defines": total - 3, "runs": max(good, total - 9), "passes": good}
     scores = {
         "benchmark": benchmark,
@@ -179,15 +180,15 @@ def _judged(folder, benchmark, name, chances, n, draw):
         "n_samples": total,
         "pass@1": rate,
         "per_problem": counts,
-        "funnel": funnel,
-        "intervals": {"pass@1": [max(0, rate - 0.08), min(1, rate + 0.08)]},
+        "funnel": {stage: count / total for stage, count in funnel.items()},
+        "intervals": {"pass@1": interval([count["c"] / count["n"] for count in counts.values()])},
         "isolation": "landlock",
         "protocol": {"n": n},
     }
     if n >= 5:
         some = sum(count["c"] > 0 for count in counts.values()) / len(counts)
         scores |= {"pass@5": some}
-        scores["intervals"]["pass@5"] = [max(0, some - 0.1), min(1, some + 0.1)]
+        scores["intervals"]["pass@5"] = interval([float(count["c"] > 0) for count in counts.values()])
     write_json(folder / "scores" / benchmark / f"{name}.json", scores)
 
 

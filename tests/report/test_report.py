@@ -73,7 +73,7 @@ def test_zero_passes_are_reported_with_their_bound(whole):
     zero = scores[
         (scores["benchmark"] == "humaneval") & (scores["role"] == "student") & (scores["measure"] == "pass@1")
     ]
-    assert zero["high"].iloc[0] == pytest.approx(3 / 164)
+    assert zero["high"].iloc[0] == pytest.approx(1 - 0.05 ** (1 / 164))
 
 
 def test_the_same_results_give_the_same_bytes(whole, tmp_path):

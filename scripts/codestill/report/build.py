@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from codestill.report import figures, page, table
+from codestill.report import figures, page, paper, passports, table
 from codestill.report.compared import comparison_frame
 from codestill.report.results import Results
 from codestill.report.settings import setting_frame
@@ -30,8 +30,24 @@ def build(study_file, results_folder, output, benchmarks=None):
     results, output = Results.load(study_file, results_folder), Path(output)
     place = Path(benchmarks) if benchmarks else Path("benchmarks") / results.name
     tables = write_tables(results, output, place if place.is_dir() else None)
-    figures.draw(tables, output / "figures")
+    passport = passports.study_passport(results, output)
+    passports.write(passport, output, figures.FIGURES)
+    figures.draw(tables, output / "figures", note=passports.note(passport))
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
-    page.write_page(story, results, tables, output)
+    page.write_page(story, results, tables, output, passports.summary(passport))
+    paper.write(story, results, tables, output)
     return text, story["missing"]
+
+
+def redraw(folder, output=None, names=None, cell=None):
+    """Draw figures again from the tables of a report alone; returns the paths written.
+
+    `names` are figures (default: all); with `cell`, the curves of that model alone are drawn, as curves.*.
+    """
+    tables, note = figures.load_tables(folder), passports.note(passports.load(folder))
+    target = Path(output) if output else Path(folder) / "figures"
+    if cell:
+        return figures.draw_cell(tables, cell, target, note=note)
+    made = figures.draw(tables, target, names, note)
+    return [path for paths in made.values() for path in paths]

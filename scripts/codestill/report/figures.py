@@ -23,16 +23,13 @@ def load_tables(folder):
     return {name: read_csv(Path(folder) / f"{name}.csv") for name in TABLES}
 
 
-def draw(tables, folder, names=None, notes=None):
-    """Write the figures `names` (all by default) into `folder`; returns {name: paths}.
-
-    `notes` {name: text} goes into each file's metadata.
-    """
+def draw(tables, folder, names=None, note=None):
+    """Write the figures `names` (all by default) into `folder`, `note` in their metadata; returns {name: paths}."""
     plt = style.start()
     made = {}
     for name in names or FIGURES:
         figure = FIGURES[name][0](plt, tables)
-        made[name] = style.save(figure, Path(folder), name, (notes or {}).get(name))
+        made[name] = style.save(figure, Path(folder), name, note)
         plt.close(figure)
     return made
 

@@ -36,7 +36,7 @@ PREFIXES = {
     "peak_": Measure("peak", "bytes", "less"),
 }
 # The stages a completion goes through, each a subset of the one before.
-FUNNEL = ("stopped", "parses", "compiles", "defines", "runs", "passes")
+FUNNEL = ("finished", "parses", "compiles", "defines", "runs", "passes")
 
 
 def describe(name):

@@ -9,7 +9,7 @@ from codestill.study.files import atomic
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def _environment(escape):
+def environment(escape):
     import jinja2
 
     made = jinja2.Environment(
@@ -57,7 +57,7 @@ def cell_rows(results, tables):
 
 def write_markdown(story, path):
     """Write table.md; returns its text."""
-    text = _environment(False).get_template("table.md.j2").render(**story, label=measure_label)
+    text = environment(False).get_template("table.md.j2").render(**story, label=measure_label)
     with atomic(path) as handle:
         handle.write(text)
     return text
@@ -67,7 +67,7 @@ def write_page(story, results, tables, folder, passport=None):
     """Write index.html, figures inside it, so that it needs nothing beside it."""
     columns, rows = cell_rows(results, tables)
     pictures = {one["name"]: _inline(Path(folder) / "figures" / f"{one['name']}.svg") for one in story["figures"]}
-    page = _environment(True).get_template("page.html.j2")
+    page = environment(True).get_template("page.html.j2")
     text = page.render(
         **story,
         pictures=pictures,

@@ -69,8 +69,6 @@ def setting_rows(results):
 
 
 def _interval(results, models, benchmark, measure, rows):
-    if measure.startswith("pass@") and not any(row["value"] for row in rows):
-        return 0.0, uncertainty.below(rows[0]["n"])  # resampling zeros would claim certainty
     if len(rows) == 1:
         return rows[0]["low"], rows[0]["high"]
     if measure.startswith("pass@"):

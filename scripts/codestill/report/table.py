@@ -1,7 +1,6 @@
 """The tables that everything else is drawn and written from: scores, curves and problems, one row a fact."""
 
 from codestill.report.measures import describe, pass_at
-from codestill.report.uncertainty import below
 from codestill.study.files import atomic
 
 FIRST = ["model", "role", "chosen", "setting"]
@@ -91,18 +90,14 @@ def _graded(results, model, benchmark):
         return
     count = scores.get("n_problems")
     for name in pass_at(scores):
-        # Resampling zeros would claim certainty: none of n means below 3 / n (the rule of three).
-        interval = (scores.get("intervals") or {}).get(name) if scores[name] else (0.0, below(count))
-        yield benchmark, name, scores[name], interval, count
+        yield benchmark, name, scores[name], (scores.get("intervals") or {}).get(name), count
     for stage, share in funnel_shares(scores).items():
         yield benchmark, f"funnel.{stage}", share, None, scores.get("n_samples")
 
 
 def funnel_shares(scores):
-    """{stage: share of samples that got as far} of a scores file, which holds counts."""
-    total = scores.get("n_samples")
-    funnel = {stage: count for stage, count in (scores.get("funnel") or {}).items() if _number(count)}
-    return {stage: count / total for stage, count in funnel.items()} if total else {}
+    """{stage: share of the samples that got as far} of a scores file."""
+    return {stage: share for stage, share in (scores.get("funnel") or {}).items() if _number(share)}
 
 
 def _number(value):

@@ -1,0 +1,128 @@
+"""Passports: which cells, config, commit, revisions, versions and files stand behind each figure and number."""
+
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+
+from codestill.study.files import read_json, sha256, write_json
+from codestill.study.provenance import commit, versions
+
+DRAWING = ("matplotlib", "Jinja2", "fonttools", "pillow")
+# figure: the parts of the results folder that its numbers are from.
+SOURCES = {
+    "pass_at_k": ("scores",),
+    "paired_differences": ("scores",),
+    "heat_map": ("scores", "eval_results"),
+    "curves": ("trainer_state",),
+    "quality_cost": ("scores", "language", "efficiency"),
+    "funnel": ("scores",),
+    "time_line": (),
+}
+READ = ("eval_results", "train_results", "trainer_state", "provenance")
+
+
+def canonical(value):
+    """The SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def files_read(results):
+    """{part: [paths inside the results folder]} of everything that the report is written from, sorted."""
+    folder, parts = results.folder, {}
+    for benchmark in results.benchmarks:
+        parts.setdefault("scores", []).extend((folder / "scores" / benchmark).glob("*.json"))
+        parts.setdefault("verdicts", []).extend((folder / "verdicts" / benchmark).glob("*.jsonl"))
+        parts.setdefault("benchmarks", []).extend((folder / "inputs/benchmarks").glob(f"{benchmark}.jsonl"))
+    for part in ("language", "efficiency"):
+        parts[part] = (folder / part).glob("*.json")
+    for part in READ:
+        parts[part] = [folder / "models" / model.name / f"{part}.json" for model in results.models]
+    parts["chosen"] = (folder / "models").glob("*/chosen.json")
+    accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
+    parts["study"] = [folder / path for path in accounts]
+    return {part: sorted({str(p.relative_to(folder)) for p in paths if p.exists()}) for part, paths in parts.items()}
+
+
+def study_passport(results, tables_folder):
+    """The passport of the whole report, as a dict; see `scripts/verify.py` for what it is checked against."""
+    parts = files_read(results)
+    files = {path: sha256(results.folder / path) for paths in parts.values() for path in paths}
+    drawing = {name: importlib.metadata.version(name) for name in DRAWING}
+    return {
+        "study": results.name,
+        "config_sha256": canonical(results.study.get("config")),
+        "commit": commit(),
+        "packages": versions() | drawing,
+        "revisions": _revisions(results.optional("inputs/manifest.json") or {}),
+        "models": {model.name: _origin(results, model) for model in results.models},
+        "missing": results.missing(),
+        "files": files,
+        "parts": parts,
+        "tables": {path.name: sha256(path) for path in sorted(Path(tables_folder).glob("*.csv"))},
+    }
+
+
+def _revisions(manifest):
+    kept = ("what", "kind", "name", "config_name", "revision", "files", "origin_sha256")
+    return {
+        name: {key: entry[key] for key in kept if entry.get(key) is not None}
+        for name, entry in manifest.items()
+        if isinstance(entry, dict)
+    }
+
+
+def _origin(results, model):
+    record = results.trained(model, "provenance") or {}
+    kept = ("commit", "weights", "packages", "finished", "device")
+    return {"axes": model.axes, **{key: record[key] for key in kept if key in record}}
+
+
+def figure_passport(name, passport):
+    """The part of the study's passport that stands behind one figure."""
+    wanted = SOURCES.get(name, ())
+    sources = {path: passport["files"][path] for part in wanted for path in passport["parts"].get(part, [])}
+    shown = {Path(path).stem if path.split("/")[0] != "models" else path.split("/")[1] for path in sources}
+    kept = ("study", "config_sha256", "commit", "packages", "revisions", "tables")
+    return {
+        "figure": name,
+        **{key: passport[key] for key in kept},
+        "models": {model: facts for model, facts in passport["models"].items() if model in shown},
+        "sources": sources,
+    }
+
+
+def note(passport):
+    """One line for the metadata inside a figure: enough to find its side file and to tell whether it is current."""
+    return (
+        f"codestill study {passport['study']}; config sha256 {passport['config_sha256'][:16]}; "
+        f"commit {passport['commit']}; scores.csv sha256 {passport['tables'].get('scores.csv', 'missing')[:16]}"
+    )
+
+
+def summary(passport):
+    """What a page shows of the passport: names and text."""
+    revisions = "; ".join(
+        f"{name}: {entry.get('name') or entry.get('kind') or '?'} {entry.get('revision') or ''}".strip()
+        for name, entry in passport["revisions"].items()
+    )
+    return {
+        "commit": passport["commit"] or "not a git checkout",
+        "config": f"sha256 {passport['config_sha256']}",
+        "models and data": revisions or "no manifest yet",
+        "packages": ", ".join(f"{name} {version}" for name, version in passport["packages"].items()),
+        "files read": f"{len(passport['files'])}, each with its checksum in passport.json",
+    }
+
+
+def write(passport, folder, names):
+    """Write passport.json and the side file of each figure."""
+    folder = Path(folder)
+    write_json(folder / "passport.json", passport)
+    for name in names:
+        write_json(folder / "figures" / f"{name}.passport.json", figure_passport(name, passport))
+
+
+def load(folder):
+    """The passport beside a report's tables."""
+    return read_json(Path(folder) / "passport.json")
