@@ -12,6 +12,7 @@ from codestill.judge.stopping import StopRules, Text
 from codestill.judge.truncation import row_key
 from codestill.study.program import UserError, log
 
+SHARED_FROM = 6  # samples per problem from which lanes share their prompt instead of copying it
 DEFAULT_BATCH = {"cpu": 64, "cuda": 256}
 
 
@@ -38,18 +39,28 @@ class LanesEngine:
         self.model, self.settings = model, settings
         self.rules = StopRules(tokenizer, stops, columns)
         self.end = tokenizer.eos_token_id
-        self.lanes = Lanes(model, columns, banned)
-        self.capacity = max(len(task.ids) + task.room for task in tasks)
+        self.longest = max(len(task.ids) + task.room for task in tasks)
+        self.longest_own = max(1, *(task.room for task in tasks))
+        self.lanes = Lanes(model, columns, banned, shared=settings.n >= SHARED_FROM)
+        self.lanes.trial()
         self.exact = settings.exact
-        self.batch = settings.batch_size or self._batch_within(settings.memory_bytes)
+        self.batch = settings.batch_size or self._batch_within(settings.memory_bytes, tasks)
         self.halved = 0
         self.decoder = None
 
-    def _batch_within(self, budget):
+    @property
+    def capacity(self):
+        """Tokens that a lane must hold."""
+        return self.longest_own if self.lanes.shared else self.longest
+
+    def _batch_within(self, budget, tasks):
         """Lanes that fit in the budget beside the weights: keys, values, and a handful of rows of logits each."""
         probe = self.lanes.prefill([0])
         token = sum(part.numel() * part.element_size() for state in probe.states for part in state)
         lane = token * self.capacity + 8 * 4 * self.lanes.columns
+        longest_prompt = max(len(task.ids) for task in tasks)
+        if self.lanes.shared:  # a group of lanes holds one prompt; a batch may hold parts of one more at each end
+            lane += token * longest_prompt * 3 // min(self.settings.n, 64)
         free = budget - sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
         if free < lane:
             raise UserError(f"--memory {self.settings.memory}: too little for the model and one sample; give more GiB")
@@ -233,9 +244,7 @@ def engine_for(name, *parts):
     if name != "auto":
         return ENGINES[name](*parts)
     try:
-        engine = LanesEngine(*parts)
-        engine.lanes.trial(engine.end or 0)
-        return engine
+        return LanesEngine(*parts)
     except Unsupported as reason:
         log(f"this model is sampled with transformers' generate: {reason}")
         return TransformersEngine(*parts)

@@ -1,15 +1,19 @@
 """A fixed number of lanes through a causal language model: every lane holds one sample and its own length.
 
-The keys and values of all lanes live in buffers allocated once. A prompt is run once, alone, and copied into the
-lanes of its samples; a lane whose sample ended takes the next one at once, so that the batch stays full. Works on
-any causal model of transformers whose layers are plain attention (its own forward is called; only the cache is ours).
+The keys and values of all lanes live in buffers allocated once. A prompt is run once, alone. Its samples then share
+its keys and values (`shared`), or each lane gets a copy. A lane whose sample ended takes the next one at once, so
+that the batch stays full. Works on any causal model of transformers whose layers are plain attention: its own
+forward is called; only the cache, and in `shared` the attention of one token, are ours.
 """
 
+import contextlib
 import inspect
 
 import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+from codestill.judge.prefix import NAME, Group, Groups, Unshareable
 
 ROUND = 16  # the attended length is rounded up to this, so that its shape changes seldom
 
@@ -21,15 +25,14 @@ class Unsupported(Exception):
 class LaneLayer(DynamicLayer):
     """Keys and values of one layer, [lanes, heads, capacity, width]; `place` says where this step's are written."""
 
-    def __init__(self, lanes, capacity, like, place):
+    def __init__(self, lanes, capacity, keys, values, place):
         super().__init__()
-        shape = (lanes, like.shape[1], capacity)
         # Zeros: what is not yet written is masked, but 0 x NaN would still be NaN.
-        self.keys = like.new_zeros(*shape, like.shape[3])
-        self.values = None
+        self.keys = keys.new_zeros(lanes, keys.shape[1], capacity, keys.shape[3])
+        self.values = values.new_zeros(lanes, values.shape[1], capacity, values.shape[3])
         self.place = place
         self.is_initialized = True
-        self.dtype, self.device = like.dtype, like.device
+        self.dtype, self.device = keys.dtype, keys.device
 
     def update(self, key_states, value_states, *args, **kwargs):
         place = self.place
@@ -39,7 +42,7 @@ class LaneLayer(DynamicLayer):
 
 
 class _Place:
-    """Where the current step writes: the rows, their positions, and how far any of them reaches."""
+    """Where the current step writes: the rows, their positions in the buffers, and how far any of them reaches."""
 
     rows = positions = None
     count = reach = 0
@@ -53,30 +56,29 @@ class Prompt:
 
 
 class Lanes:
-    """Lanes over `model`. lanes, capacity: int; columns: how many logits may be drawn (the tokenizer's ids)."""
+    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones."""
 
-    def __init__(self, model, columns, banned=()):
-        self.model, self.columns = model, columns
+    def __init__(self, model, columns, banned=(), shared=False):
+        self.model, self.columns, self.shared = model, columns, shared
         self.device = next(model.parameters()).device
         self.banned = torch.tensor(list(banned), dtype=torch.long, device=self.device)
         named = inspect.signature(model.forward).parameters
         self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in named else {}
         self.place = _Place()
-        self.cache = None
         self.lanes = self.capacity = 0
+        self.cache = self.groups = None
 
     def allocate(self, lanes, capacity):
-        """Make room for `lanes` samples of up to `capacity` tokens each, prompt included."""
+        """Make room for `lanes` samples of `capacity` tokens each: new ones, and the prompt's unless it is shared."""
         self.cache = None
         probe = self.prefill([0])
-        layers = []
-        for keys, values in probe.states:
-            layer = LaneLayer(lanes, capacity, keys, self.place)
-            layer.values = values.new_zeros(lanes, values.shape[1], capacity, values.shape[3])
-            layers.append(layer)
+        layers = [LaneLayer(lanes, capacity, keys, values, self.place) for keys, values in probe.states]
         self.cache = Cache(layers=layers)
         self.lanes, self.capacity = lanes, capacity
-        self.columns_of = torch.arange(capacity, device=self.device)
+        self.held = [None] * lanes
+        self.starts = np.zeros(lanes, np.int64)
+        self.groups = None
+        self.ranks = torch.arange(max(capacity, lanes), device=self.device)
 
     def _logits(self, output):
         logits = output.logits[:, -1, : self.columns].float()
@@ -84,11 +86,18 @@ class Lanes:
             logits = logits.index_fill(-1, self.banned, -torch.inf)
         return logits
 
+    def _forward(self, ids, cache, length):
+        """The model's own pass over `ids` behind what `cache` holds, `length` tokens in all."""
+        tokens = torch.tensor([ids], dtype=torch.long, device=self.device)
+        mask = torch.ones(1, length, dtype=torch.long, device=self.device)
+        return self.model(
+            input_ids=tokens, attention_mask=mask, past_key_values=cache, use_cache=True, **self.last_only
+        )
+
     def prefill(self, ids):
         """Run one prompt (list of ids) alone and return it as a `Prompt`."""
-        tokens = torch.tensor([ids], dtype=torch.long, device=self.device)
-        cache = DynamicCache()
-        output = self.model(input_ids=tokens, past_key_values=cache, use_cache=True, **self.last_only)
+        cache = DynamicCache(config=self.model.config)
+        output = self._forward(ids, cache, len(ids))
         states = [(layer.keys, layer.values) for layer in cache.layers]
         if not states or any(keys is None or keys.ndim != 4 for keys, _ in states):
             raise Unsupported("its cache is not one of keys and values")
@@ -98,36 +107,71 @@ class Lanes:
 
     def admit(self, lane, prompt):
         """Give `lane` to a sample of `prompt`."""
+        self.held[lane] = prompt
+        self.groups = None
+        if self.shared:
+            self.starts[lane] = prompt.length
+            return
         for layer, (keys, values) in zip(self.cache.layers, prompt.states, strict=True):
             layer.keys[lane, :, : prompt.length] = keys[0]
             layer.values[lane, :, : prompt.length] = values[0]
 
     def move(self, source, target, length):
-        """Move the sample in lane `source`, `length` tokens long, to lane `target`."""
+        """Move the sample in lane `source`, `length` tokens long with its prompt, to lane `target`."""
+        own = length - int(self.starts[source])
         for layer in self.cache.layers:
-            layer.keys[target, :, :length] = layer.keys[source, :, :length]
-            layer.values[target, :, :length] = layer.values[source, :, :length]
+            layer.keys[target, :, :own] = layer.keys[source, :, :own]
+            layer.values[target, :, :own] = layer.values[source, :, :own]
+        self.held[target], self.starts[target] = self.held[source], self.starts[source]
+        self.groups = None
 
     def step(self, tokens, positions):
-        """One token further. tokens, positions: int64 arrays [B] of the first B lanes; returns float32 [B, columns]."""
+        """One token further. tokens, positions: int64 arrays [B] of the first B lanes; returns float32 [B, columns].
+
+        positions count from the prompt's first token.
+        """
         place = self.place
         place.count = len(tokens)
-        place.reach = min(self.capacity, -(-(int(positions.max()) + 1) // ROUND) * ROUND)
-        place.rows = torch.arange(place.count, device=self.device)
-        place.positions = torch.from_numpy(positions).to(self.device)
-        later = self.columns_of[None, : place.reach] > place.positions[:, None]
+        own = positions - self.starts[: place.count]
+        place.reach = min(self.capacity, -(-(int(own.max()) + 1) // ROUND) * ROUND)
+        place.rows = self.ranks[: place.count]
+        place.positions = torch.from_numpy(own).to(self.device)
+        later = self.ranks[None, : place.reach] > place.positions[:, None]
         dtype = self.cache.layers[0].keys.dtype
         mask = torch.zeros(later.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(later, torch.finfo(dtype).min)
-        output = self.model(
-            input_ids=torch.from_numpy(tokens).to(self.device)[:, None],
-            position_ids=place.positions[:, None],
-            attention_mask=mask[:, None, None, :],
-            past_key_values=self.cache,
-            use_cache=True,
-            **self.last_only,
-        )
+        with self._attention(place.count):
+            output = self.model(
+                input_ids=torch.from_numpy(tokens).to(self.device)[:, None],
+                position_ids=torch.from_numpy(positions).to(self.device)[:, None],
+                attention_mask=mask[:, None, None, :],
+                past_key_values=self.cache,
+                use_cache=True,
+                **self.last_only,
+            )
         return self._logits(output)
+
+    @contextlib.contextmanager
+    def _attention(self, count):
+        """The attention of shared prompts during a step; everything else runs with the model's own."""
+        if not self.shared:
+            yield
+            return
+        if self.groups is None or self.groups[0] != count:
+            rows = {}
+            for lane, prompt in enumerate(self.held[:count]):
+                rows.setdefault(id(prompt), (prompt, []))[1].append(lane)
+            self.groups = count, [Group(lanes, prompt, self.device) for prompt, lanes in rows.values()]
+        Groups.current = self.groups[1]
+        Groups.longest = max(group.length for group in Groups.current)
+        config = self.model.config.get_text_config(decoder=True)
+        usual = config._attn_implementation
+        config._attn_implementation = NAME
+        try:
+            yield
+        finally:
+            config._attn_implementation = usual
+            Groups.current = ()
 
     def alone(self, prompt, ids):
         """Logits [columns] after `prompt` and the new `ids`, in shapes that depend on these alone."""
@@ -136,24 +180,38 @@ class Lanes:
         cache = DynamicCache()
         for number, (keys, values) in enumerate(prompt.states):
             cache.update(keys, values, number)
-        tokens = torch.tensor([ids], dtype=torch.long, device=self.device)
-        output = self.model(input_ids=tokens, past_key_values=cache, use_cache=True, **self.last_only)
-        return self._logits(output)[0]
+        return self._logits(self._forward(ids, cache, prompt.length + len(ids)))[0]
 
-    def trial(self, token):
-        """Step two lanes of unlike length and compare with the model alone. Raises Unsupported where they differ."""
+    def trial(self):
+        """Step two lanes of unlike length and compare with the model alone. Raises Unsupported where they differ.
+
+        Where only the shared attention does not serve the model, lanes get copies of their prompts instead.
+        """
+        try:
+            self._trial()
+        except Unsupported:
+            if not self.shared:
+                raise
+            self.shared = False
+            self._trial()
+
+    def _trial(self):
+        if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=self.model.config).layers):
+            raise Unsupported("some of its layers do not attend to all that came before")
         self.allocate(2, 32)
-        prompts = [self.prefill([token] * length) for length in (3, 7)]
+        # Unlike tokens: where all values are alike, attention to the wrong ones goes unseen.
+        ids = [(1 + 7 * number) % self.columns for number in range(8)]
+        token, prompts = ids[7], [self.prefill(ids[:length]) for length in (3, 7)]
         for lane, prompt in enumerate(prompts):
             self.admit(lane, prompt)
         try:
             batched = self.step(np.array([token, token]), np.array([3, 7]))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, Unshareable) as error:
             raise Unsupported(f"its forward pass refuses lanes ({error})") from error
         finally:
             self.lanes = 0
         lone = torch.stack([self.alone(prompt, [token]) for prompt in prompts])
         seen = torch.isfinite(lone)
-        bound = 1e-3 if batched.dtype == self.model.dtype else 0.1
+        bound = 1e-3 if self.model.dtype == torch.float32 else 0.1
         if not torch.allclose(batched[seen], lone[seen], rtol=bound, atol=bound):
             raise Unsupported("a step of two lanes differs from the model's own")

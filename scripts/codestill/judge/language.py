@@ -35,7 +35,8 @@ def measure(model, examples, size_in_bytes, newlines, visible, teacher=None, bat
     """The measures of `model` on `examples`, as a dict.
 
     size_in_bytes: UTF-8 bytes of the text of all targets. newlines, visible: bool [vocabulary], the tokens that hold a
-    line's end, and those that hold more than white space. teacher: a model whose first columns are the student's tokens, or None (then kl and agreement are None).
+    line's end, and those that hold more than white space. teacher: a model whose first columns are the student's
+    tokens, or None (then kl and agreement are None).
     Matrix products are in the models' own type, softmax in float32; only a chunk of rows of logits exists at a time.
     """
     columns = split(model)[1].columns

@@ -12,6 +12,7 @@ import torch
 
 from codestill.distill.models import device_of, load_config
 from codestill.judge.engines import engine_for
+from codestill.judge.lanes import Unsupported
 from codestill.judge.prompts import positions_of, read_tasks, shortage
 from codestill.judge.sample_files import Journal, fingerprint, shard_of
 from codestill.judge.truncation import BadLogits
@@ -155,7 +156,8 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:
             science["batch_size"] = batch
-        journal = Journal(Path(work_dir) / "samples.jsonl", fingerprint(settings.model_dir, benchmark, science))
+        mark = fingerprint(settings.model_dir, benchmark, science)
+        journal = Journal(Path(work_dir) / "samples.jsonl", mark)
         units = plan(tasks, settings, batch, shard)
         _draw(engine, units, journal, settings, Path(benchmark).stem)
         wanted = sorted(
@@ -164,7 +166,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
         )
         columns = ("task_id", "completion", "sample", "finish")
         write_jsonl(output, ({name: journal.rows[pair][name] for name in columns} for pair in wanted))
-        facts = _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard)
+        facts = _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard, mark, len(tasks))
         write_json(protocol, facts)
         journal.close(remove=True)
     return facts
@@ -189,6 +191,8 @@ def _draw(engine, units, journal, settings, name):
                 engine.draw(unit, teller.finished)
             except BadLogits:
                 raise UserError(f"{settings.model_dir}: the model's logits hold NaN; train it again") from None
+            except Unsupported as reason:
+                raise UserError(f"{settings.model_dir}: {reason}; sample it with --engine transformers") from None
             teller.keep()
 
 
@@ -230,17 +234,18 @@ class _Teller:
         self.waiting, self.kept = [], now
 
 
-def _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard):
+def _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard, mark, prompts):
     rows = [journal.rows[pair] for pair in wanted]
     tokens = sum(row["tokens"] for row in rows)
     own = EXACT if settings.exact else FIXED_PLAN
     return {
         "benchmark": Path(benchmark).stem,
         **science,
+        "drawn_from": mark,
         "guarantee": own if engine.name == "lanes" else BORROWED,
         "end_token": model.tokenizer.eos_token,
         "positions": model.limit,
-        "prompts": len({name for name, _ in wanted}),
+        "prompts": prompts,
         "prompts_without_room": short["no_room"],
         "prompts_with_less_room": short["less_room"],
         "device": str(model.device),

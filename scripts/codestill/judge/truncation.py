@@ -14,7 +14,7 @@ import hashlib
 import numpy as np
 import torch
 
-SHORTLIST = 128  # tokens looked at first; where their mass is below top_p the row's whole vocabulary is sorted
+SHORTLISTS = (128, 512, 2048)  # tokens looked at first; rows where they do not reach top_p are sorted whole
 _MASK = 0xFFFFFFFF
 
 
@@ -80,18 +80,21 @@ def choose(logits, words, temperature, top_p, slack=0.0):
     if not bool(torch.isfinite(total).all()):
         raise BadLogits
     width = scaled.shape[-1]
-    if slack == 0 or width <= SHORTLIST:
-        values, tokens = scaled.sort(dim=-1, descending=True, stable=True)
-        ids, sure, _ = _draw(values, tokens, total, words, top_p, slack / temperature, whole=True)
-        return ids, sure
-    values, tokens = scaled.topk(SHORTLIST, dim=-1)
-    ids, sure, covered = _draw(values, tokens, total, words, top_p, slack / temperature, whole=False)
+    # Lone rows (slack 0) are few, and take the one path whose order of ties is fixed.
+    sizes = [size for size in SHORTLISTS if 2 * size <= width] if slack else []
+    return _narrow(scaled, total, words, top_p, slack / temperature, sizes)
+
+
+def _narrow(scaled, total, words, top_p, slack, sizes):
+    """Draw from the shortest of the lists that is long enough for each row; beyond the last, sort whole rows."""
+    if not sizes:
+        values, tokens = scaled.sort(dim=-1, descending=True, stable=slack == 0)
+        return _draw(values, tokens, total, words, top_p, slack, whole=True)[:2]
+    values, tokens = scaled.topk(sizes[0], dim=-1)
+    ids, sure, covered = _draw(values, tokens, total, words, top_p, slack, whole=False)
     if not bool(covered.all()):
         rest = (~covered).nonzero(as_tuple=True)[0]
-        values, tokens = scaled[rest].sort(dim=-1, descending=True)
-        ids[rest], sure[rest], _ = _draw(
-            values, tokens, total[rest], words[rest], top_p, slack / temperature, whole=True
-        )
+        ids[rest], sure[rest] = _narrow(scaled[rest], total[rest], words[rest], top_p, slack, sizes[1:])
     return ids, sure
 
 

@@ -1,0 +1,355 @@
+"""Samples: exact under any company, faithful to `generate`, honest about what does not fit."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_truncation import chi_square_z, warped
+from tiny_models import EXTRA, KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
+
+from codestill.judge import decoding, sampling
+from codestill.judge.engines import LanesEngine, TransformersEngine, drawable, engine_for
+from codestill.judge.lanes import Lanes
+from codestill.judge.prompts import Task
+from codestill.judge.sample_files import gather
+from codestill.judge.sampling import Model, Settings, sample
+from codestill.judge.stopping import StopRules, Text
+from codestill.study.files import read_jsonl
+from codestill.study.program import UserError
+
+STOPS = ("\nclass", "\ndef", "zq")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("gpt2"))
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    return make_benchmark(tmp_path / "bench.jsonl")
+
+
+def settings_for(folder, **changes):
+    return replace(Settings(str(folder), n=7, max_new_tokens=24, stops=STOPS, device="cpu", seed=3), **changes)
+
+
+def draw(settings, benchmark, folder, name="run", shard="1/1"):
+    """(samples as bytes, protocol) of one run."""
+    files = [folder / f"{name}.jsonl", folder / f"{name}.json"]
+    facts = sample(Model(settings), settings, str(benchmark), *files, folder / "work" / name, shard)
+    return files[0].read_bytes(), facts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 7])
+def test_greedy_is_token_identical_to_generate(kind, n, tmp_path, benchmark):
+    settings = settings_for(make_folder(tmp_path / kind, kind), temperature=0.0, n=n, batch_size=4, stops=())
+    model = Model(settings)
+    tasks = sampling.read_tasks(read_jsonl(benchmark), model.tokenizer, model.limit, 24, "newline", benchmark)
+    found = {}
+    engine = LanesEngine(model.model, model.tokenizer, (), settings, tasks)
+    assert engine.lanes.shared == (n >= 6 and kind != "codegen")
+    with torch.inference_mode():
+        engine._run([(task, 0) for task in tasks], lambda done: found.update({done.task.name: done.text.ids}))
+    for task in tasks:
+        prompt = torch.tensor([task.ids])
+        theirs = model.model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=24, pad_token_id=1,
+            suppress_tokens=list(range(engine.lanes.columns, engine.lanes.columns + EXTRA)),
+        )[0, len(task.ids) :].tolist()  # fmt: skip
+        if theirs[-1] == model.tokenizer.eos_token_id:
+            theirs.pop()
+        assert found[task.name] == theirs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_do_not_depend_on_company(kind, tmp_path, benchmark):
+    folder = make_folder(tmp_path / kind, kind)
+    settings = settings_for(folder, stops=("q", "x"))
+    whole, facts = draw(settings, benchmark, tmp_path)
+    assert facts["engine"] == "lanes" and facts["exactness"]["exceeded"] == 0
+    assert {row["finish"] for row in map(json.loads, whole.splitlines())} >= {"stop", "length"}
+    for batch in (1, 3, 64):
+        assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
+    parts = [draw(settings, benchmark, tmp_path, f"p{part}", f"{part}/3") for part in (3, 1, 2)]
+    assert len({part for part, _ in parts}) == 3
+    files = [[tmp_path / f"p{part}.{suffix}" for part in (3, 1, 2)] for suffix in ("jsonl", "json")]
+    gather(benchmark, *files, tmp_path / "all.jsonl", tmp_path / "all.json")
+    assert (tmp_path / "all.jsonl").read_bytes() == whole
+    joined = json.loads((tmp_path / "all.json").read_text())
+    assert joined["samples"] == 35 and joined["finish"] == facts["finish"] and joined["tokens"] == facts["tokens"]
+
+
+def test_near_ties_are_decided_alone(tmp_path, benchmark):
+    """Pairs of tokens whose logits differ by less than rounding: their order is the batch shape's whim."""
+
+    def pair(model):
+        head = model.get_output_embeddings().weight
+        head[1::2] = head[::2] * (1 + 1e-7)
+
+    settings = settings_for(make_folder(tmp_path / "ties", change=pair), temperature=0.0, max_new_tokens=8)
+    whole, facts = draw(settings, benchmark, tmp_path, "a")
+    assert facts["exactness"]["decided_alone"] > 50 and facts["exactness"]["exceeded"] == 0
+    for batch in (1, 5):
+        assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
+
+
+def test_another_seed_task_or_index_gives_another_sample(folder, benchmark, tmp_path):
+    whole, _ = draw(settings_for(folder), benchmark, tmp_path, "a")
+    other, _ = draw(settings_for(folder, seed=4), benchmark, tmp_path, "b")
+    rows = [[row["completion"] for row in map(json.loads, text.splitlines())] for text in (whole, other)]
+    assert len(set(rows[0])) > 30 and len(set(rows[0]) & set(rows[1])) < 5
+    fewer, _ = draw(settings_for(folder, n=3), benchmark, tmp_path, "c")
+    kept = [row for row in map(json.loads, whole.splitlines()) if row["sample"] < 3]
+    assert [json.loads(line) for line in fewer.splitlines()] == kept
+
+
+@pytest.mark.parametrize("name", ["lanes", "transformers"])
+def test_draws_have_the_distribution_of_generate(folder, name):
+    """First tokens against their exact probabilities; pairs of tokens against exact products."""
+    draws = 3000
+    settings = settings_for(folder, n=draws, max_new_tokens=2, batch_size=500)
+    model = Model(settings)
+    task = Task("T", model.tokenizer("def add(a, b):")["input_ids"], 2)
+    engine = engine_for(name, model.model, model.tokenizer, (), settings, [task])
+    rows = []
+    with torch.inference_mode():
+        if name == "lanes":
+            engine._run([(task, index) for index in range(draws)], lambda done: rows.append(tuple(done.text.ids)))
+        else:
+            rows = [tuple(ids) for ids in engine.ids_of(task, list(range(draws)))]
+        columns, _ = drawable(model.model, model.tokenizer)
+        first = warped(model.model(torch.tensor([task.ids])).logits[0, -1, :columns], 0.8, 0.95)
+        seconds = {}
+        for token in np.flatnonzero(first > 0.02):
+            following = model.model(torch.tensor([[*task.ids, token]])).logits[0, -1, :columns]
+            seconds[token] = warped(following, 0.8, 0.95)
+    end = model.tokenizer.eos_token_id
+    starts = Counter(row[0] if row else end for row in rows)
+    assert abs(chi_square_z(np.array([starts[i] for i in range(columns)]), first * draws)) < 4.5
+    for token, expected in seconds.items():
+        pairs = Counter(row[1] if len(row) > 1 else end for row in rows if row and row[0] == token)
+        counts = np.array([pairs[i] for i in range(columns)])
+        assert counts[expected == 0].sum() == 0
+        assert abs(chi_square_z(counts, expected * counts.sum())) < 4.5
+
+
+def test_ids_without_a_token_are_never_drawn(tmp_path, benchmark):
+    def boost(model):
+        model.get_output_embeddings().weight[-EXTRA:] *= 50
+
+    folder = make_folder(tmp_path / "boosted", change=boost)
+    whole, _ = draw(settings_for(folder, temperature=2.0, top_p=1.0), benchmark, tmp_path)
+    assert len(whole.splitlines()) == 35
+    assert drawable(Model(settings_for(folder)).model, make_tokenizer())[0] == len(make_tokenizer())
+
+
+def test_text_and_stops_agree_with_decoding(folder):
+    tokenizer = make_tokenizer()
+    stops = ("ss x", "\nd", "é", "\n\n")
+    rules = StopRules(tokenizer, stops, len(tokenizer))
+    slow = StopRules(tokenizer, stops, len(tokenizer))
+    slow.pieces = None
+    generator = np.random.default_rng(0)
+    likely = tokenizer("\nclass x\ndef é ü")["input_ids"]
+    stopped = 0
+    for _ in range(300):
+        ids = generator.choice([*likely * 40, *range(len(tokenizer))], 12).tolist()
+        full = rules.decode(ids)
+        found = [full.find(stop) for stop in stops if stop in full]
+        fast, other = Text(rules), Text(slow)
+        for count, token in enumerate(ids, 1):
+            ends, also = fast.add(token), other.add(token)
+            assert ends == also == any(stop in rules.decode(ids[:count]) for stop in stops)
+            if ends:
+                break
+        stopped += bool(found)
+        assert fast.text() == other.text() == (full[: min(found)] if found else full)
+    assert stopped > 20
+
+
+def test_stop_strings_end_and_are_cut(folder, benchmark, tmp_path):
+    free, _ = draw(settings_for(folder, stops=()), benchmark, tmp_path, "free")
+    cut, facts = draw(settings_for(folder, stops=("e", "\n")), benchmark, tmp_path, "cut")
+    assert facts["finish"]["stop"] > 5
+    for before, after in zip(map(json.loads, free.splitlines()), map(json.loads, cut.splitlines()), strict=True):
+        places = [before["completion"].find(stop) for stop in ("e", "\n") if stop in before["completion"]]
+        if places:
+            assert after["finish"] == "stop"
+            assert after["completion"] == before["completion"][: min(places)]
+        else:
+            assert after == before
+
+
+def test_prompts_without_room_are_reported_and_never_cut(folder, tmp_path):
+    tokenizer = make_tokenizer()
+    lengths = {"short": 4, "tight": POSITIONS - 5, "full": POSITIONS, "over": POSITIONS + 20}
+    word = tokenizer.decode([tokenizer("q")["input_ids"][0]])
+    rows = [{"task_id": name, "prompt": word * length} for name, length in lengths.items()]
+    assert all(len(tokenizer(row["prompt"])["input_ids"]) == lengths[row["task_id"]] for row in rows)
+    path = tmp_path / "bench.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text, facts = draw(settings_for(folder, n=6), path, tmp_path)
+    assert facts["prompts_without_room"] == ["full", "over"]
+    assert facts["prompts_with_less_room"] == {"tight": 5}
+    found = list(map(json.loads, text.splitlines()))
+    assert [row["task_id"] for row in found] == [name for name in lengths for _ in range(6)]
+    assert all(row["completion"] == "" and row["finish"] == "length" for row in found[12:])
+    assert sum(row["finish"] == "length" for row in found[6:12]) > 0
+    assert facts["tokens"] <= 6 * 24 + 6 * 5
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_goes_on_and_a_torn_line_is_repaired(folder, benchmark, tmp_path, monkeypatch):
+    settings = settings_for(folder)
+    whole, _ = draw(settings, benchmark, tmp_path, "whole")
+    told = sampling._Teller.finished
+
+    def dies(self, row):
+        if self.fresh == 12:
+            raise Killed
+        told(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sampling, "KEEP_EVERY", -1.0)
+        patch.setattr(sampling._Teller, "finished", dies)
+        with pytest.raises(Killed):
+            draw(settings, benchmark, tmp_path, "resumed")
+    journal = tmp_path / "work" / "resumed" / "samples.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines)[:-40])
+    drawn = []
+    take = sampling._Teller.finished
+    monkeypatch.setattr(sampling._Teller, "finished", lambda self, row: (drawn.append(row), take(self, row)))
+    text, _ = draw(settings, benchmark, tmp_path, "resumed")
+    assert text == whole
+    assert 20 <= len(drawn) <= 24  # 35 samples, less some 12 that were kept
+    assert not journal.exists()
+
+
+def test_a_journal_of_other_weights_is_begun_anew(folder, benchmark, tmp_path):
+    settings = settings_for(folder)
+    work = tmp_path / "work" / "run"
+    work.mkdir(parents=True)
+    stale = {"task_id": "T/0", "completion": "stale", "sample": 0, "finish": "end", "tokens": 1}
+    (work / "samples.jsonl").write_text(json.dumps({"drawn_from": "other"}) + "\n" + json.dumps(stale) + "\n")
+    assert b"stale" not in draw(settings, benchmark, tmp_path)[0]
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(folder, benchmark, tmp_path, monkeypatch):
+    settings = settings_for(folder)
+    whole, _ = draw(settings, benchmark, tmp_path, "whole")
+    allocate = Lanes.allocate
+
+    def bounded(self, lanes, capacity):
+        if lanes > 9:
+            torch.empty(2**50)  # the allocator's own error
+        allocate(self, lanes, capacity)
+
+    monkeypatch.setattr(Lanes, "allocate", bounded)
+    text, facts = draw(settings, benchmark, tmp_path, "halved")
+    assert text == whole
+    assert facts["batch_size"] <= 9 and facts["halved"] >= 2
+
+
+def test_memory_bounds_the_batch(folder, benchmark):
+    model = Model(settings_for(folder))
+    task = Task("T", [5] * 60, 24)
+    sizes = []
+    for gib in (0.0012, 0.002, 4.0):
+        settings = settings_for(folder, memory=gib)
+        sizes.append(LanesEngine(model.model, model.tokenizer, (), settings, [task]).batch)
+    assert 1 <= sizes[0] < sizes[1] < sizes[2] == 64
+    with pytest.raises(UserError, match="--memory"):
+        LanesEngine(model.model, model.tokenizer, (), settings_for(folder, memory=1e-5), [task])
+
+
+def test_low_precision_keeps_a_fixed_plan(folder, tmp_path):
+    benchmark = make_benchmark(tmp_path / "bench.jsonl", 8)
+    settings = settings_for(folder, precision="bf16", n=4, batch_size=2, max_new_tokens=8)
+    whole, facts = draw(settings, benchmark, tmp_path, "whole")
+    assert facts["guarantee"].startswith("repeatable")
+    for part in (1, 2):
+        draw(settings, benchmark, tmp_path, f"p{part}", f"{part}/2")
+    names = [tmp_path / f"p{part}" for part in (1, 2)]
+    files = [[f"{name}.{suffix}" for name in names] for suffix in ("jsonl", "json")]
+    gather(benchmark, *files, tmp_path / "all.jsonl", tmp_path / "all.json")
+    assert (tmp_path / "all.jsonl").read_bytes() == whole
+
+
+def test_a_model_that_lanes_cannot_hold_is_sampled_by_generate(tmp_path, benchmark):
+    settings = settings_for(make_folder(tmp_path / "mistral", "mistral"), n=2, max_new_tokens=6)
+    text, facts = draw(settings, benchmark, tmp_path)
+    assert facts["engine"] == "transformers" and facts["guarantee"].startswith("seeded")
+    assert len(text.splitlines()) == 10
+    assert draw(settings, benchmark, tmp_path, "again")[0] == text
+
+
+def test_transformers_engine_ends_where_lanes_do(folder, benchmark, tmp_path):
+    greedy = settings_for(folder, temperature=0.0, n=1, stops=("e", "\n"))
+    ours, _ = draw(greedy, benchmark, tmp_path, "ours")
+    theirs, _ = draw(replace(greedy, engine="transformers"), benchmark, tmp_path, "theirs")
+    assert ours == theirs
+    assert TransformersEngine.name == "transformers"
+
+
+def test_differences_that_are_no_rounding_are_refused():
+    slack = decoding.Slack(exact=True)
+    slack.compare(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 2.5]))  # a common shift changes nothing
+    assert slack.worst == 0
+    with pytest.raises(decoding.Unsupported):
+        slack.compare(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.5]))
+
+
+def test_nan_names_the_model(tmp_path, benchmark):
+    folder = make_folder(tmp_path / "nan", change=lambda model: model.get_output_embeddings().weight.fill_(np.nan))
+    with pytest.raises(UserError, match=r"nan.*NaN"):
+        draw(settings_for(folder), benchmark, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"task_id": "a"}], "task_id and prompt"),
+        ([{"task_id": "a", "prompt": "x"}] * 2, "comes twice"),
+        ([{"task_id": "a", "prompt": "\n"}], "no token"),
+        ([], "no task"),
+    ],
+)
+def test_bad_benchmarks_are_named(folder, tmp_path, rows, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match=message):
+        draw(settings_for(folder), path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"n": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"max_new_tokens": 0}, {"memory": -1}]
+)
+def test_bad_settings_are_named(change):
+    with pytest.raises(UserError, match=f"--{next(iter(change))}"):
+        Settings("m", **change)
+
+
+def test_gathering_refuses_what_does_not_fit_together(folder, benchmark, tmp_path):
+    settings = settings_for(folder, n=2, max_new_tokens=4)
+    draw(settings, benchmark, tmp_path, "one", "1/2")
+    draw(settings, benchmark, tmp_path, "two", "2/2")
+    draw(replace(settings, seed=9), benchmark, tmp_path, "odd", "2/2")
+
+    def attempt(*names):
+        files = [[tmp_path / f"{name}.{suffix}" for name in names] for suffix in ("jsonl", "json")]
+        gather(benchmark, *files, tmp_path / "all.jsonl", tmp_path / "all.json")
+
+    for names, message in (("one",), "in no shard"), (("one", "one"), "another shard"), (("one", "odd"), "seed"):
+        with pytest.raises(UserError, match=message):
+            attempt(*names)
+    with pytest.raises(UserError, match="--shard"):
+        draw(settings, benchmark, tmp_path, "bad", "3/2")
