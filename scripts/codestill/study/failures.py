@@ -173,7 +173,8 @@ def summary(failures, jobs, folder, rerun):
         tries = f", {failure.attempts} attempts" if failure.attempts > 1 else ""
         lines += ["", f"{failure.rule} {failure.name}".rstrip() + f": {kind}{tries}"]
         lines += [f"  why:   {reason}"] * bool(reason)
-        lines += [f"  do:    {REMEDIES[kind]}"] * (kind in REMEDIES)
+        if kind in REMEDIES:
+            lines.append(f"  do:    {REMEDIES[kind]}")
         lines += [f"  log:   {failure.log}"] * bool(failure.log)
         lines += [f"       | {line}" for line in last_lines(failure.log)]
         lines += [f"  rerun: {rerun} -- {shlex.quote(failure.target)}"]
