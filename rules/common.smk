@@ -17,6 +17,7 @@ from codestill.study.estimates import Requests
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.imports import imports_of as library_of
 from codestill.study.layout import SPLITS, Layout, flags
+from codestill.study.limits import read_limits
 from codestill.study.program import UserError
 from codestill.study.surroundings import prepare
 
@@ -26,7 +27,9 @@ try:
     STUDY = load_study(config, " + ".join(map(str, workflow.configfiles)) or "config")
     GRID = build_grid(STUDY, STUDY.study)
     PLACE = Layout(STUDY, GRID)
-    REQUESTS = Requests(STUDY, PLACE)
+    REQUESTS = Requests(
+        STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
+    )
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -3,8 +3,9 @@
 import math
 from dataclasses import asdict, dataclass
 
-from codestill.study.costs import Costs
+from codestill.study.costs import HEAVY, Costs
 from codestill.study.history import MANY, History
+from codestill.study.limits import NONE
 
 MODEL, MEASURED = "model", "measured"
 SPREAD = 1.25  # range of a kind of which one job was measured
@@ -80,18 +81,27 @@ class Estimator:
 
 
 class Requests:
-    """What a job asks a cluster for: time and memory from its estimate, doubled with every attempt."""
+    """What a job asks a cluster for: time and memory from its estimate, doubled with every attempt.
 
-    def __init__(self, study, layout):
+    `limits` (codestill.study.limits) are where the doubling stops; None sets none.
+    """
+
+    def __init__(self, study, layout, limits=None):
         self.estimator = Estimator(study, layout, limit=MANY)
+        self.limits = limits or {"gpu": NONE, "cpu": NONE}
+
+    def _limit(self, rule, which):
+        return self.limits["gpu" if rule in HEAVY else "cpu"][which]
 
     def minutes(self, rule, wildcards, attempt=1):
         """Minutes: half as much again as the estimate's upper end, ten at least."""
         high = self.estimator.of(rule, wildcards).high
-        return max(10, math.ceil(high * 1.5 / 60)) * 2 ** (attempt - 1)
+        asked = max(10, math.ceil(high * 1.5 / 60)) * 2 ** (attempt - 1)
+        return int(min(asked, self._limit(rule, 0)))
 
     def megabytes(self, rule, wildcards, attempt=1):
         """MB: a third above what was measured, twice what was reckoned, 2,000 at least."""
         found = self.estimator.of(rule, wildcards)
         factor = 1.33 if found.source == MEASURED else 2.0
-        return max(2000, math.ceil(found.memory * factor / 1e6)) * 2 ** (attempt - 1)
+        asked = max(2000, math.ceil(found.memory * factor / 1e6)) * 2 ** (attempt - 1)
+        return int(min(asked, self._limit(rule, 1)))
