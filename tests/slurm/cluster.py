@@ -2,11 +2,11 @@
 
     python tests/slurm/cluster.py start [--no-accounting]   install what Debian lacks, configure, start, wait until idle
     python tests/slurm/cluster.py stop                       end exactly the daemons that start recorded
-    python tests/slurm/cluster.py env                        print the setting that SLURM's commands need to find it
 
 Two nodes of four CPUs and two fake GPUs each, a partition `gpu` and a partition `cpu` over both, an account
 `codestill`. Everything lives in one folder (CODESTILL_CLUSTER, else /var/tmp/codestill-cluster) and listens on the
-loopback only, so that a SLURM which the machine may have is not touched; SLURM_CONF tells the commands which is meant.
+loopback only. The commands find it through links in /etc/slurm, since SLURM_CONF does not reach the jobs' own srun;
+where a machine has a SLURM of its own there, start refuses.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(os.environ.get("CODESTILL_CLUSTER", "/var/tmp/codestill-cluster"))
+ETC = Path("/etc/slurm")
+CONFIGS = ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf")
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 NODES, CPUS, GPUS, MEMORY_MB = ("node1", "node2"), 4, 2, 6000
@@ -113,7 +115,7 @@ class Cluster:
 
     def __init__(self, accounting=True):
         self.accounting = accounting
-        self.environment = os.environ | {"SLURM_CONF": f"{ROOT}/slurm.conf", "MYSQL_UNIX_PORT": f"{ROOT}/mysql.sock"}
+        self.environment = os.environ | {"MYSQL_UNIX_PORT": f"{ROOT}/mysql.sock"}
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -139,6 +141,9 @@ class Cluster:
         """Bring everything up and wait until all nodes are idle. Raises where one already runs here."""
         if self._recorded():
             raise RuntimeError(f"{ROOT}/daemons names running daemons: stop them first")
+        for link in map(ETC.joinpath, CONFIGS):
+            if link.exists() and not link.is_symlink():
+                raise RuntimeError(f"{link} belongs to this machine: run the tests on one without a SLURM")
         self._install()
         shutil.rmtree(ROOT, ignore_errors=True)
         for folder in ("log", "munge", "controller", *NODES):
@@ -215,6 +220,15 @@ class Cluster:
         database = ROOT / "slurmdbd.conf"
         database.write_text(SLURMDBD_CONF.format(root=ROOT, port=ACCOUNTING_PORT))
         database.chmod(0o600)
+        ETC.mkdir(exist_ok=True)
+        self._unlink()
+        for name in CONFIGS:
+            (ETC / name).symlink_to(ROOT / name)
+
+    def _unlink(self):
+        for link in map(ETC.joinpath, CONFIGS):
+            if link.is_symlink() and link.readlink() == ROOT / link.name:
+                link.unlink()
 
     def _start_munge(self):
         folder = ROOT / "munge"
@@ -322,16 +336,14 @@ class Cluster:
                 print(f"{error}: killed", file=sys.stderr)
                 os.kill(pid, signal.SIGKILL)
         (ROOT / "daemons").unlink(missing_ok=True)
+        self._unlink()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["start", "stop", "env"])
+    parser.add_argument("action", choices=["start", "stop"])
     parser.add_argument("--no-accounting", action="store_true", help="no database: sacct knows nothing, squeue does")
     options = parser.parse_args()
-    if options.action == "env":
-        print(f"export SLURM_CONF={ROOT}/slurm.conf")
-        return
     if os.geteuid() != 0:
         sys.exit("error: SLURM's daemons need root to run jobs; run this as root")
     cluster = Cluster(accounting=not options.no_accounting)
