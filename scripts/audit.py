@@ -1,0 +1,66 @@
+"""Audit a teacher before anyone learns from it: has it learned code, with its layout?
+
+    python scripts/audit.py --model results/demo/models/teacher \\
+        --functions results/demo/inputs/corpus/validation.jsonl --output results/demo/inputs/audit.json
+
+Measures bits per byte on the functions as they are, with all white space collapsed, and re-indented; the same text
+under xz; and how many greedy completions of real prompts parse. It fails (exit code 2, OUTPUT written all the same)
+where raw text costs no less than under xz, or more than 0.1 bits per byte above collapsed text: a teacher whose
+pretraining erased newlines and indentation must be fine-tuned on raw code first. --audit warn says so and goes on.
+"""
+
+import os
+
+from codestill.study.files import write_json
+from codestill.study.program import UserError, log, parser, run
+from codestill.study.provenance import provenance
+
+
+def main():
+    """The program."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--model", required=True, help="folder of the teacher")
+    add("--functions", required=True, help="JSON lines of validation functions (prepare_corpus.py)")
+    add("--output", required=True, help="JSON file that receives the figures and the judgement")
+    add("--audit", choices=["stop", "warn"], default="stop", help="what a teacher that fails does")
+    add("--max_functions", type=int, default=200, help="read the first so many functions")
+    add("--max_seq_length", type=int, default=512, help="tokens; longer functions are cut")
+    add("--samples", type=int, default=32, help="greedy completions")
+    add("--max_new_tokens", type=int, default=96, help="tokens of a completion")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto takes CUDA if any")
+    add("--threads", type=int, default=os.cpu_count(), help="CPU threads of torch")
+    options = arguments.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+    import itertools
+
+    import torch
+
+    from codestill.data.text import read_texts
+    from codestill.data.tokenizer import load_tokenizer
+    from codestill.distill.audit import judgement, measure
+    from codestill.distill.models import device_of, load_model
+
+    torch.set_num_threads(options.threads)
+    device = device_of(options.device)
+    texts = list(itertools.islice(read_texts(options.functions), options.max_functions))
+    if not texts:
+        raise UserError(f"{options.functions}: no functions; give a validation split that has some")
+    model = load_model(options.model).to(device).eval()
+    longest = min(options.max_seq_length, getattr(model.config, "max_position_embeddings", None) or 2**31)
+    figures = measure(
+        model, load_tokenizer(options.model), texts, longest, device, options.samples, options.max_new_tokens
+    )
+    wrong = judgement(figures)
+    write_json(options.output, {"passed": not wrong, "wrong": wrong, **figures, "provenance": provenance()})
+    bits = ", ".join(f"{name} {value:.3f}" for name, value in figures["bits_per_byte"].items())
+    log(f"bits per byte: {bits}; xz {figures['xz']:.3f}; greedy completions that parse: {figures['greedy']['rate']}")
+    if wrong and options.audit == "stop":
+        raise UserError(f"{options.model}: {'; '.join(wrong)}; fine-tune it longer (scripts/teach.py), or --audit warn")
+    log("; ".join(wrong) or "the teacher may teach")
+
+
+if __name__ == "__main__":
+    run(main)
