@@ -216,5 +216,5 @@ def test_impossible_objectives_are_refused(values, flag):
 
 
 def test_chunks_stay_small_for_large_vocabularies():
-    assert chunk_rows(50_001) * 50_001 * 4 <= 2**25
+    assert chunk_rows(50_001) * 50_001 * 4 <= 2**26
     assert chunk_rows(10**9) == 16 and chunk_rows(64) == 1024

@@ -42,18 +42,23 @@ class Head:
     def _shape(self):
         return self.scale, self.softcap
 
-    def logits(self, hidden, dtype=None):
-        """Logits float32 [rows, vocabulary] of hidden [rows, width]; `dtype` is the type of the matrix product."""
+    def logits(self, hidden, dtype=None, out=None):
+        """Logits float32 [rows, vocabulary] of hidden [rows, width]; `dtype` is the type of the matrix product.
+
+        `out` float32 [rows, vocabulary] receives them where it is given.
+        """
         dtype = dtype or self.weight.dtype
-        if self.bias is None:
-            logits = hidden.to(dtype) @ self.weight.to(dtype).T
+        if out is not None and dtype == torch.float32:
+            logits = torch.mm(hidden.to(dtype), self.weight.to(dtype).T, out=out)
         else:
-            logits = torch.addmm(self.bias.to(dtype), hidden.to(dtype), self.weight.to(dtype).T)
-        logits = logits.float()
+            logits = (hidden.to(dtype) @ self.weight.to(dtype).T).float()
+            logits = logits if out is None else out.copy_(logits)
+        if self.bias is not None:
+            logits.add_(self.bias.to(dtype))
         if self.scale != 1.0:
             logits.mul_(self.scale)
         if self.softcap is not None:
-            logits = logits.div_(self.softcap).tanh_().mul_(self.softcap)
+            logits.div_(self.softcap).tanh_().mul_(self.softcap)
         return logits
 
     def backward_through(self, gradient, logits):

@@ -19,7 +19,7 @@ from codestill.distill.heads import Head
 from codestill.distill.objectives import ABSENT, OBJECTIVES
 from codestill.study.program import UserError
 
-CHUNK_BYTES = 2**25  # of one float32 array of logits; a handful of such arrays exist at a time
+CHUNK_BYTES = 2**26  # of one float32 array of logits; at most five such arrays exist
 
 
 @dataclass(frozen=True)
@@ -136,15 +136,17 @@ class _ChunkedLoss(torch.autograd.Function):
         ce = hidden.new_zeros((), dtype=torch.float32)
         soft = torch.zeros_like(ce)
         gradients = _Gradients(hidden, weight, bias) if plan.backward else None
+        space = _Space(min(plan.chunk, hidden.shape[0]), head.columns, hidden.device)
         for start in range(0, hidden.shape[0], plan.chunk):
             rows = slice(start, start + plan.chunk)
             part = hidden[rows].detach().to(plan.dtype)
-            logits = head.logits(part)
-            chunk_ce, chunk_soft, gradient = _chunk(logits, rows, plan)
+            logits = head.logits(part, out=space.take("logits", len(part)))
+            kept = logits.clone() if head.softcap is not None and plan.backward else logits
+            chunk_ce, chunk_soft, gradient = _chunk(logits, rows, plan, space)
             ce += chunk_ce
             soft += chunk_soft
             if gradients:
-                gradients.add(rows, part, head.backward_through(gradient, logits), head)
+                gradients.add(rows, part, head.backward_through(gradient, kept), head)
         total = plan.objective.alpha * ce + (1 - plan.objective.alpha) * soft
         ctx.gradients = gradients
         ctx.mark_non_differentiable(ce, soft)
@@ -171,7 +173,10 @@ class _Gradients:
             self.bias += logits.sum(0)
         logits = logits.to(head.weight.dtype)
         if self.hidden is not None:
-            self.hidden[rows] = logits @ head.weight
+            if logits.dtype == torch.float32:
+                torch.mm(logits, head.weight, out=self.hidden[rows])
+            else:
+                self.hidden[rows] = logits @ head.weight
         if self.weight is not None and logits.dtype == torch.float32:
             self.weight.addmm_(logits.T, hidden)
         elif self.weight is not None:
@@ -183,40 +188,71 @@ class _Gradients:
         return [p.mul_(factor).to(kind) if p is not None else None for p, kind in zip(parts, self.kinds, strict=True)]
 
 
-def _chunk(logits, rows, plan):
-    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` or None) of one chunk of rows."""
-    objective, targets = plan.objective, plan.targets[rows]
+class _Space:
+    """Arrays [chunk, vocabulary] that all chunks share: to allocate them anew costs as much as to fill them."""
+
+    def __init__(self, rows, columns, device):
+        self._shape, self._device, self._arrays = (rows, columns), device, {}
+
+    def take(self, name, rows, columns=None):
+        """The array of that name, [rows, columns], with whatever it last held."""
+        if name not in self._arrays:
+            self._arrays[name] = torch.empty(self._shape, dtype=torch.float32, device=self._device)
+        if columns is None or columns == self._shape[1]:
+            return self._arrays[name][:rows]
+        return self._arrays[name].flatten()[: rows * columns].view(rows, columns)
+
+
+def _chunk(logits, rows, plan, space):
+    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` or None) of one chunk of rows.
+
+    Overwrites `logits`.
+    """
+    objective, targets = plan.objective, plan.targets[rows, None]
     alpha, temperature = objective.alpha, objective.temperature
-    normaliser = logits.logsumexp(-1, keepdim=True)
-    ce = (normaliser.squeeze(-1) - logits.gather(-1, targets[:, None]).squeeze(-1)).sum()
+    log_q = torch.log_softmax(logits, -1, out=space.take("log_q", len(logits)))
+    ce = -log_q.gather(-1, targets).sum()
     gradient = None
     if plan.backward and alpha > 0:
-        gradient = (logits - normaliser).exp_()
-        gradient.scatter_add_(-1, targets[:, None], -torch.ones_like(normaliser))
-        if alpha != 1:
-            gradient.mul_(alpha)
+        if objective.needs_teacher:
+            gradient = torch.exp(log_q, out=space.take("gradient", len(logits)))
+        else:
+            gradient = log_q.exp_()
+        gradient.scatter_add_(-1, targets, -torch.ones_like(targets, dtype=torch.float32))
     if not objective.needs_teacher:
         return ce, torch.zeros_like(ce), gradient
-    value, soft_gradient = _soft(logits / temperature, plan.teacher_hidden[rows], plan)
+    if temperature != 1:
+        log_q = torch.log_softmax(logits.div_(temperature), -1, out=log_q)
+    value, soft_gradient = _soft(logits, log_q, plan.teacher_hidden[rows], plan, space)
     if plan.backward:
         # d/d logits = 1/T d/d (logits / T), times T^2.
         soft_gradient.mul_((1 - alpha) * temperature)
-        gradient = soft_gradient if gradient is None else gradient.add_(soft_gradient)
+        gradient = soft_gradient if gradient is None else soft_gradient.add_(gradient, alpha=alpha)
     return ce, value * temperature**2, gradient
 
 
-def _soft(scaled, teacher_hidden, plan):
-    """(sum of D over the chunk, its gradient by the student's scaled logits or None)."""
+def _soft(scaled, log_q, teacher_hidden, plan, space):
+    """(sum of D over the chunk, its gradient by the student's scaled logits or None).
+
+    `scaled` are the student's logits / T and log_q their log-softmax; both may be overwritten.
+    """
     divergence, beta = OBJECTIVES[plan.objective.divergence], plan.objective.beta
-    with torch.no_grad():
-        log_p = plan.teacher_head.logits(teacher_hidden).div_(plan.objective.temperature).log_softmax(-1)
-        if log_p.shape[-1] < scaled.shape[-1]:
-            log_p = functional.pad(log_p, (0, scaled.shape[-1] - log_p.shape[-1]), value=ABSENT)
-    if plan.backward and divergence.gradient is None:
-        with torch.enable_grad():
-            scaled = scaled.detach().requires_grad_()
-            value = divergence.value(log_p, scaled.log_softmax(-1), beta).sum()
-        return value.detach(), torch.autograd.grad(value, scaled)[0]
-    log_q = scaled.log_softmax(-1)
-    value = divergence.value(log_p, log_q, beta).sum()
-    return value, divergence.gradient(log_p, log_q, beta) if plan.backward else None
+    log_p = _teacher_log_probabilities(teacher_hidden, scaled.shape[1], plan, space)
+    if not plan.backward:
+        return divergence.value(log_p, log_q, beta).sum(), None
+    if divergence.fused is not None:
+        return divergence.fused(log_p, log_q, beta, scaled).sum(), log_q
+    with torch.enable_grad():
+        scaled = scaled.detach().requires_grad_()
+        value = divergence.value(log_p, scaled.log_softmax(-1), beta).sum()
+    return value.detach(), torch.autograd.grad(value, scaled)[0]
+
+
+def _teacher_log_probabilities(hidden, columns, plan, space):
+    """log p float32 [rows, columns] at the objective's temperature; ABSENT where the teacher has no such token."""
+    head = plan.teacher_head
+    logits = head.logits(hidden, out=space.take("teacher", len(hidden), head.columns))
+    logits.div_(plan.objective.temperature)
+    if head.columns == columns:
+        return torch.log_softmax(logits, -1, out=space.take("log_p", len(hidden)))
+    return functional.pad(logits.log_softmax(-1), (0, columns - head.columns), value=ABSENT)

@@ -2,8 +2,9 @@
 
 A divergence is one function of two arrays of log-probabilities, `log_p` (teacher) and `log_q` (student), both
 float32 [rows, vocabulary] at the cell's temperature, and returns one value per row [rows], in nats. To add one, write
-the function and put it in OBJECTIVES; its gradient is then taken by autograd, chunk by chunk. A function may also
-give the gradient with respect to the student's scaled logits in closed form (`gradient`), which is cheaper.
+the function and put it in OBJECTIVES; its gradient is then taken by autograd, chunk by chunk. A function may also come
+`fused` with its gradient in closed form, which is cheaper: it returns the values and leaves the gradient with respect
+to the student's scaled logits in `log_q`; it may overwrite `log_p` and `scratch`, an array of the same shape.
 
 A column that the teacher does not have holds log_p = ABSENT: a probability of exactly 0, without infinities.
 """
@@ -22,9 +23,13 @@ def forward_kl(log_p, log_q, beta):
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
-def forward_kl_gradient(log_p, log_q, beta):
-    """d KL(p || q) / d logits of q = q - p. Overwrites both arguments to save memory."""
-    return log_q.exp_().sub_(log_p.exp_())
+def forward_kl_fused(log_p, log_q, beta, scratch):
+    """d KL(p || q) / d logits of q = q - p."""
+    ratio = torch.sub(log_p, log_q, out=scratch)
+    p, q = log_p.exp_(), log_q.exp_()
+    values = row_dot(p, ratio)
+    q.sub_(p)
+    return values
 
 
 def reverse_kl(log_p, log_q, beta):
@@ -32,12 +37,13 @@ def reverse_kl(log_p, log_q, beta):
     return (log_q.exp() * (log_q - log_p)).sum(-1)
 
 
-def reverse_kl_gradient(log_p, log_q, beta):
-    """d KL(q || p) / d logits of q = q (log q - log p - KL). Overwrites its arguments."""
-    q = log_q.exp()
-    ratio = log_q.sub_(log_p)
-    value = (q * ratio).sum(-1, keepdim=True)
-    return ratio.sub_(value).mul_(q)
+def reverse_kl_fused(log_p, log_q, beta, scratch):
+    """d KL(q || p) / d logits of q = q (log q - log p - KL)."""
+    ratio = torch.sub(log_q, log_p, out=scratch)
+    q = log_q.exp_()
+    values = row_dot(q, ratio)
+    q.mul_(ratio.sub_(values[:, None]))
+    return values
 
 
 def jsd(log_p, log_q, beta):
@@ -49,12 +55,21 @@ def jsd(log_p, log_q, beta):
     return (beta * log_p.exp() * (log_p - log_m) + (1 - beta) * log_q.exp() * (log_q - log_m)).sum(-1)
 
 
-def jsd_gradient(log_p, log_q, beta):
-    """With r = (1 - beta) (log q - log m): d jsd / d logits of q = q (r - sum q r). Overwrites its arguments."""
-    r = _mixture(log_p, log_q, beta).neg_().add_(log_q).mul_(1 - beta)
+def jsd_fused(log_p, log_q, beta, scratch):
+    """With r = (1 - beta) (log q - log m): d jsd / d logits of q = q (r - sum q r)."""
+    log_m = scratch.copy_(_mixture(log_p, log_q, beta))
+    teacher = log_p - log_m
+    student = torch.sub(log_q, log_m, out=scratch)
     q = log_q.exp_()
-    mean = (q * r).sum(-1, keepdim=True)
-    return r.sub_(mean).mul_(q)
+    mean = row_dot(q, student)
+    values = beta * row_dot(log_p.exp_(), teacher) + (1 - beta) * mean
+    q.mul_(student.sub_(mean[:, None])).mul_(1 - beta)
+    return values
+
+
+def row_dot(left, right):
+    """Dot product of each row of two arrays [rows, columns], without an array of products."""
+    return torch.bmm(left[:, None, :], right[:, :, None]).flatten()
 
 
 def _mixture(log_p, log_q, beta):
@@ -63,15 +78,15 @@ def _mixture(log_p, log_q, beta):
 
 @dataclass(frozen=True)
 class Divergence:
-    """A divergence, its closed-form gradient (None: autograd) and whether it is finite where p = 0 but q > 0."""
+    """A divergence, its form fused with its gradient (None: autograd), whether it is finite where p = 0 but q > 0."""
 
     value: Callable
-    gradient: Callable | None = None
+    fused: Callable | None = None
     allows_absent: bool = True
 
 
 OBJECTIVES = {
-    "forward_kl": Divergence(forward_kl, forward_kl_gradient),
-    "reverse_kl": Divergence(reverse_kl, reverse_kl_gradient, allows_absent=False),
-    "jsd": Divergence(jsd, jsd_gradient),
+    "forward_kl": Divergence(forward_kl, forward_kl_fused),
+    "reverse_kl": Divergence(reverse_kl, reverse_kl_fused, allows_absent=False),
+    "jsd": Divergence(jsd, jsd_fused),
 }
