@@ -78,8 +78,10 @@ class Amounts:
         local = path if path.is_file() else Path(benchmark.path) if benchmark.path else None
         if local and local.is_file() and local.suffix == ".jsonl":
             with open(local, "rb") as handle:
-                return sum(1 for line in handle if line.strip())
-        return self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
+                count = sum(1 for line in handle if line.strip())
+        else:
+            count = self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
+        return min(count, benchmark.problems or count)
 
     @staticmethod
     def _counted(path):

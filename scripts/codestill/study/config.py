@@ -180,6 +180,7 @@ class Benchmark(Section):
     kind: Literal["humaneval", "mbpp", "pocket", "file"] = Field(description="which reader serves it")
     path: str | None = Field(None, description="file, mbpp: a JSON-lines file")
     seed: int = Field(0, ge=0, description="pocket: seed of the grammar (the same as the source's)")
+    problems: Positive | None = Field(None, description="take so many problems only, spread evenly over all")
     n: Positive = Field(20, description="samples a problem")
     k: list[Positive] = Field([1, 10, 20], min_length=1, description="the k of pass@k")
     models: Literal["all", "headline"] = Field(

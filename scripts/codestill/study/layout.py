@@ -186,7 +186,7 @@ class Layout:
 
     def benchmark_flags(self, name):
         """How download.py reads one benchmark."""
-        return flags(**self.study.benchmarks[name].model_dump(include={"kind", "path", "seed"}))
+        return flags(**self.study.benchmarks[name].model_dump(include={"kind", "path", "seed", "problems"}))
 
     @staticmethod
     def local(path):

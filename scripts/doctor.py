@@ -1,0 +1,170 @@
+"""Is this cluster ready for a study? A line for each thing that goes wrong in the first hours, with a remedy.
+
+    python scripts/doctor.py --configfile config/config.yaml          on the login node, a minute
+    python scripts/doctor.py --configfile config/config.yaml --job    the same, then within a job on a GPU
+
+Checked: the Python packages, SLURM's controller, partitions, account and GPU requests of the profile (nothing is
+submitted without --job), room and rights on disk, the hub or its offline cache, the isolation that graded programs
+get, and where there is a GPU: driver against torch, bf16. Exit code 1 where something would fail.
+"""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from codestill.study import cluster
+from codestill.study.program import UserError, parser, run
+from codestill.study.cluster import BAD, NOTE, OK, Finding
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def packages():
+    """Whether what requirements.txt pins is what is installed."""
+    wrong = []
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        pinned = re.match(r"([\w.-]+)==([^\s;+]+)", line)
+        if not pinned:
+            continue
+        try:
+            found = importlib.metadata.version(pinned[1]).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            found = "missing"
+        if found != pinned[2]:
+            wrong.append(f"{pinned[1]} {found} (pinned: {pinned[2]})")
+    remedy = f"{sys.executable} -m pip install -r requirements.txt"
+    return (
+        Finding(BAD, "packages: " + ", ".join(wrong), remedy)
+        if wrong
+        else Finding(OK, f"packages as pinned, {sys.executable}")
+    )
+
+
+def gpu(wanted):
+    """Driver, torch's build and bf16; `wanted`: a GPU is expected here."""
+    code, driver = cluster.ask("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    import torch
+
+    if code:
+        there = Finding(BAD, "no GPU in this job", "ask for one: gpu or gres in profiles/slurm/profile.yaml")
+        return [there if wanted else Finding(NOTE, "no GPU here: --job looks within a job")]
+    found = [Finding(OK, f"GPU: {line}") for line in driver.splitlines()]
+    if torch.version.cuda is None:
+        return [*found, Finding(BAD, f"torch {torch.__version__} is a CPU build", "install torch's CUDA build")]
+    if not torch.cuda.is_available():
+        remedy = f"the driver is older than torch's CUDA {torch.version.cuda}: install torch for an older CUDA"
+        return [*found, Finding(BAD, f"torch {torch.__version__} does not see the GPU", remedy)]
+    found.append(Finding(OK, f"torch {torch.__version__}, CUDA {torch.version.cuda}"))
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        found.append(Finding(NOTE, "this GPU has no bf16", "keep precision: float32 or fp16 in the config"))
+    return found
+
+
+def hub(study):
+    """Whether the study's models and corpora can be brought: none needed, in the cache, or the hub within reach."""
+    from huggingface_hub import constants, scan_cache_dir
+
+    models = [one.name for one in (study.teacher, study.student) if one.name and not Path(one.name).is_dir()]
+    corpora = [one.name for one in study.corpus.sources.values() if one.kind == "hub" and not Path(one.name).is_dir()]
+    wanted = [*models, *corpora]
+    if not wanted:
+        return Finding(OK, "hub: the study needs nothing from it")
+    try:
+        cached = {repo.repo_id for repo in scan_cache_dir().repos}
+    except Exception:  # no cache folder yet
+        cached = set()
+    missing = [name for name in wanted if name not in cached]
+    if not missing:
+        return Finding(OK, f"hub: {', '.join(wanted)} are in the cache")
+    try:
+        with urllib.request.urlopen(constants.ENDPOINT, timeout=10):
+            pass
+    except OSError as error:
+        remedy = f"fill HF_HOME where there is a network (hf download {missing[0]}), or name a local folder"
+        reason = getattr(error, "reason", error)
+        return Finding(BAD, f"hub: out of reach ({reason}), and not cached: {', '.join(missing)}", remedy)
+    return Finding(OK, f"hub: within reach, for {', '.join(missing)}")
+
+
+def isolation():
+    """The level at which programs would be graded here."""
+    from codestill.judge.pool import Pool
+
+    try:
+        with Pool(1, 2**30) as pool:
+            return Finding(OK, f"grading: isolation {pool.level.name}")
+    except UserError as error:
+        return Finding(BAD, f"grading: {error}", "grade on a node that allows user namespaces or Landlock (Linux 5.13)")
+
+
+def slurm(profile, study):
+    """SLURM, by the requests that the profile and the plan make of it."""
+    found = list(cluster.controller())
+    if any(one.mark == BAD for one in found):
+        return found
+    from codestill.study.estimates import Requests
+    from codestill.study.grid import build_grid
+    from codestill.study.layout import Layout
+    from codestill.study.limits import read_limits
+
+    requests = Requests(
+        study, Layout(study, build_grid(study, study.study)), read_limits(profile.parent / "partitions.yaml")
+    )
+    plain, trained = cluster.read_profile(profile)
+    found.append(cluster.accounts(plain))
+    for kind, rule, resources in (("CPU", "prepare_corpus", plain), ("GPU", "teach", trained)):
+        found.append(cluster.submission(kind, resources, requests.minutes(rule, {}), requests.megabytes(rule, {})))
+    return found
+
+
+def within_job(options):
+    """Run this program's second half in a job on a GPU; its exit code."""
+    _, trained = cluster.read_profile(options.profile)
+    command = ["srun", *cluster.sbatch_flags(trained), "--time=10", "--mem=8000", "--ntasks=1"]
+    command += [
+        sys.executable,
+        __file__,
+        "--configfile",
+        options.configfile,
+        "--profile",
+        str(options.profile),
+        "--inside",
+    ]
+    print("within a job:", flush=True)
+    return subprocess.run(command, check=False).returncode
+
+
+def main():
+    arguments = parser(__doc__)
+    arguments.add_argument("--configfile", default=str(ROOT / "config/config.yaml"), help="the study")
+    arguments.add_argument("--profile", type=Path, default=ROOT / "profiles/slurm/profile.yaml", help="the profile")
+    arguments.add_argument(
+        "--job", action="store_true", help="also look within a job (submits one, ten minutes at most)"
+    )
+    arguments.add_argument("--inside", action="store_true", help="look as from within a job: a GPU is expected")
+    options = arguments.parse_args()
+    import yaml
+
+    from codestill.study.config import load_study
+
+    if not Path(options.configfile).is_file():
+        raise UserError(f"--configfile: {options.configfile} does not exist")
+    study = load_study(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8")), options.configfile)
+    findings = [packages(), *gpu(options.inside), isolation(), cluster.room(f"results/{study.study}")]
+    if not options.inside:
+        findings += [hub(study), *slurm(options.profile, study)]
+    print(*findings, sep="\n", flush=True)
+    failed = sum(one.mark == BAD for one in findings)
+    if options.job and not failed:
+        failed += within_job(options) != 0
+    if not options.inside:
+        print(f"{failed} of these would stop a study" if failed else f"ready, on {os.uname().nodename}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    run(main)
