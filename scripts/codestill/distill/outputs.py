@@ -4,9 +4,10 @@ import contextlib
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
 
-from codestill.study.files import sha256
+from codestill.study.files import read_json, sha256
 from codestill.study.program import UserError
 
 TOKENIZER_FILES = (
@@ -44,6 +45,12 @@ def folder_being_written(output_dir):
             os.replace(path, output_dir / path.name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def made_since(folder, since):
+    """Whether this process's own command has filled a model folder after the moment `since` (seconds of the epoch)."""
+    record = Path(folder) / "provenance.json"
+    return record.is_file() and record.stat().st_mtime > since and read_json(record)["command"] == sys.argv
 
 
 def save_model(model, folder):

@@ -31,12 +31,16 @@ def run_job(job):
     Only process 0 holds the lease on the work folder; the others work for it.
     """
     options = arguments.settle(job.options)
+    from codestill.distill import outputs
     from codestill.distill.checkpoints import EXIT_INTERRUPTED, Interrupted
 
     guard = lease(options.work_dir) if int(os.environ.get("RANK", "0")) == 0 else contextlib.nullcontext()
     try:
-        with guard:
-            _Training(job).run()
+        with guard as held:
+            if held and held["waited"] and outputs.made_since(options.output_dir, held["started"]):
+                log(f"{options.output_dir} was finished by the same command meanwhile: nothing is left to do")
+            else:
+                _Training(job).run()
     except Interrupted as interruption:
         log(f"{interruption}; the same command goes on from there")
         return EXIT_INTERRUPTED

@@ -83,6 +83,7 @@ def _describe(record):
 
 
 def _acquire(path, record, wait):
+    """Take the lease for `record`; True where it was another's before."""
     seen = since = None
     while not _create(path, record):
         holder = _read(path)
@@ -101,6 +102,7 @@ def _acquire(path, record, wait):
             raise UserError(f"{path}: {_describe(holder)} is at work on this; wait for it or end it")
         else:
             time.sleep(1.0)
+    return seen is not None
 
 
 def _beat(path, token, stop):
@@ -121,11 +123,12 @@ def lease(work_dir, wait=True):
 
     A live holder is waited for, or (wait=False) raises UserError; a dead one's lease is taken over: at once on the
     same host, elsewhere after 60 s in which its heartbeat did not change (watched, so that clocks may differ).
+    Gives the holder's record, in which `waited` says whether it was another's before.
     """
     path = Path(work_dir) / "lease.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     record = _own_record()
-    _acquire(path, record, wait)
+    record["waited"] = _acquire(path, record, wait)
     stop = threading.Event()
     thread = threading.Thread(target=_beat, args=(path, record["token"], stop), daemon=True)
     thread.start()
