@@ -76,6 +76,7 @@ def arguments():
         "--split", choices=("test", "all"), default="test", help="mbpp.jsonl: tasks 11-510, or all 974"
     )
     benchmark.add_argument("--seed", type=int, default=0, help="pocket: of the grammar (the same as the source's)")
+    benchmark.add_argument("--problems", type=_positive, help="take so many problems only, spread evenly over all")
     benchmark.add_argument("--output", required=True, help="JSON lines to write")
 
     manifest = commands.add_parser("manifest", help="gather manifests into one", **options)
@@ -122,6 +123,8 @@ def benchmark(args):
     from codestill.data.benchmarks import load
 
     rows = load(args)
+    if args.problems and args.problems < len(rows):
+        rows = [rows[at * len(rows) // args.problems] for at in range(args.problems)]
     write_jsonl(args.output, rows)
     log(f"{args.output}: {len(rows)} problems")
     asked = {field: getattr(args, field) for field in ("kind", "path", "seed")}
