@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_study import make
 
 from codestill.report import load_cell, load_scores
 from codestill.report.build import build
@@ -16,14 +15,6 @@ from codestill.study.files import read_json, write_json
 from codestill.study.program import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory):
-    """A whole made-up study with its report."""
-    folder = make(tmp_path_factory.mktemp("whole") / "results" / "made")
-    build(folder / "study.json", folder, folder / "report")
-    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""A real headless Chromium for the tests: what a page logs, requests and shows."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+# Runs in the page once it is loaded, and leaves what it found in the DOM that Chromium prints.
+PROBE = """
+<script>
+addEventListener("load", async () => {
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+  const found = { images: [], requests: [], sorted: [], errors: window.probeErrors };
+  for (const image of document.images) {
+    const box = image.getBoundingClientRect();
+    found.images.push([image.alt, image.naturalWidth > 0 && box.width > 50 && box.height > 50]);
+  }
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = table.querySelectorAll("thead th button");
+    for (let column = 0; column < heads.length; column++) {
+      for (const way of ["ascending", "descending"]) {
+        heads[column].click();
+        const cells = [...table.tBodies[0].rows].map((row) => row.cells[column]);
+        found.sorted.push([table.id, heads[column].textContent, way, heads[column].parentNode.ariaSort,
+          cells.map((cell) => cell.dataset.value ?? cell.textContent.trim())]);
+      }
+    }
+  }
+  found.filters = [...document.querySelectorAll(".filters")].map((box) => {
+    const button = box.querySelector("[data-kind=gained]");
+    button.click();
+    const list = [...document.getElementById(box.dataset.list).children];
+    return [list.filter((one) => !one.hidden).length, Number(button.textContent.match(/[0-9]+/)[0]), list.length];
+  });
+  found.requests = performance.getEntriesByType("resource").map((one) => one.name).filter((one) => !/^data:/.test(one));
+  const note = document.createElement("pre");
+  note.id = "probe";
+  note.textContent = JSON.stringify(found);
+  document.body.append(note);
+});
+</script>
+"""
+CATCH = '<script>window.probeErrors = []; addEventListener("error", (e) => probeErrors.push(e.message));</script>'
+
+
+def chromium(*flags):
+    """Run Chromium and return (standard output, console lines); skips, with the reason, where there is none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs a browser: no chromium on this machine (apt-get install chromium)")
+    fixed = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0"]
+    done = subprocess.run([program, *fixed, *flags], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+
+
+def probe(page, folder):
+    """Open a copy of `page` with the probe in it; returns (what the probe found, console lines)."""
+    text = page.read_text(encoding="utf-8").replace("<head>", "<head>" + CATCH, 1)
+    copy = folder / "probed.html"
+    copy.write_text(text.replace("</body>", PROBE + "</body>", 1), encoding="utf-8")
+    dom, console = chromium("--virtual-time-budget=20000", "--dump-dom", copy.as_uri())
+    found = re.search(r'<pre id="probe">(.*?)</pre>', dom, re.DOTALL)
+    assert found, f"the probe did not run: {console}"
+    import html
+
+    return json.loads(html.unescape(found[1])), console
+
+
+def screenshot(address, path, size=(1200, 3000), wait=5000):
+    """Write a PNG of the page; returns the console's lines."""
+    flags = [f"--window-size={size[0]},{size[1]}", f"--virtual-time-budget={wait}", f"--screenshot={path}"]
+    return chromium(*flags, address)[1]
+
+
+def colours(path):
+    """How many different colours a screenshot holds, and the share of its commonest one."""
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    counts = sorted((count for count, _ in image.getcolors(1 << 24)), reverse=True)
+    return len(counts), counts[0] / (image.width * image.height)

@@ -1,0 +1,72 @@
+"""The pages in a real browser: nothing logged, nothing fetched, everything visible, tables that sort."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import browser
+
+from codestill.report.figures import FIGURES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SNAKEFILE = """
+report: "{root}/report/workflow.rst"
+rule curves:
+    output:
+        report("cells/{{cell}}/curves.svg", caption="{root}/report/cell.rst", category="Cells",
+               labels={{"T": "{{cell}}", "alpha": "0.5"}})
+    params: folder=lambda w, output: output[0].rpartition("/")[0]
+    shell: "{python} {root}/scripts/figures.py --tables {tables} --cell {{wildcards.cell}} --output {{params.folder}}"
+"""
+
+
+def test_the_page_is_whole_by_itself_and_works(whole, tmp_path):
+    found, console = browser.probe(whole / "report/index.html", tmp_path)
+    assert console == [] and found["errors"] == [] and found["requests"] == []
+    assert [shown for _, shown in found["images"]] == [True] * len(FIGURES)
+    assert len(found["sorted"]) > 20
+    for table, head, asked, state, values in found["sorted"]:
+        assert state == asked, (table, head)
+        assert values == in_order(values, asked == "ascending"), (table, head, asked)
+    for visible, promised, total in found["filters"]:
+        assert visible == promised < total
+
+
+def in_order(values, up):
+    """As the page promises: numbers by size, text by name, what is missing last."""
+    present = [value for value in values if value != ""]
+    try:
+        ordered = sorted(present, key=float, reverse=not up)
+    except ValueError:
+        ordered = sorted(present, key=lambda text: text.lower(), reverse=not up)
+    return ordered + [""] * (len(values) - len(present))
+
+
+def test_a_screenshot_is_not_blank(whole, tmp_path):
+    picture = tmp_path / "page.png"
+    assert browser.screenshot((whole / "report/index.html").as_uri(), picture) == []
+    count, commonest = browser.colours(picture)
+    assert count > 500 and commonest < 0.97
+
+
+def test_code_that_models_wrote_stays_text(whole):
+    page = (whole / "report/index.html").read_text()
+    assert "return x </script><b>" not in page
+    assert "return x &lt;/script&gt;&lt;b&gt;" in page
+
+
+def test_snakemakes_own_report_opens_too(whole, tmp_path):
+    cell = "T-2.0_alpha-0.5_seed-0"
+    text = SNAKEFILE.format(root=ROOT, python=sys.executable, tables=whole / "report")
+    (tmp_path / "Snakefile").write_text(text)
+    for more in (["--cores", "1"], ["--report", "report.html"]):
+        command = [sys.executable, "-m", "snakemake", f"cells/{cell}/curves.svg", *more]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+    page = tmp_path / "report.html"
+    dom, console = browser.chromium("--virtual-time-budget=15000", "--dump-dom", page.as_uri())
+    assert not [line for line in console if "error" in line.lower()]
+    assert "Cells" in dom
+    browser.screenshot(page.as_uri(), tmp_path / "report.png", wait=15000)
+    assert browser.colours(tmp_path / "report.png")[0] > 50

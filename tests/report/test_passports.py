@@ -1,0 +1,120 @@
+"""Passports, redrawing, archives and verification: where each number came from, and whether it still stands."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from codestill.report.archive import pack
+from codestill.report.build import redraw
+from codestill.report.figures import FIGURES
+from codestill.report.verify import drift
+from codestill.study.files import read_json, sha256, write_json
+from codestill.study.program import UserError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+@pytest.fixture
+def mine(whole, tmp_path):
+    """A copy of the whole study that a test may change."""
+    return Path(shutil.copytree(whole, tmp_path / "mine"))
+
+
+def test_every_figure_has_a_passport_that_holds(whole):
+    for name in FIGURES:
+        passport = read_json(whole / "report/figures" / f"{name}.passport.json")
+        assert passport["revisions"]["student"]["revision"] == "abc"
+        assert passport["packages"]["matplotlib"] and passport["config_sha256"]
+        assert passport["tables"]["scores.csv"] == sha256(whole / "report/scores.csv")
+        for path, digest in passport["sources"].items():
+            assert sha256(whole / path) == digest
+    curves = read_json(whole / "report/figures/curves.passport.json")
+    assert "T-2.0_alpha-0.5_seed-0" in curves["models"] and "student" not in curves["models"]
+
+
+def test_the_passport_is_inside_the_figures_too(whole):
+    digest = sha256(whole / "report/scores.csv")[:16].encode()
+    for kind in ("png", "svg"):
+        assert digest in (whole / "report/figures" / f"heat_map.{kind}").read_bytes()
+
+
+def test_an_archive_redraws_the_same_bytes_elsewhere(whole, tmp_path):
+    count = pack(whole, tmp_path / "made.tar.gz")
+    pack(whole, tmp_path / "again.tar.gz")
+    assert sha256(tmp_path / "made.tar.gz") == sha256(tmp_path / "again.tar.gz")
+    with tarfile.open(tmp_path / "made.tar.gz") as archive:
+        assert len(archive.getnames()) == count
+        assert not [name for name in archive.getnames() if name.startswith(("models", "samples", "verdicts"))]
+        archive.extractall(tmp_path / "else", filter="data")
+    for path in (tmp_path / "else/report/figures").glob("*.[ps][ndv][gf]"):
+        path.unlink()
+    drawn = redraw(tmp_path / "else/report")
+    assert len(drawn) == 3 * len(FIGURES)
+    for path in drawn:
+        assert path.read_bytes() == (whole / "report/figures" / path.name).read_bytes(), path.name
+
+
+def test_one_cell_is_drawn_alone(whole, tmp_path):
+    paths = redraw(whole / "report", tmp_path, cell="alpha-1.0_seed-0")
+    assert sorted(path.name for path in paths) == ["curves.pdf", "curves.png", "curves.svg"]
+
+
+def test_nothing_drifts_in_an_untouched_study(mine):
+    assert list(drift(mine)) == []
+
+
+def test_what_drifted_is_named_with_what_depends_on_it(mine):
+    scores = read_json(mine / "scores/pocket/teacher.json")
+    write_json(mine / "scores/pocket/teacher.json", scores | {"pass@1": 0.99})
+    (mine / "language/student.json").unlink()
+    with open(mine / "report/scores.csv", "a") as handle:
+        handle.write("forged\n")
+    study = read_json(mine / "study.json")
+    study["config"]["seeds"] = [1]
+    write_json(mine / "study.json", study)
+    found = {path: (what, behind) for path, what, _, behind in drift(mine)}
+    assert found["scores/pocket/teacher.json"][0] == "changed" and "pass_at_k" in found["scores/pocket/teacher.json"][1]
+    assert found["language/student.json"][0] == "gone"
+    assert found["report/scores.csv"][0] == "changed"
+    assert "study.json: config" in found
+    assert len(found) == 5
+    done = subprocess.run([sys.executable, SCRIPTS / "verify.py", "--results", mine], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "scores/pocket/teacher.json: changed since 20" in done.stdout
+
+
+def test_weights_are_checked_against_their_training(mine):
+    weights = mine / "models/teacher/model.safetensors"
+    weights.write_bytes(b"trained")
+    passport = read_json(mine / "report/passport.json")
+    passport["models"]["teacher"]["weights"] = sha256(weights)
+    write_json(mine / "report/passport.json", passport)
+    assert list(drift(mine)) == []
+    weights.write_bytes(b"other")
+    assert [row[0] for row in drift(mine)] == ["models/teacher/model.safetensors"]
+
+
+def test_an_archive_needs_a_report(tmp_path):
+    with pytest.raises(UserError, match=r"passport\.json: no such file"):
+        pack(tmp_path, tmp_path / "x.tar.gz")
+
+
+def test_headline_numbers_say_which_models_they_are_of(whole):
+    numbers = json.loads((whole / "report/numbers.json").read_text())
+    best = numbers["csBestDistilledPocketPassAtOne"]
+    assert best["models"] == [f"T-2.0_alpha-0.5_seed-{seed}" for seed in (0, 1, 2)]
+    text = (whole / "report/numbers.tex").read_text()
+    assert f"\\newcommand{{\\csBestDistilledPocketPassAtOne}}{{{best['text']}}}" in text
+    names = [line.split("}")[0] for line in text.splitlines()]
+    assert len(names) == len(set(names))
+    for name in ("table.tex", "experiments.tex", "hyperparameters.tex", "compute.tex", "data.tex"):
+        table = (whole / "report" / name).read_text()
+        assert table.count(r"\begin{tabular}") == table.count(r"\end{tabular}") == 1
+    cited = set((whole / "report/methods.tex").read_text().split(r"\cite{")[1:])
+    for key in (one.split("}")[0] for one in cited):
+        assert f"{{{key}," in (whole / "report/references.bib").read_text()
