@@ -39,8 +39,12 @@ def _empty_folder(tmp_path, monkeypatch):
 def test_work_follows_epochs_teacher_and_device():
     costs = Costs(*study_of(plan={"gpus": 1}))
     taught, alone, long = (costs.of("distill", {"cell": cell}) for cell in (TAUGHT, ALONE, LONG))
-    assert taught.work > 1.2 * alone.work  # the teacher's pass
-    assert 1.4 < long.work / taught.work < 5 / 3  # its stored states are made once, whatever the epochs
+    assert taught.work > 1.1 * alone.work  # the teacher's pass
+    assert 1.5 < long.work / taught.work < 5 / 3  # its stored states are made once, whatever the epochs
+    online = Costs(*study_of(plan={"gpus": 1}, distillation={"teacher_pass": "online"}))
+    assert online.of("distill", {"cell": TAUGHT}).work > 1.2 * taught.work
+    assert online.cache_bytes() == 0
+    assert costs.cache_bytes() == pytest.approx((251_820 + 13_914) * 270 * 768 * 2)
     assert taught.gpus == 1
     on_cores = Costs(*study_of(plan={"gpus": 0})).of("distill", {"cell": TAUGHT})
     assert on_cores.gpus == 0
@@ -100,7 +104,7 @@ def test_what_was_measured_scales_with_the_work():
     found = Estimator(study, layout)
     short, long = (found.of("distill", {"cell": cell}) for cell in (TAUGHT, LONG))
     assert short.seconds == pytest.approx(7200)
-    assert 1.4 < long.seconds / short.seconds < 5 / 3
+    assert 1.5 < long.seconds / short.seconds < 5 / 3
     assert short.low < short.seconds < short.high  # one job is no distribution
 
 

@@ -105,7 +105,7 @@ class Costs:
         """A training of `learner` (an Architecture), taught by `teacher` or alone.
 
         Forward and backward pass are three forward passes; a teacher's pass is one, whose body runs once a token
-        where its states are stored (`teacher_pass` cache or auto) and once an epoch where it is run online.
+        and study where its states are stored (`teacher_pass` cache or auto), else once an epoch.
         """
         amounts, epochs = self.amounts, training.epochs
         tokens = amounts.trained_tokens("train", training.max_train_samples)
@@ -114,11 +114,11 @@ class Costs:
         operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
         scratch = 3 * 4.0 * learner.parameters * 2
         if teacher and epochs:
-            online = not self._stores(epochs)
-            body = teacher.forward(context, head=False)
-            heads = (tokens * epochs + checked) * (teacher.forward() - teacher.forward(head=False))
-            operations += heads + (tokens * epochs + checked if online else tokens + checked) * body
-            scratch += 0 if online else (tokens + checked) * teacher.width * 2
+            seen = tokens * epochs + checked
+            operations += seen * (teacher.forward() - teacher.forward(head=False))
+            # Stored states are made by one cell and read by all of them.
+            body = (tokens + checked) / max(1, len(self.layout.distilled)) if self._stores(epochs) else seen
+            operations += body * teacher.forward(context, head=False)
         block = training.batch_size * self.study.tokens.max_seq_length
         steps = tokens * epochs / block
         moved = steps * learner.parameters * 4 * 12
@@ -146,6 +146,13 @@ class Costs:
         """Whether the teacher's states are stored once: as asked, else where they are read more than once."""
         asked = self.study.distillation.teacher_pass
         return asked == "cache" or (asked == "auto" and epochs > 1)
+
+    def cache_bytes(self):
+        """Bytes of the teacher's stored states (float16), shared by the cells; 0 where they are not stored."""
+        training = self.study.training
+        tokens = self.amounts.trained_tokens("train", training.max_train_samples)
+        tokens += self.amounts.trained_tokens("validation", training.max_eval_samples)
+        return tokens * self.teacher.width * 2 if self._stores(training.epochs) else 0.0
 
     def _teach(self):
         """The teacher's own training."""

@@ -45,9 +45,11 @@ def jobs_of(dag, explain):
     """
     order = [job for level in dag.toposorted() for job in level if not job.rule.norun]
     numbers = {job: number for number, job in enumerate(order)}
-    found = []
+    found, held = [], {}
     for job, number in numbers.items():
         run = dag.needrun(job)
+        if job.rule.name not in held:  # alike for all jobs of a rule, and slow to ask each job for
+            held[job.rule.name] = job.threads, _gpus(job.resources)
         wildcards = {name: str(value) for name, value in job.wildcards_dict.items()}
         params = [value for value in job.params if isinstance(value, str)]
         found.append(
@@ -56,8 +58,7 @@ def jobs_of(dag, explain):
                 job.rule.name,
                 _name(job, wildcards),
                 wildcards,
-                job.threads,
-                _gpus(job.resources),
+                *held[job.rule.name],
                 [str(path) for path in job.input],
                 [str(path) for path in job.output],
                 [value for value in params if "/work/" in value and " " not in value],

@@ -153,9 +153,10 @@ class Plan:
         return graph, seconds, held
 
     def scratch(self):
-        """Bytes of checkpoints and caches while as many trainings run as there are GPUs (one without any)."""
+        """Bytes of checkpoints while as many trainings run as there are GPUs (one without any), and of the cache."""
         sizes = sorted((self.estimates[job.number].scratch for job in self.running), reverse=True)
-        return sum(sizes[: max(1, self.settings.gpus)])
+        taught = any(self.estimates[job.number].variant == "taught" for job in self.running)
+        return sum(sizes[: max(1, self.settings.gpus)]) + (self.estimator.costs.cache_bytes() if taught else 0)
 
     # -- causes ------------------------------------------------------------------------------------------------
 

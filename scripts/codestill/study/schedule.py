@@ -40,30 +40,29 @@ def makespan(jobs, seconds, demand, gpus, cores=None):
     rank = {}
     for number in reversed(jobs):
         rank[number] = seconds[number] + max((rank[one] for one in followers[number]), default=0)
-    ready = [(-rank[number], number) for number, count in waiting.items() if not count]
-    heapq.heapify(ready)
+    need = {number: _capped(demand[number], gpus, cores) for number in jobs}
+    # One queue for each kind of device: its first job waits until there is room for it, and all behind it wait too.
+    queues = ([], [])
     free, running, now = [gpus, cores if cores else float("inf")], [], 0.0
-    # Jobs that wait for a GPU stand apart from the rest, so that no pass looks at them while there is none.
-    while ready or running:
-        held = []
-        while ready and any(free):
-            entry = heapq.heappop(ready)
-            need = _capped(demand[entry[1]], gpus, cores)
-            if all(have >= want for have, want in zip(free, need, strict=True)):
-                free = [have - want for have, want in zip(free, need, strict=True)]
-                heapq.heappush(running, (now + seconds[entry[1]], entry[1], need))
-            else:
-                held.append(entry)
-                if len(held) > 200 and not free[0]:
-                    break
-        for entry in held:
-            heapq.heappush(ready, entry)
-        now, number, need = heapq.heappop(running)
-        free = [have + want for have, want in zip(free, need, strict=True)]
+
+    def enqueue(number):
+        heapq.heappush(queues[0 if need[number][0] else 1], (-rank[number], number))
+
+    for number, count in waiting.items():
+        if not count:
+            enqueue(number)
+    while queues[0] or queues[1] or running:
+        for kind, queue in enumerate(queues):
+            while queue and need[queue[0][1]][kind] <= free[kind]:
+                number = heapq.heappop(queue)[1]
+                free[kind] -= need[number][kind]
+                heapq.heappush(running, (now + seconds[number], number, kind))
+        now, number, kind = heapq.heappop(running)
+        free[kind] += need[number][kind]
         for follower in followers[number]:
             waiting[follower] -= 1
             if not waiting[follower]:
-                heapq.heappush(ready, (-rank[follower], follower))
+                enqueue(follower)
     return now
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 OWNED = ("models", "tokens", "inputs/models")
 FLAT = ("samples", "verdicts", "scores", "language", "efficiency", "inputs/sources", "inputs/benchmarks")
 WORK = "work"
-BOOKS = ("plan", "attempts")  # the workflow's own records, of no job
+BOOKS = ("plan", "attempts", "teacher_cache")  # of no one job: the workflow's records, what cells share
 
 
 def _size(entry):
