@@ -14,6 +14,8 @@ HF_TOKEN or `hf auth login`), or from this machine. What came, its resolved revi
 """
 
 import argparse
+import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -145,8 +147,16 @@ def manifest(args):
     write_json(args.output, {name: read_json(path) for name, path in zip(names, args.inputs, strict=True)})
 
 
+def _quiet():
+    """No progress bars of the libraries in a job's log. They read this when they are imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+
 def main():
     args = arguments()
+    _quiet()
     if args.what == "manifest":
         return manifest(args)
     facts = {"model": model, "corpus": corpus, "benchmark": benchmark}[args.what](args)

@@ -66,32 +66,36 @@ def documented_functions(source):
         docstring = ast.get_docstring(node)
         if not docstring:
             continue
-        code = _cut(lines, node)
-        if parse_function(code):
+        code, sure = _cut(lines, node)
+        if sure or parse_function(code):
             yield ".".join(name), code, docstring
 
 
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # the fields that hold statements
+
+
 def _named_functions(node, path):
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (*FUNCTIONS, ast.ClassDef)):
-            if isinstance(child, FUNCTIONS):
-                yield (*path, child.name), child
-            yield from _named_functions(child, (*path, child.name))
-        else:
-            yield from _named_functions(child, path)
+    for field in _BLOCKS:
+        children = getattr(node, field, None)
+        for child in children if isinstance(children, list) else ():
+            if isinstance(child, (*FUNCTIONS, ast.ClassDef)):
+                if isinstance(child, FUNCTIONS):
+                    yield (*path, child.name), child
+                yield from _named_functions(child, (*path, child.name))
+            else:
+                yield from _named_functions(child, path)
 
 
 def _cut(lines, node):
-    """The lines of a function, its decorators included, moved to column 0."""
+    """(the lines of a function, its decorators included, at column 0; whether they are sure to parse)."""
     start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     piece = lines[start - 1 : node.end_lineno]
     # What follows the function on its last line (`; x = 1`) is not part of it.
     piece[-1] = piece[-1].encode()[: node.end_col_offset].decode()
     indent = piece[0][: len(piece[0]) - len(piece[0].lstrip())]
-    if not indent:
-        return "\n".join(piece)
-    # Lines of a string that stand further left than the function keep what they have.
-    return "\n".join(line.removeprefix(indent) for line in piece)
+    # Lines of a string may stand further left than the function: they keep what they have.
+    sure = "\t" not in indent and all(line.startswith(indent) or not line.strip() for line in piece)
+    return "\n".join(line.removeprefix(indent) for line in piece), sure
 
 
 def digest(text):

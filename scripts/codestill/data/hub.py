@@ -8,7 +8,8 @@ from pathlib import Path
 
 from codestill.study.program import UserError
 
-_TOKENIZER = ("*.json", "*.txt", "*.model", "*.jinja")
+_SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+_SAFE, _PICKLED = "model*.safetensors", "pytorch_model*.bin"
 
 
 @contextlib.contextmanager
@@ -44,28 +45,21 @@ def one_line(kind, name, revision=None):
         raise UserError(f"{asked}: {offline} ({type(error).__name__}); {remedy}") from None
 
 
-def _weights(files):
-    """The patterns of a repository's weights in one format: safetensors where it has them, else PyTorch's own."""
-    if any(file.endswith(".safetensors") for file in files):
-        return ["model*.safetensors"]
-    return ["pytorch_model*.bin"]
-
-
 def fetch_model(name, revision):
-    """(folder, commit) of a model's files in the local cache; offline, what the cache holds is taken.
+    """(folder, commit) of a model's files in the local cache, its weights in one format: safetensors if it has any.
 
-    Raises UserError: not found, gated, no such revision, hub out of reach.
+    Offline, what the cache holds is taken. Raises UserError: not found, gated, no such revision, hub out of reach.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
 
     with one_line("model", name, revision):
-        if constants.HF_HUB_OFFLINE:
-            folder = snapshot_download(name, revision=revision, local_files_only=True)
-            return folder, Path(folder).name
-        info = HfApi().model_info(name, revision=revision)
-        files = [file.rfilename for file in info.siblings or []]
-        folder = snapshot_download(name, revision=info.sha, allow_patterns=[*_TOKENIZER, *_weights(files)])
-        return folder, info.sha
+        weights = [_SAFE]
+        if not constants.HF_HUB_OFFLINE:
+            files = [file.rfilename for file in HfApi().model_info(name, revision=revision).siblings or []]
+            weights = [_SAFE if any(file.endswith(".safetensors") for file in files) else _PICKLED]
+        # By the revision's own name, so that the cache knows it when it is asked for again without a network.
+        folder = snapshot_download(name, revision=revision, allow_patterns=[*_SMALL_FILES, *weights])
+        return folder, Path(folder).name
 
 
 def dataset_commit(name, revision):

@@ -1,6 +1,7 @@
 """A model brought from the hub or a folder, saved again in one layout: one model.safetensors, a fast tokenizer."""
 
 import os
+import sys
 from pathlib import Path
 
 from codestill.data.folders import whole_folder
@@ -41,7 +42,10 @@ def _save_again(folder, name, output):
     # PyTorch weights are loaded as they are: no asking the hub for a conversion.
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers.utils import logging
 
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

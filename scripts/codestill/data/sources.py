@@ -36,7 +36,8 @@ def _mapped(row, columns, origin):
 
 def _clean(row, partition, origin):
     """Text in every text field, and the partition under our names or not at all."""
-    given = row.pop("partition") or partition
+    given = row.pop("partition")
+    given = partition if given in (None, "") else str(given)
     row = {
         field: "" if value is None else value if isinstance(value, str) else str(value) for field, value in row.items()
     }
