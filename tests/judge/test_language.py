@@ -26,7 +26,7 @@ def made(tmp_path_factory):
     tokenizer = make_tokenizer()
     ids = [[*tokenizer(text)["input_ids"], 2] for text in FUNCTIONS]
     rows = {"input_ids": [], "position_ids": [], "labels": [], "bytes": []}
-    for pair in ((0, 1), (2, 3)):
+    for pair in ((0, 1), (3, 2)):
         parts = [ids[number] for number in pair]
         padding = [1] * 3 if pair == (0, 1) else []
         rows["input_ids"].append([token for part in parts for token in part] + padding)

@@ -72,7 +72,7 @@ def test_samples_do_not_depend_on_company(kind, tmp_path, benchmark):
     settings = settings_for(folder, stops=("q", "x"))
     whole, facts = draw(settings, benchmark, tmp_path)
     assert facts["engine"] == "lanes" and facts["exactness"]["exceeded"] == 0
-    assert {row["finish"] for row in map(json.loads, whole.splitlines())} >= {"stop", "length"}
+    assert len({row["finish"] for row in map(json.loads, whole.splitlines())}) > 1
     for batch in (1, 3, 64):
         assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
     parts = [draw(settings, benchmark, tmp_path, f"p{part}", f"{part}/3") for part in (3, 1, 2)]
@@ -301,8 +301,9 @@ def test_transformers_engine_ends_where_lanes_do(folder, benchmark, tmp_path):
 
 
 def test_differences_that_are_no_rounding_are_refused():
-    slack = decoding.Slack(exact=True)
+    slack = decoding.Slack(exact=True, temperature=0.8)
     slack.compare(torch.tensor([1.0, 2.0]), torch.tensor([1.5, 2.5]))  # a common shift changes nothing
+    slack.compare(torch.tensor([1.0, 2.0, -90.0]), torch.tensor([1.0, 2.0, -91.0]))  # nor a token never drawn
     assert slack.worst == 0
     with pytest.raises(decoding.Unsupported):
         slack.compare(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.5]))

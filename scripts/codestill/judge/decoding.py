@@ -39,15 +39,17 @@ class Sample:
 class Slack:
     """How far batched and lone logits may differ, learnt from what was seen."""
 
-    def __init__(self, exact):
+    def __init__(self, exact, temperature):
         self.exact = exact
+        # Gumbel noise of 32 bits lies within [-3.2, 23]: a token further behind than this is never drawn.
+        self.matters = 30 * max(temperature, 0.1)
         self.worst = 0.0
         self.value = CAUTIOUS if exact else 0.0
         self.compared = self.decided_alone = self.exceeded = 0
 
     def compare(self, batched, lone):
         """Take note of the difference of two rows of logits [V]. Raises Unsupported where it is no rounding."""
-        keep = torch.isfinite(lone)
+        keep = lone > lone.max() - self.matters
         shift = (batched - lone)[keep]
         # A shift common to all logits changes no probability.
         difference = float(shift.max() - shift.min()) / 2
@@ -68,7 +70,7 @@ class Decoder:
 
     def __init__(self, engine, rules, settings, end, exact):
         self.engine, self.rules, self.settings, self.end = engine, rules, settings, end
-        self.slack = Slack(exact)
+        self.slack = Slack(exact, settings.temperature)
         self.exact = exact
         self.audits = random.Random(0)
         self.steps = 0

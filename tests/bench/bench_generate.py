@@ -1,0 +1,158 @@
+"""Tokens per second of the sampler beside transformers' `generate`, on one machine, in turns.
+
+    python tests/bench/bench_generate.py --threads 2 --tasks 4 --n 20 --max_new_tokens 64
+
+The model has DistilGPT-2's shape (82 M, float32) with random weights whose logits are spread like a trained model's;
+prompts are HumanEval's, of about the median length. `ends 0`: no sample ends early. `ends p`: a token ends a sample
+with probability p, as end tokens and stop strings do; tokens behind a sample's end are not counted for anyone.
+Three loops: one `generate` per problem with num_return_sequences (the common loop), `generate` on a batch of mixed
+prompts (its best of the given sizes), and ours. Figures are of process time (--clock process, for a busy machine) or
+of wall time.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from codestill.study.files import write_json
+from codestill.study.program import parser
+
+
+def make(shape, ends):
+    """A random GPT-2 of the shape; its end token, 0, has probability `ends` wherever the rest is usual."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = {
+        "distilgpt2": {"vocab_size": 50257, "n_embd": 768, "n_layer": 6, "n_head": 12, "n_positions": 1024},
+        "demo": {"vocab_size": 2048, "n_embd": 128, "n_layer": 4, "n_head": 4, "n_positions": 512},
+    }[shape]
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0, tie_word_embeddings=False)).eval()
+    width = sizes["n_embd"]
+    head = model.lm_head.weight.data.normal_(std=4.5 / width**0.5)
+    model.lm_head.weight = torch.nn.Parameter(head)
+    model.transformer.ln_f.bias.data[0] = 8.0  # a constant feature that carries the end token's logit
+    head[:, 0] = 0
+    head[0] = 0
+    with torch.no_grad():
+        logits = model(torch.arange(1, 60)[None]).logits[0, :, 1:]
+        level = torch.logsumexp(logits / 0.8, -1).mean() * 0.8
+        head[0, 0] = (level + 0.8 * torch.tensor(ends).log()) / 8.0 if ends else -1e4
+    return model
+
+
+class Ids:
+    """A stand-in for a tokenizer: texts are not at issue here, ids are."""
+
+    eos_token_id, pad_token_id, all_special_ids = 0, 0, (0,)
+
+    def __init__(self, size):
+        self.size = size
+
+    def get_vocab(self):
+        return {str(number): number for number in range(self.size)}
+
+    def decode(self, ids, **_):
+        return ""
+
+
+def prompts(count, size, seed=0):
+    """Random prompts of the lengths of HumanEval's (median 146 tokens, 5 in 100 over 331)."""
+    import random
+
+    draw = random.Random(seed)
+    lengths = [min(620, max(60, int(draw.lognormvariate(4.98, 0.48)))) for _ in range(count)]
+    return [[draw.randrange(1, size) for _ in range(length)] for length in lengths]
+
+
+def ours(model, tasks, args, clock):
+    import torch
+
+    from codestill.judge.engines import LanesEngine
+    from codestill.judge.sampling import Settings
+
+    settings = Settings("", n=args.n, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
+    engine = LanesEngine(model, Ids(model.config.vocab_size), (), settings, tasks)
+    engine.rules.pieces = [b""] * model.config.vocab_size
+    tokens = []
+    pairs = [(task, index) for task in sorted(tasks, key=lambda task: -len(task.ids)) for index in range(args.n)]
+    start = clock()
+    with torch.inference_mode():
+        engine.draw(pairs, lambda row: tokens.append(row["tokens"]))
+    return sum(tokens) / (clock() - start), engine.facts()
+
+
+def theirs(model, groups, args, clock):
+    """`generate` on groups of (prompts, sequences for each), left-padded."""
+    import torch
+
+    tokens, start = 0, clock()
+    for group, sequences in groups:
+        longest = max(map(len, group))
+        ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in group])
+        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in group])
+        found = model.generate(
+            ids, attention_mask=mask, do_sample=True, temperature=0.8, top_p=0.95, top_k=0, pad_token_id=0,
+            max_new_tokens=args.max_new_tokens, num_return_sequences=sequences,
+        )[:, longest:]  # fmt: skip
+        for row in found.tolist():
+            tokens += row.index(0) + 1 if 0 in row else len(row)
+    return tokens / (clock() - start)
+
+
+def main():
+    cli = parser(__doc__)
+    cli.add_argument("--shape", choices=["distilgpt2", "demo"], default="distilgpt2")
+    cli.add_argument("--tasks", type=int, default=4)
+    cli.add_argument("--n", type=int, default=20, help="samples per problem")
+    cli.add_argument("--max_new_tokens", type=int, default=64)
+    cli.add_argument("--ends", type=float, nargs="+", default=[0.0, 0.02], help="chance of the end at each token")
+    cli.add_argument("--batch_size", type=int, default=64, help="of our loop")
+    cli.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="tried for generate's best")
+    cli.add_argument("--threads", type=int, default=2)
+    cli.add_argument("--repeats", type=int, default=1)
+    cli.add_argument("--clock", choices=["wall", "process"], default="wall")
+    cli.add_argument("--output", help="JSON to write")
+    args = cli.parse_args()
+
+    import torch
+    from transformers.utils import logging
+
+    from codestill.judge.prompts import Task
+
+    logging.set_verbosity_error()
+    torch.set_num_threads(args.threads)
+    clock = time.perf_counter if args.clock == "wall" else time.process_time
+    table = []
+    for ends in args.ends:
+        model = make(args.shape, ends)
+        ids = prompts(args.tasks, model.config.vocab_size)
+        tasks = [Task(str(number), prompt, args.max_new_tokens) for number, prompt in enumerate(ids)]
+        mixed = sorted((prompt for prompt in ids for _ in range(args.n)), key=len)
+        loops = {"per problem": [([prompt], args.n) for prompt in ids]}
+        for size in args.batches:
+            loops[f"batch {size}"] = [(mixed[i : i + size], 1) for i in range(0, len(mixed), size)]
+        rates, facts = {name: [] for name in (*loops, "ours")}, None
+        for _ in range(args.repeats):
+            rate, facts = ours(model, tasks, args, clock)
+            rates["ours"].append(rate)
+            for name, groups in loops.items():
+                rates[name].append(theirs(model, groups, args, clock))
+        best = {name: max(values) for name, values in rates.items()}
+        others = max(value for name, value in best.items() if name not in ("ours", "per problem"))
+        row = {"shape": args.shape, "ends": ends, **{name: round(value, 1) for name, value in best.items()}}
+        row["over_common_loop"] = round(best["ours"] / best["per problem"], 2)
+        row["over_best_batch"] = round(best["ours"] / others, 2)
+        row["alone"] = facts["exactness"]["decided_alone"]
+        row["largest_difference"] = facts["exactness"]["largest_difference"]
+        table.append(row)
+        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    if args.output:
+        write_json(args.output, {"threads": args.threads, "clock": args.clock, "n": args.n, "rows": table})
+
+
+if __name__ == "__main__":
+    main()
