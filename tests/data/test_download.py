@@ -125,7 +125,7 @@ def test_json_lines_with_other_columns_plain_or_packed_file_or_folder(monkeypatc
         (["--kind", "files", "--path", "{rows}", *COLUMNS[:3], "url=link"], r"no column 'link' \(--columns url=link\)"),
         (
             ["--kind", "files", "--path", "{rows}", *COLUMNS[:3], "partition=stars"],
-            "the partition '1' is none of train",
+            "the partition '0' is none of train",
         ),
         (["--kind", "files", "--path", "{rows}", *COLUMNS, "kode=body"], "--columns kode=...: no field of ours"),
         (["--kind", "files", "--path", "{torn}", *COLUMNS], r"torn\.jsonl:2: not a JSON line"),
