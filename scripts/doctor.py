@@ -17,8 +17,8 @@ import urllib.request
 from pathlib import Path
 
 from codestill.study import cluster
-from codestill.study.program import UserError, parser, run
 from codestill.study.cluster import BAD, NOTE, OK, Finding
+from codestill.study.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -29,7 +29,8 @@ def write(path, text):
 def test_the_largest_partition_of_each_kind_counts(tmp_path):
     file = write(
         tmp_path / "partitions.yaml",
-        "partitions:\n  short: {max_runtime: 30, max_mem_mb: 4000}\n  long: {max_runtime: 2-12:30:00, max_mem_mb: 2000}\n"
+        "partitions:\n  short: {max_runtime: 30, max_mem_mb: 4000}\n"
+        "  long: {max_runtime: 2-12:30:00, max_mem_mb: 2000}\n"
         "  gpus: {max_gpu: 4, max_runtime: '04:00:00'}\n",
     )
     assert read_limits(file) == {"cpu": (2 * 1440 + 12 * 60 + 30, 4000), "gpu": (240, math.inf)}

@@ -143,8 +143,8 @@ def last_lines(log):
     """The last lines of a log file, without progress bars."""
     if not log or not Path(log).is_file():
         return []
-    text = Path(log).read_text(encoding="utf-8", errors="replace")
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    text = Path(log).read_bytes().decode("utf-8", errors="replace")
+    lines = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
     return [line for line in lines if line][-LAST_LINES:]
 
 
