@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench
+.PHONY: help install demo test test-slurm lint bench
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,10 @@ demo: install ## run the demo study to its report (ten minutes on two cores)
 
 test: install ## run all the tests that need no root
 	$(BIN)/python -m pytest
+
+test-slurm: install ## run the tests on a real SLURM of their own (Debian, root; installs its packages)
+	@test "$$(id -u)" = 0 || { echo "error: test-slurm needs root: SLURM's daemons run the jobs of others"; exit 1; }
+	CODESTILL_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 lint: install ## check the style of code, rules and workflow
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules workflow
