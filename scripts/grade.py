@@ -58,10 +58,9 @@ def main():
     check(options)
     from codestill.judge.grading import Grading
     from codestill.judge.isolation import LEVELS
-    from codestill.judge.pool import Pool, strongest
+    from codestill.judge.pool import Pool
     from codestill.judge.problems import load_problems
     from codestill.judge.protocols import RULES
-    from codestill.judge.scoring import scores, warnings
     from codestill.study.files import read_json, write_json
     from codestill.study.provenance import provenance
 
@@ -72,12 +71,13 @@ def main():
     rules = RULES[options.rules]
     problems = load_problems(options.benchmark)
     drawn = read_json(options.protocol) if options.protocol else None
-    memory = options.memory << 20
-    level = strongest(memory, options.allow_weak_isolation, options.isolation)
-    log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
-    with Pool(options.workers, level, memory) as pool:
+    with Pool(options.workers, options.memory << 20, options.allow_weak_isolation, options.isolation) as pool:
+        level = pool.level
+        log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
         grading = Grading(problems, options.samples, rules, pool, options.timeout)
         grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
+    from codestill.judge.scoring import scores, warnings
+
     written = grading.write(options.verdicts, {"isolation": level.name})
     record = scores(grading, sorted(set(options.k)), options.seed)
     for line in warnings(record, options.samples, options.benchmark):

@@ -141,16 +141,25 @@ def compiled(source):
             return None, "syntax", error
 
 
+def _own_builtins():
+    """A copy for the program, so that what it does to builtins reaches itself and not what serves it."""
+    module = type(builtins)("builtins")
+    module.__dict__.update(vars(builtins), exit=None, quit=None, help=None)
+    sys.modules["builtins"] = module
+    return vars(module)
+
+
 def live(source, entry_point, receive_from, send_to):
     """Run `source`, report how far it came, serve calls of `entry_point`; the process ends with this."""
     random.seed(0)  # the same program behaves the same in every run
     sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = Mute()
-    builtins.exit = builtins.quit = builtins.help = None
     code, stage, error = compiled(source)
     wire.send(send_to, [stage, describe(error) if error else None])
     if code is None:
         os._exit(0)
-    namespace = {}  # so that __name__ is that of no module, and no `if __name__ == "__main__"` runs
+    namespace = {
+        "__builtins__": _own_builtins()
+    }  # no more, so that __name__ is that of no module, and no `if __name__ == "__main__"` runs
     failure = None
     try:
         exec(code, namespace)

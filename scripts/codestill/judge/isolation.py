@@ -64,7 +64,9 @@ class Zygote:
                 os.chown(scratch, NOBODY, NOBODY)
         self.ruleset = None
         if level.landlock:
-            self.ruleset = landlock.ruleset(visible(), [self.scratch], DEVICES)
+            # A rule is tied to what is mounted now; one on the folder above holds for every later scratch as well.
+            writable = os.path.dirname(self.scratch) if level.namespaces else self.scratch
+            self.ruleset = landlock.ruleset(visible(), [writable], DEVICES)
         # Root's own Python may lie where no other user can look (namespaces show it under a root of their own).
         self.look_anywhere = self.root and level.landlock and not level.namespaces and not _open_to_all()
 

@@ -15,7 +15,7 @@ _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT = 1, 2, 4, 0x20
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG = 1
-SCRATCH = "/tmp"
+SCRATCH = "/scratch/tmp"  # /tmp is a link to it
 SCRATCH_OPTIONS = "size=64m,nr_inodes=4096,mode=1777"
 
 
@@ -86,6 +86,7 @@ def _new_root(root):
             _show(root, path, _NO_SUID)
     _link_like_the_host(root)
     os.makedirs(root + SCRATCH, exist_ok=True)
+    os.symlink(SCRATCH[1:], root + "/tmp")
     os.mkdir(root + "/.old")
     os.chdir(root)
     syscall("pivot_root", ctypes.c_char_p(b"."), ctypes.c_char_p(b".old"))

@@ -30,6 +30,9 @@ class Worker:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, bufsize=0)
         self.known = set()
         self.jobs = collections.deque()
+
+    def ready(self):
+        """Wait until it is. Raises Refused where the level is not to be had; the process has then ended."""
         try:
             answer = wire.receive(self.answers)
         except wire.Closed:
@@ -74,42 +77,49 @@ class Job:
         self.key, self.problem, self.source, self.lost = key, problem, source, 0
 
 
-def strongest(memory, allow_weak=False, wanted=None):
-    """The strongest level that this machine offers, tried by starting a worker. Raises UserError below acceptable."""
-    reasons = []
-    for level in LEVELS:
-        if (wanted and level.name != wanted) or ((level.landlock or level.seccomp) and not supported()):
-            continue
-        if not (level.acceptable or allow_weak):
-            break
-        try:
-            Worker(level.name, memory).close()
-            return level
-        except Refused as refusal:
-            reasons.append(f"{level.name}: {refusal}")
-    tried = "; ".join(reasons) or "no level may be used"
-    raise UserError(
-        f"this machine offers too little isolation to run untrusted programs ({tried}); "
-        "grade elsewhere, or accept the risk with --allow_weak_isolation"
-    )
+def started(count, level, memory):
+    """So many ready workers at a level, started side by side. Raises Refused where it is not to be had."""
+    workers = [Worker(level.name, memory) for _ in range(count)]
+    try:
+        for worker in workers:
+            worker.ready()
+    except BaseException:
+        for worker in workers:
+            worker.close()
+        raise
+    return workers
 
 
 class Pool:
-    """Workers at one level. `memory`: bytes of address space a candidate may have."""
+    """Workers at the strongest level that this machine offers. `memory`: bytes of address space a candidate may have.
 
-    def __init__(self, count, level, memory):
-        self.level, self.memory = level, memory
-        self.workers = []
-        try:
-            for _ in range(count):
-                self.workers.append(self._start())
-        except BaseException:
-            self.close()
-            raise
+    allow_weak: also use levels that are not acceptable; wanted: use the level of this name alone. Raises UserError
+    where no level may be used.
+    """
+
+    def __init__(self, count, memory, allow_weak=False, wanted=None):
+        self.memory, self.workers = memory, []
+        reasons = []
+        for level in LEVELS:
+            if (wanted and level.name != wanted) or ((level.landlock or level.seccomp) and not supported()):
+                continue
+            if not (level.acceptable or allow_weak):
+                break
+            try:
+                self.workers = started(count, level, memory)
+                self.level = level
+                return
+            except Refused as refusal:
+                reasons.append(f"{level.name}: {refusal}")
+        tried = "; ".join(reasons) or "no level may be used"
+        raise UserError(
+            f"this machine offers too little isolation to run untrusted programs ({tried}); "
+            "grade elsewhere, or accept the risk with --allow_weak_isolation"
+        )
 
     def _start(self):
         try:
-            return Worker(self.level.name, self.memory)
+            return started(1, self.level, self.memory)[0]
         except Refused as refusal:
             raise UserError(f"isolation {self.level.name}: {refusal}; grade again") from None
 
