@@ -18,11 +18,13 @@ rule distill:
         benchmark_of("distill", "{cell}")
     conda:
         "../envs/torch.yaml"
-    threads: STUDY.training.threads
+    threads: STUDY.training.threads * STUDY.training.processes
     resources:
+        gpu=PLACE.gpus(STUDY.training),
         runtime=minutes_of("distill"),
         mem_mb=megabytes_of("distill"),
     params:
+        launch=PLACE.launcher(STUDY.training),
         cell=lambda wildcards: PLACE.cell_flags(cell_of(wildcards)),
         student=lambda wildcards, input: folder_of(input.student),
         train=lambda wildcards, input: folder_of(input.train),
@@ -30,7 +32,7 @@ rule distill:
         folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/distill/{{cell}}",
     shell:
-        "python {input.script} --student_model_path {params.student} --train_data {params.train} "
+        "{params.launch} {input.script} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
         "{params.cell} > {log} 2>&1"
 

@@ -18,11 +18,13 @@ rule teach:
         benchmark_of("teach")
     conda:
         "../envs/torch.yaml"
-    threads: STUDY.teacher.training.threads
+    threads: STUDY.teacher.training.threads * STUDY.teacher.training.processes
     resources:
+        gpu=PLACE.gpus(STUDY.teacher.training),
         runtime=minutes_of("teach"),
         mem_mb=megabytes_of("teach"),
     params:
+        launch=PLACE.launcher(STUDY.teacher.training),
         model=lambda wildcards, input: folder_of(input.model),
         tokenizer=lambda wildcards, input: folder_of(input.tokenizer),
         train=lambda wildcards, input: folder_of(input.train),
@@ -32,6 +34,6 @@ rule teach:
         training=PLACE.training_flags(STUDY.teacher.training),
         seed=STUDY.seeds[0],
     shell:
-        "python {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
+        "{params.launch} {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
         "--work_dir {params.work} {params.training} --seed {params.seed} > {log} 2>&1"

@@ -47,7 +47,8 @@ def test_a_half_finished_study_says_so(half):
     page = (half / "report/index.html").read_text()
     assert "This study is not finished" in page
     row = next(line for line in text.splitlines() if line.startswith("| teacher | teacher"))
-    assert row.rstrip(" |").endswith("missing | missing") and "0.000" not in row
+    assert "missing" in row and "0.000" not in row
+    assert [cell.strip() for cell in row.split("|")][5] == "–"  # KL of the teacher to itself
 
 
 def test_an_empty_study_is_told_too(whole, tmp_path):
@@ -65,6 +66,11 @@ def test_zero_passes_are_reported_with_their_bound(whole):
         (scores["benchmark"] == "humaneval") & (scores["role"] == "student") & (scores["measure"] == "pass@1")
     ]
     assert zero["high"].iloc[0] == pytest.approx(1 - 0.05 ** (1 / 164))
+
+
+def test_what_was_never_planned_is_not_called_missing(whole):
+    rows = [line for line in (whole / "report/table.md").read_text().splitlines() if line.startswith("| experiment 1 ")]
+    assert rows and "not judged" in rows[0] and "missing" not in rows[0]
 
 
 def test_the_same_results_give_the_same_bytes(whole, tmp_path):

@@ -29,7 +29,7 @@ def test_it_looks_within_a_job(cluster, study):
 def test_it_names_what_is_wrong_with_a_profile(cluster, study, tmp_path):
     profile = yaml.safe_load((study.root / "profiles/slurm/profile.yaml").read_text())
     profile["default-resources"] |= {"slurm_partition": "night", "slurm_account": "nobody"}
-    profile["set-resources"]["distill"] = {"slurm_partition": "gpu", "gpu": 64}
+    profile["set-resources"]["generate"] = {"slurm_partition": "gpu", "gpu": 64}
     (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
     done = doctor(study, "--profile", str(tmp_path / "profile.yaml"))
     assert done.returncode == 1

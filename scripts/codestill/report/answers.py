@@ -22,6 +22,11 @@ def main_settings(results):
     }
 
 
+def main_model(results, setting):
+    """The first model of the setting with this label."""
+    return next(model for model in results.models if setting_label(results, model) == setting)
+
+
 def lookup(frame, setting, benchmark, measure):
     """The row of the settings table asked for, as a dict with None for what is missing; None without one."""
     part = frame[(frame["setting"] == setting) & (frame["benchmark"] == benchmark) & (frame["measure"] == measure)]
@@ -58,8 +63,8 @@ def headline(results, tables):
             if borrowed:  # the students share one architecture, and only one of them is timed
                 row = lookup(frame, main["best distilled"], benchmark, measure)
             cells[column] = _cell(row, teacher, known.unit, borrowed)
-        if column == "teacher" and measure == "kl":
-            cells[column] |= {"text": "–", "note": "itself"}
+            if row is None and setting:
+                cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
         label = f"{benchmark} {measure}" if benchmark else known.label
         rows.append({"label": label, "unit": known.unit, "better": known.better, "cells": cells})
     return rows
@@ -167,15 +172,15 @@ def experiments(results, tables):
 
 
 def _experiment(results, tables, name, label, frame):
-    found = {}
+    found, model = {}, main_model(results, label)
     for benchmark in ["", *results.benchmarks]:
         for measure in ("eval_loss", "bits_per_byte", "kl") if not benchmark else ("pass@1",):
             row = lookup(frame, label, benchmark, measure)
             unit = describe(measure).unit
-            found[f"{benchmark} {measure}".strip()] = row and {
-                "text": show(row["value"], unit),
-                "interval": show_interval(row["low"], row["high"], unit),
-                "value": row["value"],
+            found[f"{benchmark} {measure}".strip()] = {
+                "text": show(row["value"], unit) if row else results.absence(model, benchmark, measure),
+                "interval": show_interval(row["low"], row["high"], unit) if row else "",
+                "value": row["value"] if row else "",
             }
     gaps = tables["comparisons"]
     gaps = gaps[gaps["setting"] == label]

@@ -22,6 +22,7 @@ KNOWN = {
     "agreement": Measure("top-1 agreement with the teacher", "share", "more"),
     "accuracy": Measure("next-token accuracy, held-out code", "share", "more"),
     "exact_lines": Measure("lines predicted exactly", "share", "more"),
+    "tokens_per_second": Measure("tokens per second", "tokens/s", "more"),
     "latency_ms": Measure("latency of a short completion", "ms", "less"),
     "parameters": Measure("parameters", "count", "less"),
     "bytes_on_disk": Measure("weights on disk", "bytes", "less"),
@@ -32,7 +33,6 @@ PREFIXES = {
     "pass@": Measure("pass@", "share", "more"),
     "funnel.": Measure("", "share", "more"),
     "latency": Measure("latency", "ms", "less"),
-    "tokens_per_second": Measure("tokens per second", "tokens/s", "more"),
     "peak_": Measure("peak", "bytes", "less"),
 }
 # The stages a completion goes through, each a subset of the one before.
@@ -43,6 +43,8 @@ def describe(name):
     """The Measure called `name`; unknown ones keep their own name, have no unit and no better side."""
     if name in KNOWN:
         return KNOWN[name]
+    if name.startswith("tokens_per_second_"):
+        return Measure(f"tokens per second, batch {name.removeprefix('tokens_per_second_')}", "tokens/s", "more")
     for prefix, measure in PREFIXES.items():
         if name.startswith(prefix):
             return Measure(name.removeprefix("funnel.").replace("_", " "), measure.unit, measure.better)

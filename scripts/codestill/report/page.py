@@ -47,7 +47,7 @@ def cell_rows(results, tables):
         for benchmark, measure in measures:
             row = indexed.get((model.name, benchmark, measure))
             if row is None:
-                cells.append(("missing", ""))
+                cells.append((results.absence(model, benchmark, measure), ""))
                 continue
             interval = show_interval(row["low"], row["high"], row["unit"])
             cells.append((f"{show(row['value'], row['unit'])} {interval}".strip(), row["value"]))

@@ -99,7 +99,7 @@ def experiments_table(story, label):
     rows = []
     for row in story["experiments"]:
         found = [row["measures"][name] for name in story["measures"]]
-        texts = [f"{cell['text']} {cell['interval']}".strip() if cell else "missing" for cell in found]
+        texts = [f"{cell['text']} {cell['interval']}".strip() for cell in found]
         rows.append([row["name"], row["setting"], *texts])
     names = [label(name) for name in story["measures"]]
     return _table(["", "setting", *names], rows, "ll" + "r" * len(names))

@@ -135,6 +135,19 @@ class Results:
         """The model chosen on validation as `alias`; None before the choice was made."""
         return self.by_name.get(alias) if alias in self.choices else None
 
+    def absence(self, model, benchmark, measure):
+        """Why a model has no such measure: `–` where it has no meaning, `not judged` by plan, else `missing`."""
+        if benchmark:
+            planned = self.benchmarks[benchmark].get("models", [])
+            setting = [other for other in self.models if other.setting == model.setting]
+            judged = any(name in planned for other in setting for name in self.names_of(other))
+            return "missing" if judged else "not judged"
+        if (model.role == "teacher" and measure in ("kl", "agreement", "eval_loss_kl")) or (
+            model.role == "student" and measure.startswith("eval_loss")
+        ):
+            return "–"  # the teacher's distance to itself; validation belongs to training
+        return "missing"
+
     def missing(self):
         """Files that the finished study has and this folder lacks, as paths inside it, in a fixed order."""
         wanted = []

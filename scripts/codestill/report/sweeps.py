@@ -87,7 +87,7 @@ def sentences(results):
     said = []
     for one in axis_verdicts(results):
         where = f"{one['measure']} on {one['benchmark']}" if one["benchmark"] else describe(one["measure"]).label
-        figures = f"the seed means range over {one['range']:.4f} ({', '.join(one['settings'])})"
+        figures = f"the seed means range over {one['range']:.4f} ({'; '.join(one['settings'])})"
         if one["noise"] is None:
             said.append(f"{one['axis']} and {where}: {figures}; with one seed its noise is unknown.")
             continue

@@ -41,10 +41,10 @@ def ask(*command, timeout=30):
 
 
 def read_profile(path):
-    """(resources of jobs without a GPU, resources of `distill`) in a profile."""
+    """(resources of jobs without a GPU, of a job with one) in a profile: of `choose`, say, and `generate`."""
     profile = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     defaults = profile.get("default-resources", {})
-    return defaults, {**defaults, **profile.get("set-resources", {}).get("distill", {})}
+    return defaults, {**defaults, **profile.get("set-resources", {}).get("generate", {})}
 
 
 def controller():

@@ -52,6 +52,18 @@ class Training(Section):
     precision: Precision = Field("float32", description="bf16 and fp16 need a device that has them")
     device: Device = Field("auto", description="auto takes CUDA where there is a device")
     threads: Positive = Field(4, description="CPU threads of torch; part of the science, since sums change with it")
+    processes: Positive = Field(
+        1, description="GPUs of one node that share a training; gradient_accumulation_steps is a multiple of it"
+    )
+
+    @model_validator(mode="after")
+    def _shared_out(self):
+        if self.gradient_accumulation_steps % self.processes:
+            raise ValueError(
+                f"processes = {self.processes} share out gradient_accumulation_steps = "
+                f"{self.gradient_accumulation_steps}, which is no multiple of it; change one of the two"
+            )
+        return self
 
 
 class Model(Section):

@@ -195,11 +195,27 @@ class Layout:
 
     def training_flags(self, training, cell=None):
         """The flags of one training: the defaults of `training`, and the axes of `cell` over them."""
-        own = training.model_dump() | {
+        own = training.model_dump(exclude={"processes"}) | {
             a: v for a, v in (cell.axes() if cell else {}).items() if a in training.model_fields
         }
         names = {"epochs": "num_train_epochs", "batch_size": "train_batch_size"}
         return flags(**{names.get(field, field): value for field, value in own.items()})
+
+    @staticmethod
+    def launcher(training):
+        """What starts a training's program: python, or accelerate where several GPUs of a node share it."""
+        if training.processes == 1:
+            return "python"
+        # Port 0 is any free one: several trainings may share a node.
+        return (
+            f"accelerate launch --multi_gpu --num_processes {training.processes} --num_machines 1 "
+            "--main_process_port 0 --mixed_precision no --dynamo_backend no"
+        )
+
+    @staticmethod
+    def gpus(training):
+        """The GPUs that a training asks a cluster for."""
+        return 0 if training.device == "cpu" else training.processes
 
     def cell_flags(self, cell):
         """The flags of distill.py for one cell: its objective, then its training."""
