@@ -7,12 +7,13 @@ import pytest
 
 from codestill.study.imports import SCRIPTS, imports_of
 
+NAMES = ("attempts", "config", "files", "grid", "layout", "prices", "program", "section")
 PROGRAMS = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
 
 def test_the_closure_of_a_known_script():
     found = {path.removeprefix(str(SCRIPTS) + "/") for path in imports_of(SCRIPTS / "resolve_study.py")}
-    assert found == {f"codestill/study/{name}.py" for name in ("config", "files", "grid", "layout", "program")}
+    assert found == {f"codestill/study/{name}.py" for name in NAMES}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
