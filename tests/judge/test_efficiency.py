@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import KINDS, make_folder
+from small_models import KINDS, make_folder
 from transformers import AutoModelForCausalLM
 
 from codestill.judge import efficiency

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import make_benchmark, make_folder
+from small_models import make_benchmark, make_folder
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

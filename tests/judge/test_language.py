@@ -5,7 +5,7 @@ import math
 import datasets
 import pytest
 import torch
-from tiny_models import EXTRA, make_folder, make_model, make_tokenizer
+from small_models import EXTRA, make_folder, make_model, make_tokenizer
 from transformers import AutoModelForCausalLM
 
 from codestill.judge import language

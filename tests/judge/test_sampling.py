@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_models import EXTRA, KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
 from test_truncation import chi_square_z, warped
-from tiny_models import EXTRA, KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
 
 from codestill.judge import decoding, sampling
 from codestill.judge.engines import LanesEngine, TransformersEngine, drawable, engine_for
