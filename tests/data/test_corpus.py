@@ -121,6 +121,15 @@ def test_near_identical_functions_share_a_split(monkeypatch, tmp_path):
     assert len(homes) == 200 and all(len(home) == 1 for home in homes.values())
 
 
+def test_near_identical_functions_of_a_source_without_its_own_test_part_are_kept_together(monkeypatch, tmp_path):
+    rows = [one for number in range(100) for one in (row(number), renamed(row(number)))]
+    rows = [{**one, "partition": "train"} for one in rows]
+    splits, account = prepare(monkeypatch, tmp_path, {"a": rows}, validation_fraction=0.3, test_fraction=0.3)
+    assert sum(account["kept"].values()) == 200
+    for held in names(splits).values():
+        assert len(held) == 2 * len(set(held)) > 0
+
+
 def test_train_loses_what_test_or_validation_hold_in_any_order_of_the_sources(monkeypatch, tmp_path):
     train = [row(number, partition="train") for number in range(20)]
     held = [renamed(row(number), partition="test" if number < 4 else "validation") for number in range(6)]

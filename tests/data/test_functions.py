@@ -106,7 +106,7 @@ def total(items, limit):
 RENAMED = """
 def addUp(xs: list, top: int = 3) -> int:
     # another comment
-    total_ = 0
+    total_: int = 0
     for x in xs:
 
         if (x < top): total_ += x
@@ -139,7 +139,7 @@ def test_normalised_ignores_layout_alone():
         assert normalised(function(BASE.replace(*change))) != base
 
 
-def test_nested_functions_lose_their_docstrings_too():
-    one = "def f():\n    def g():\n        '''doc'''\n        return 1\n    return g"
-    two = "def f():\n    def h():\n        return 1\n    return h"
+def test_nested_functions_lose_docstrings_annotations_and_decorators_too():
+    one = "def f():\n    def g(x: int) -> int:\n        '''doc'''\n        return 1\n    return g"
+    two = "def f():\n    @cache\n    def h(y):\n        return 1\n    return h"
     assert skeleton(ast.parse(one).body[0]) == skeleton(ast.parse(two).body[0])

@@ -150,7 +150,9 @@ class _Skeleton:
 
     def add(self, value):
         """Append one node, list or plain value."""
-        if isinstance(value, ast.AST):
+        if isinstance(value, ast.AnnAssign) and value.value:
+            self.add(ast.Assign(targets=[value.target], value=value.value))
+        elif isinstance(value, ast.AST):
             self.nodes += 1
             self.words.append(type(value).__name__)
             for field in value._fields:
