@@ -63,10 +63,11 @@ def describe(error):
 
 
 class Service:
-    """Answers calls to a program's objects. `function` 0 is the entry point; others were handed out as results."""
+    """Answers calls to a program's objects. Handle 0 is the entry point; others were handed out as results."""
 
-    def __init__(self, entry):
-        self.handles = [entry]
+    def __init__(self, namespace, entry_point):
+        self.namespace = namespace
+        self.handles = [namespace[entry_point]]
 
     def export(self, value):
         """Iterators and functions stay here; the other side gets a handle."""
@@ -77,8 +78,13 @@ class Service:
         return kind, len(self.handles) - 1
 
     def _import(self, kind, payload):
-        """What was handed out and comes back."""
-        return self.handles[payload] if kind == "remote" else None
+        """What was handed out and comes back, and instances of the prompt's classes, with their attributes."""
+        if kind == "remote":
+            return self.handles[payload]
+        name, attributes = payload
+        made = object.__new__(self.namespace[name])
+        made.__dict__ = attributes
+        return made
 
     def call(self, function, nodes, args, kwargs):
         """Call a function with the arguments that the nodes describe; the answer to send."""
@@ -168,5 +174,5 @@ def live(source, entry_point, receive_from, send_to):
     defined = entry_point in namespace
     wire.send(send_to, ["ran", failure, defined])
     if failure is None and defined:
-        serve(Service(namespace[entry_point]), receive_from, send_to)
+        serve(Service(namespace, entry_point), receive_from, send_to)
     os._exit(0)

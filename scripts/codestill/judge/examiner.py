@@ -22,10 +22,14 @@ MEMORY = 4 << 30  # bytes of address space for the tests and the values that the
 
 
 class Link:
-    """Calls to the candidate's process, one at a time. `gone(kind, detail)` ends this process with a verdict."""
+    """Calls to the candidate's process, one at a time. `gone(kind, detail)` ends this process with a verdict.
 
-    def __init__(self, receive_from, send_to, gone, exceptions):
-        self.receive_from, self.send_to, self.gone, self.exceptions = receive_from, send_to, gone, exceptions
+    names: what the prompt and the test define, once they have run.
+    """
+
+    def __init__(self, receive_from, send_to, gone):
+        self.receive_from, self.send_to, self.gone = receive_from, send_to, gone
+        self.names = {}
 
     def receive(self):
         """The candidate's next message; no test goes on once the candidate has gone."""
@@ -56,10 +60,19 @@ class Link:
 
     def call(self, handle, args, kwargs):
         """Call a function of the candidate's."""
-        encoder = Encoder(export=lambda value: ("remote", value.handle) if isinstance(value, Remote) else None)
+        encoder = Encoder(export=lambda value: self._export(value, encoder))
         references = [encoder.encode(value) for value in args]
         named = {name: encoder.encode(value) for name, value in kwargs.items()}
         return self.ask(["call", handle, encoder.nodes, references, named], encoder.objects)
+
+    def _export(self, value, encoder):
+        """Stand-ins go back as what they stand for, instances of the prompt's classes as name and attributes."""
+        if isinstance(value, Remote):
+            return "remote", value.handle
+        name = type(value).__name__
+        if self.names.get(name) is type(value) and hasattr(value, "__dict__"):
+            return "instance", [name, encoder.refer(vars(value))]
+        return None
 
     def _import(self, kind, payload):
         """Stand-ins for what stays with the candidate."""
@@ -76,7 +89,7 @@ class Link:
         return error
 
     def _known(self, name):
-        found = self.exceptions.get(name) or getattr(builtins, str(name), None)
+        found = self.names.get(name) or getattr(builtins, str(name), None)
         return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
@@ -105,12 +118,25 @@ class RemoteIterator(Remote):
 
 
 class Problem:
-    """A problem's compiled prompt and test. Raises SyntaxError where the test is no Python."""
+    """A problem's compiled prompt and test. Raises SyntaxError where the test is no Python.
+
+    A test may define `prepare()`, called once, before any candidate: what it puts into MEMORY is there for each check.
+    """
 
     def __init__(self, prompt, test, entry_point):
         self.entry_point = entry_point
         self.test = compile(test, "<test>", "exec", dont_inherit=True)
         self.prompt = compile(_closed(prompt), "<prompt>", "exec", dont_inherit=True)
+        self.memory = {}
+        if "def prepare(" in test:
+            self.names()["prepare"]()
+
+    def names(self):
+        """What the prompt and the test define, afresh."""
+        namespace = {"MEMORY": self.memory}
+        exec(self.prompt, namespace)
+        exec(self.test, namespace)
+        return namespace
 
 
 def _closed(prompt):
@@ -150,17 +176,15 @@ def examine(problem, receive_from, send_to, report):
     """
 
     def gone(kind, detail):
-        report("verdict", kind, detail)
+        report("last", kind, detail)
         os._exit(0)
 
     random.seed(0)
     sys.setrecursionlimit(1000)
-    namespace = {}
-    link = Link(receive_from, send_to, gone, namespace)
+    link = Link(receive_from, send_to, gone)
     try:
         _await_program(link, report, problem.entry_point)
-        exec(problem.prompt, namespace)
-        exec(problem.test, namespace)
+        namespace = link.names = problem.names()
         stand_in = RemoteFunction(link, 0)
         stand_in.__name__ = problem.entry_point
         namespace[problem.entry_point] = stand_in
@@ -197,31 +221,29 @@ def _await_program(link, report, entry_point):
         raise _Ended("missing entry point", entry_point)
 
 
-def serve(control):
-    """Examine candidates until `control`, a socket, closes: each name comes with the two pipe ends.
+def serve(control, problems):
+    """Examine candidates until `control`, a socket, closes: each name in `problems` comes with the two pipe ends.
 
-    Its tests come along the first time: [name, prompt, test, entry_point], later [name]. A process that has seen
-    much ends after an answer, and its worker starts another.
+    Reports go back on it: ["stage", name], then ["verdict", kind, detail]. A process that has seen much says
+    ["last", kind, detail] instead and ends, and its worker starts another.
     """
     sys.stdin = sys.stdout = sys.stderr = Mute()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    problems = {}
-    for _ in range(RUNS):
+
+    def report(*message):
+        wire.send(control.fileno(), list(message))
+
+    for run in range(1, RUNS + 1):
         _, pipes, _, _ = socket.recv_fds(control, 1, 2)
         try:
-            name, *fields = wire.receive(control.fileno())
+            name = wire.receive(control.fileno())
         except wire.Closed:
             return
-        if fields:
-            problems[name] = Problem(*fields)
-
-        def report(*message):
-            wire.send(control.fileno(), list(message))
-
         verdict = examine(problems[name], *pipes, report)
         for end in pipes:
             os.close(end)
-        report("verdict", *verdict)
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SWOLLEN >> 10:
+        swollen = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SWOLLEN >> 10
+        report("last" if run == RUNS or swollen else "verdict", *verdict)
+        if swollen:
             return

@@ -114,6 +114,10 @@ class Encoder:
         self.export = export
         self._pending = []
 
+    def refer(self, value):
+        """The reference to `value`, for `export` to put in a payload; what it reaches follows."""
+        return self._reference(value)
+
     def encode(self, value):
         """The reference to `value`; all that it reaches is then in `nodes`."""
         reference = self._reference(value)
@@ -240,6 +244,8 @@ def _immutable(kind, payload, ref, importer):
         return ref(payload)  # the mapping: `decode` takes the view once it is filled
     if kind == "opaque":
         return Opaque(str(payload[0])[:80], bool(payload[1]))
+    if kind == "instance":
+        payload = [payload[0], ref(payload[1])]
     made = importer(kind, payload) if importer else None
     if made is None:
         raise Malformed(f"unknown kind {str(kind)[:40]}")

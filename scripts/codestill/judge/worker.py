@@ -27,17 +27,27 @@ class Cradle:
     """The zygote's process and the socket to it."""
 
     def __init__(self, level):
-        from codestill.judge import wire
+        from codestill.judge import wire, zygote
 
         self.folder = tempfile.mkdtemp(prefix="grading-")
         os.chmod(self.folder, 0o711)
         ours, theirs = socket.socketpair()
         # No secret of the environment's reaches a candidate; a fixed hash seed makes the order of sets repeatable.
         environment = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        program = os.path.join(SCRIPTS, "codestill", "judge", "zygote.py")
         scratch = os.path.join(self.folder, "scratch")
         os.mkdir(scratch, 0o700)
-        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program, level, scratch, str(theirs.fileno())]
+        command = [
+            sys.executable,
+            "-s",
+            "-P",
+            "-B",
+            "-W",
+            "ignore",
+            zygote.__file__,
+            level,
+            scratch,
+            str(theirs.fileno()),
+        ]
         with theirs:
             self.process = subprocess.Popen(
                 command, env=environment, pass_fds=[theirs.fileno()], cwd="/",
@@ -118,16 +128,22 @@ def cpu_of(pid):
 
 
 class Bench:
-    """The tests' process, forked from here when there is none, and what it has been given."""
+    """The tests' process, forked from here when there is none; `problems` are those that a new one has."""
 
     def __init__(self):
-        self.pid = None
+        self.pid, self.problems, self.known = None, {}, set()
+
+    def add(self, name, prompt, test, entry_point):
+        """Take a problem."""
+        from codestill.judge.examiner import Problem
+
+        self.problems[name] = Problem(prompt, test, entry_point)
 
     def _start(self, others):
         from codestill.judge import examiner
 
         self.control, theirs = socket.socketpair()
-        self.known = set()
+        self.known = set(self.problems)
         self.pid = os.fork()
         if self.pid:
             theirs.close()
@@ -135,23 +151,20 @@ class Bench:
         try:
             for descriptor in (*others, self.control.fileno()):
                 os.close(descriptor)
-            examiner.serve(theirs)
+            examiner.serve(theirs, self.problems)
         finally:
             os._exit(0)
 
-    def examine(self, pipes, problem, others):
+    def examine(self, pipes, name, others):
         """Have the candidate behind `pipes` examined. A new process does not inherit the descriptors `others`."""
         from codestill.judge import wire
 
-        if self.pid and select.select([self.control], [], [], 0)[0]:
-            self.end()  # it has closed: it had seen enough, or died
+        if self.pid and name not in self.known:
+            self.end()
         if not self.pid:
             self._start(others)
-        name = problem[0]
-        request = [name] if name in self.known else problem
-        self.known.add(name)
         socket.send_fds(self.control, [b"!"], list(pipes))
-        wire.send(self.control.fileno(), request)
+        wire.send(self.control.fileno(), name)
 
     def end(self):
         """Kill it."""
@@ -162,17 +175,18 @@ class Bench:
 
 
 class Run:
-    """One program against one problem's tests: [task_id, prompt, test, entry_point]."""
+    """One program against the tests of the problem `name`."""
 
-    def __init__(self, cradle, bench, problem, source, memory, timeout):
+    def __init__(self, cradle, bench, name, source, memory, timeout):
         self.cradle, self.bench, self.timeout = cradle, bench, timeout
+        entry_point = bench.problems[name].entry_point
         to_candidate, to_tests = os.pipe(), os.pipe()
         self.began = time.monotonic()
-        cradle.run([to_candidate[0], to_tests[1]], source, problem[3], memory, _OVERTIME * timeout)
+        cradle.run([to_candidate[0], to_tests[1]], source, entry_point, memory, _OVERTIME * timeout)
         os.close(to_candidate[0])
         os.close(to_tests[1])
         ends = [to_tests[0], to_candidate[1]]
-        bench.examine(ends, problem, [0, 1, cradle.socket.fileno(), *ends])
+        bench.examine(ends, name, [0, 1, cradle.socket.fileno(), *ends])
         for end in ends:
             os.close(end)
         self.queued_before = queued(bench.pid) or 0.0
@@ -181,12 +195,11 @@ class Run:
 
     def outcome(self):
         """{kind, detail, stage, seconds, peak, sure}; `sure` is False where the run must be repeated alone."""
-        done = False
+        verdict = None
         try:
             verdict, sure = self._follow()
-            done = verdict[0] not in ("timeout", "died")
         finally:
-            if not done:
+            if self.bench.pid and (verdict is None or verdict[0] == "timeout"):
                 self.bench.end()
             number, code, seconds, peak = self.cradle.stop()
         kind, detail = verdict
@@ -209,7 +222,9 @@ class Run:
                 except wire.Closed:
                     self.bench.end()
                     return ("exception", "the tests' process died"), True
-                if what == "verdict":
+                if what == "last":
+                    self.bench.end()
+                if what in ("verdict", "last"):
                     return rest, True
                 self.stage = rest[0]
             elif left <= 0:
@@ -258,15 +273,15 @@ def main():
         return
     common.load()
     wire.send(answers, ["ready"])
-    bench, problems = Bench(), {}
+    bench = Bench()
     try:
         while True:
             what, *rest = wire.receive(requests)
             if what == "problem":
-                problems[rest[0]] = rest
+                bench.add(*rest)
             else:
                 name, source, timeout = rest
-                wire.send(answers, Run(cradle, bench, problems[name], source, memory, timeout).outcome())
+                wire.send(answers, Run(cradle, bench, name, source, memory, timeout).outcome())
     except wire.Closed:
         return
     finally:
