@@ -1,12 +1,13 @@
 # Install, test, demo and bench. Results are Snakemake targets: see README.md.
 PYTHON ?= python3.11
 CORES ?= $(shell nproc)
+CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm lint bench
+.PHONY: help install demo plan test test-slurm lint bench
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,6 +27,9 @@ demo: install ## run the demo study to its report (ten minutes on two cores)
 	  || { code=$$?; test $$code != 75 || echo "error: another make demo is at work here" >&2; exit $$code; }
 	@cat results/demo/report/table.md
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
+
+plan: install ## say what a run would cost and why each job runs (CONFIG=config/demo.yaml)
+	@$(BIN)/python scripts/plan.py --configfile $(CONFIG) $(PLAN)
 
 test: install ## run all the tests that need no root
 	$(BIN)/python -m pytest
