@@ -51,6 +51,25 @@ def test_work_follows_epochs_teacher_and_device():
     assert on_cores.work > 20 * taught.work
 
 
+def test_processes_share_a_training_and_hold_as_many_gpus():
+    training = yaml.safe_load((CONFIG / "config.yaml").read_text())["training"]
+    alone = Costs(*study_of()).of("distill", {"cell": TAUGHT})
+    shared = Costs(*study_of(training=training | {"processes": 2})).of("distill", {"cell": TAUGHT})
+    assert (alone.gpus, shared.gpus) == (1, 2)
+    assert shared.threads == 2 * alone.threads
+    assert shared.work == pytest.approx(alone.work / 2)
+
+
+def test_a_part_of_a_benchmark_is_counted_as_such():
+    raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    few = {"humaneval": raw["benchmarks"]["humaneval"] | {"problems": 20}}
+    whole, part = (
+        Costs(*study_of(**one)).of("grade", {"benchmark": "humaneval", "model": "student"})
+        for one in ({}, {"benchmarks": few})
+    )
+    assert part.work == pytest.approx(whole.work * 20 / 164)
+
+
 def test_the_home_study_is_reckoned_from_its_pair_and_corpus():
     """By hand: 251,820 functions of 270 tokens, 3 epochs, 486 MFLOP a token and attention, at 12 TFLOP/s."""
     costs = Costs(*study_of())

@@ -123,20 +123,20 @@ class Costs:
         steps = tokens * epochs / block
         moved = steps * learner.parameters * 4 * 12
         seconds = self.seconds(operations, moved, training.device, training.precision, training.threads)
-        gpu = self.on_gpu(training.device)
+        gpu, processes = self.on_gpu(training.device), training.processes
         # However small the models, the kernels of each layer of each pass must be started.
         passes = 3 * learner.layers + (teacher.layers if teacher else 0)
-        seconds = max(seconds, steps * passes * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3)
+        seconds = max(seconds, steps * passes * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3) / processes
         alive = 16 * learner.parameters + (4 * teacher.parameters if teacher else 0)
         activations = block * 4 * (learner.layers * learner.width * 34 + 2 * learner.vocabulary)
-        memory = TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations) + tokens * 16
+        memory = processes * (TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations)) + tokens * 16
         return Work(
             rule,
             variant,
             TORCH_START,
             seconds,
-            int(gpu),
-            training.threads,
+            processes * gpu,
+            processes * training.threads,
             memory,
             4 * learner.parameters + 4e6,
             scratch,
