@@ -7,6 +7,7 @@ from pathlib import Path
 import browser
 
 from codestill.report.figures import FIGURES
+from codestill.report.story import CAPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,3 +71,8 @@ def test_snakemakes_own_report_opens_too(whole, tmp_path):
     assert "Cells" in dom
     browser.screenshot(page.as_uri(), tmp_path / "report.png", wait=15000)
     assert browser.colours(tmp_path / "report.png")[0] > 50
+
+
+def test_captions_in_snakemakes_report_are_the_pages_own():
+    for name, caption in CAPTIONS.items():
+        assert " ".join((ROOT / "report" / f"{name}.rst").read_text().split()) == caption

@@ -98,12 +98,12 @@ def quality_measure(frame):
 
 def quality_cost(plt, tables):
     """Two panels, quality against parameters and against tokens per second, with the Pareto front of each."""
-    frame = tables["scores"]
-    roles = tables["settings"].drop_duplicates("setting").set_index("setting")["role"]
+    frame = tables["settings"]
+    roles = frame.drop_duplicates("setting").set_index("setting")["role"]
     benchmark, quality = quality_measure(frame)
     figure, panels = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
     speeds = [name for name in dict.fromkeys(frame["measure"]) if name.startswith("tokens_per_second")]
-    named = {}
+    named, main = {}, {setting for setting, role in roles.items() if role != "distilled"}
     for axes, (cost, less) in zip(panels, (("parameters", True), (speeds[0] if speeds else None, False)), strict=True):
         points = _points(frame, benchmark, quality, cost)
         if not points:
@@ -111,7 +111,10 @@ def quality_cost(plt, tables):
             continue
         for setting, x, y in points:
             colour, marker, name = paint(roles.get(setting, "distilled"))
-            drawn = axes.plot(x, y, marker, color=colour, markeredgecolor="white", markeredgewidth=0.5, zorder=3)
+            # Students share their size and speed: the chosen ones and the control stay on top, and larger.
+            front = 5 if setting in main else 3
+            look = {"markersize": front + 1, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": front}
+            drawn = axes.plot(x, y, marker, color=colour, **look)
             named.setdefault(name, drawn[0])
         _front(axes, points, less, describe(quality).better == "more")
         axes.set_xlabel({"parameters": "parameters (fewer is better)"}.get(cost, "tokens per second (more is better)"))
@@ -127,12 +130,13 @@ def quality_cost(plt, tables):
 
 
 def _points(frame, benchmark, quality, cost):
-    good = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == quality)].set_index("model")
-    price = frame[frame["measure"] == cost].set_index("model")["value"]
+    """(setting, cost, quality) of each setting, quality as the mean over its seeds."""
+    good = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == quality)]
+    price = frame[frame["measure"] == cost].set_index("setting")["value"]
     # Students of a study share one architecture: a cell that was not timed costs what the timed one costs.
-    timed = frame[(frame["measure"] == cost) & (frame["role"] == "cell")]["value"]
-    usual = timed.iloc[0] if len(timed) else price.get("student")
-    points = [(row["setting"], price.get(name, usual), row["value"]) for name, row in good.iterrows()]
+    timed = frame[(frame["measure"] == cost) & ~frame["role"].isin(("teacher", "student"))]["value"]
+    usual = timed.iloc[0] if len(timed) else price.get("student before")
+    points = [(row["setting"], price.get(row["setting"], usual), row["value"]) for _, row in good.iterrows()]
     return [point for point in points if point[1] is not None]
 
 

@@ -158,5 +158,6 @@ def funnel(plt, tables):
         axes.set_title(benchmark)
         axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     panels[0][0].set_ylabel("share of samples")
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
+    across = len(named) if len(benchmarks) > 1 else 2
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=across)
     return figure
