@@ -1,5 +1,6 @@
 """What a study has left in its results folder, read as it stands: a file that is absent is missing, never zero."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Results:
     """
 
     def __init__(self, study, folder):
-        self.study, self.folder = study, Path(folder)
+        self.study, self.folder, self._read = study, Path(folder), {}
         self.choices = self._read_choices()
         self.models = self._list_models()
         self.by_name = {model.name: model for model in self.models}
@@ -93,6 +94,17 @@ class Results:
         names = dict.fromkeys(axis for model in self.models for axis in model.axes)
         return [axis for axis in names if axis != "seed"] + ["seed"]
 
+    @functools.cached_property
+    def varied(self):
+        """The axes that take more than one value among the study's cells."""
+        cells = [model.axes for model in self.models if model.role == "cell"]
+        seen = {}
+        for axes in cells:
+            for axis, value in axes.items():
+                if value is not None:
+                    seen.setdefault(axis, set()).add(value)
+        return {axis for axis, values in seen.items() if len(values) > 1}
+
     def names_of(self, model):
         """The names under which files of this model may lie: its own first, then those it was chosen as."""
         return [model.name, *model.chosen]
@@ -107,7 +119,9 @@ class Results:
     def document(self, model, pattern):
         """The JSON of the first file that exists among the model's names put into `pattern`; None without one."""
         path = self._first(model, pattern)
-        return read_json(path) if path else None
+        if path is not None and path not in self._read:
+            self._read[path] = read_json(path)
+        return self._read.get(path)
 
     def trained(self, model, what):
         """`eval_results`, `train_results`, `trainer_state` or `provenance` of a model's folder; None if missing."""

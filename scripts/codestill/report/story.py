@@ -12,8 +12,8 @@ CAPTIONS = {
     "teacher and so no T: its one number stands in every row. A dash is a setting that was not run.",
     "curves": "Cross-entropy, KL to the teacher and the objective in training (lines) and on validation (dots), "
     "means over seeds. Objectives of different T and alpha are different quantities: compare CE and KL.",
-    "quality_cost": "Quality (means over seeds) against parameters and speed; the dashed line joins models that no other beats in both. "
-    "Students share one architecture, so that one of them is timed for all.",
+    "quality_cost": "Quality (means over seeds) against parameters and speed; the dashed line joins models that no "
+    "other beats in both. Students share one architecture, so that one of them is timed for all.",
     "funnel": "Share of samples that reach each stage on the way to passing.",
     "time_line": "When each rule's jobs ran, how many there were and their seconds together.",
 }

@@ -25,20 +25,13 @@ def setting_label(results, model):
     """A model for people, without its seed: `T 2, alpha 0.5`, with the axes in which the study's cells differ."""
     if model.role != "cell":
         return {"teacher": "teacher", "student": "student before"}.get(model.role, model.name)
-    varied = _varied(results)
     parts = []
     for axis, value in model.axes.items():
-        if axis == "seed" or value is None or not (axis in varied or axis in ("temperature", "alpha")):
+        if axis == "seed" or value is None or not (axis in results.varied or axis in ("temperature", "alpha")):
             continue
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
     return ", ".join(parts) or model.name
-
-
-def _varied(results):
-    cells = [model.axes for model in results.models if model.role == "cell"]
-    names = {axis for axes in cells for axis in axes}
-    return {axis for axis in names if len({repr(axes.get(axis)) for axes in cells if axes.get(axis) is not None}) > 1}
 
 
 def score_rows(results):
