@@ -2,18 +2,26 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from codestill.study.imports import SCRIPTS, imports_of
 
-NAMES = ("attempts", "config", "files", "grid", "layout", "prices", "program", "section")
+NAMES = ("attempts", "cell", "config", "files", "grid", "layout", "prices", "program", "section")
 PROGRAMS = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
 
 def test_the_closure_of_a_known_script():
     found = {path.removeprefix(str(SCRIPTS) + "/") for path in imports_of(SCRIPTS / "resolve_study.py")}
     assert found == {f"codestill/study/{name}.py" for name in NAMES}
+
+
+def test_no_job_with_results_of_science_runs_the_config_or_the_plan():
+    """A new field, price or estimate must not train every cell again."""
+    for name in ("distill", "teach", "generate", "grade", "measure", "choose", "tokenize_corpus"):
+        used = {Path(path).stem for path in imports_of(SCRIPTS / f"{name}.py") if "/study/" in path}
+        assert not used & {"config", "prices", "section", "grid", "layout", "plan", "costs", "estimates"}, name
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.training import Job
-from codestill.study.grid import Cell
+from codestill.study.cell import Cell
 
 
 def cell_axes(options):
