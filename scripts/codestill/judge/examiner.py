@@ -11,6 +11,7 @@ import random
 import resource
 import socket
 import sys
+import time
 
 from codestill.judge import wire
 from codestill.judge.candidate import Mute, message_of
@@ -121,6 +122,7 @@ class Problem:
     """A problem's compiled prompt and test. Raises SyntaxError where the test is no Python.
 
     A test may define `prepare()`, called once, before any candidate: what it puts into MEMORY is there for each check.
+    `allowance`: seconds that a candidate has beyond the usual, four times what preparing took, as evalplus gives.
     """
 
     def __init__(self, prompt, test, entry_point):
@@ -128,8 +130,10 @@ class Problem:
         self.test = compile(test, "<test>", "exec", dont_inherit=True)
         self.prompt = compile(_closed(prompt), "<prompt>", "exec", dont_inherit=True)
         self.memory = {}
+        began = time.process_time()
         if "def prepare(" in test:
             self.names()["prepare"]()
+        self.allowance = 4 * (time.process_time() - began) if self.memory else 0.0
 
     def names(self):
         """What the prompt and the test define, afresh."""

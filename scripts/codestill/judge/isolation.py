@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from codestill.judge import landlock, namespaces, seccomp
 from codestill.judge.readable import DEVICES, trees, visible
-from codestill.judge.syscalls import prctl, syscall
+from codestill.judge.syscalls import die_with_parent, prctl, syscall
 
 NOBODY = 65534
 _PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
@@ -89,6 +89,7 @@ class Zygote:
             _become_nobody(self.look_anywhere)
         else:
             _drop_capabilities(0)
+        die_with_parent()
         seccomp.no_new_privileges()
         if self.ruleset is not None:
             landlock.confine(self.ruleset)

@@ -3,18 +3,16 @@
 import ctypes
 import errno
 import os
-import signal
 import stat
 
 from codestill.judge.readable import DEVICES, hidden, trees
-from codestill.judge.syscalls import checked, libc, prctl, syscall
+from codestill.judge.syscalls import checked, die_with_parent, libc, syscall
 
 _NEW = {"mount": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT = 1, 2, 4, 0x20
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_PR_SET_PDEATHSIG = 1
 SCRATCH = "/scratch/tmp"  # /tmp is a link to it
 SCRATCH_OPTIONS = "size=64m,nr_inodes=4096,mode=1777"
 
@@ -113,7 +111,7 @@ def enter(root):
     child = os.fork()
     if child:
         _stand_by(child)
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     _new_root(root)
 
 

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import os
 import platform
+import signal
 
 # name, number on x86-64, number on arm64 (- where the architecture lacks it). A candidate is denied all of these.
 _DENIED = """
@@ -85,6 +86,11 @@ def syscall(name, *arguments):
     number = numbers()[1][name]
     wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     return checked(libc.syscall(ctypes.c_long(number), *wide), name)
+
+
+def die_with_parent():
+    """Have the kernel kill this process when the thread that forked it ends."""
+    prctl(1, signal.SIGKILL)
 
 
 def prctl(option, value=0):

@@ -128,9 +128,13 @@ def cpu_of(pid):
 
 
 class Bench:
-    """The tests' process, forked from here when there is none; `problems` are those that a new one has."""
+    """The tests' process, forked from here when there is none; `problems` are those that a new one has.
 
-    def __init__(self):
+    private: descriptors that it does not inherit.
+    """
+
+    def __init__(self, private):
+        self.private = private
         self.pid, self.problems, self.known = None, {}, set()
 
     def add(self, name, prompt, test, entry_point):
@@ -139,8 +143,9 @@ class Bench:
 
         self.problems[name] = Problem(prompt, test, entry_point)
 
-    def _start(self, others):
+    def _start(self, pipes):
         from codestill.judge import examiner
+        from codestill.judge.syscalls import die_with_parent
 
         self.control, theirs = socket.socketpair()
         self.known = set(self.problems)
@@ -149,20 +154,21 @@ class Bench:
             theirs.close()
             return
         try:
-            for descriptor in (*others, self.control.fileno()):
+            for descriptor in (*self.private, *pipes, self.control.fileno()):
                 os.close(descriptor)
+            die_with_parent()
             examiner.serve(theirs, self.problems)
         finally:
             os._exit(0)
 
-    def examine(self, pipes, name, others):
-        """Have the candidate behind `pipes` examined. A new process does not inherit the descriptors `others`."""
+    def examine(self, pipes, name):
+        """Have the candidate behind `pipes` examined."""
         from codestill.judge import wire
 
         if self.pid and name not in self.known:
             self.end()
         if not self.pid:
-            self._start(others)
+            self._start(pipes)
         socket.send_fds(self.control, [b"!"], list(pipes))
         wire.send(self.control.fileno(), name)
 
@@ -178,15 +184,16 @@ class Run:
     """One program against the tests of the problem `name`."""
 
     def __init__(self, cradle, bench, name, source, memory, timeout):
-        self.cradle, self.bench, self.timeout = cradle, bench, timeout
         entry_point = bench.problems[name].entry_point
+        timeout += bench.problems[name].allowance
+        self.cradle, self.bench, self.timeout = cradle, bench, timeout
         to_candidate, to_tests = os.pipe(), os.pipe()
         self.began = time.monotonic()
         cradle.run([to_candidate[0], to_tests[1]], source, entry_point, memory, _OVERTIME * timeout)
         os.close(to_candidate[0])
         os.close(to_tests[1])
         ends = [to_tests[0], to_candidate[1]]
-        bench.examine(ends, name, [0, 1, cradle.socket.fileno(), *ends])
+        bench.examine(ends, name)
         for end in ends:
             os.close(end)
         self.queued_before = queued(bench.pid) or 0.0
@@ -273,7 +280,7 @@ def main():
         return
     common.load()
     wire.send(answers, ["ready"])
-    bench = Bench()
+    bench = Bench([requests, answers, cradle.socket.fileno()])
     try:
         while True:
             what, *rest = wire.receive(requests)
