@@ -141,8 +141,8 @@ def kinds_of_tokens(tokenizer, columns):
 def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="auto", dtype=torch.float32, max_rows=None):
     """`measure` for folders: a model, its teacher (or None, or the same folder), and a token set on disk."""
     from datasets import load_from_disk
-    from transformers import AutoTokenizer
 
+    from codestill.data.tokenizer import load_tokenizer
     from codestill.distill.examples import Examples
     from codestill.distill.models import device_of, load_model
 
@@ -161,7 +161,7 @@ def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="aut
     if teacher_dir and not _same(model_dir, teacher_dir):
         teacher = load_model(teacher_dir).eval().to(target, dtype)
     columns = max(model.get_output_embeddings().weight.shape[0], examples.largest_id() + 1)
-    kinds = kinds_of_tokens(AutoTokenizer.from_pretrained(model_dir, local_files_only=True), columns)
+    kinds = kinds_of_tokens(load_tokenizer(model_dir), columns)
     size = int(sum(dataset["bytes"]))
     return measure(model, examples, size, *kinds, teacher, batch_size, target)
 

@@ -43,7 +43,7 @@ def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
         if name in seen:
             raise UserError(f"{source}:{number}: task_id {name!r} comes twice")
         seen.add(name)
-        ids = tokenizer(STRIPS[strip](row["prompt"]))["input_ids"]
+        ids = tokenizer(STRIPS[strip](row["prompt"]), add_special_tokens=False)["input_ids"]
         if not ids:
             raise UserError(f"{source}:{number}: the prompt of {name!r} has no token; give it some text")
         room = max_new_tokens if limit is None else max(0, min(max_new_tokens, limit - len(ids)))

@@ -97,8 +97,10 @@ class Model:
     """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
 
     def __init__(self, settings):
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
         from transformers.utils import logging
+
+        from codestill.data.tokenizer import load_tokenizer
 
         logging.disable_progress_bar()
         folder = settings.model_dir
@@ -109,7 +111,7 @@ class Model:
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self.tokenizer = load_tokenizer(folder)
             self.model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=PRECISIONS[settings.precision], local_files_only=True
             )
