@@ -38,7 +38,7 @@ trap 'kill -INT "$driver"; wait "$driver"; exit 143' TERM
 
 echo "$(date '+%F %T') job $job on $(hostname), start $((${SLURM_RESTART_COUNT:-0} + 1))"
 # A driver that was killed leaves Snakemake's lock behind.
-"$snakemake" --profile slurm "$@" --unlock >/dev/null 2>&1
+"$snakemake" --profile slurm --unlock "$@" >/dev/null 2>&1
 "$snakemake" --profile slurm "$@" &
 driver=$!
 wait "$driver"

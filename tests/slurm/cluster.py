@@ -59,7 +59,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 ReturnToService=2
 # A node is given up after so many seconds of silence; a killed job gets so many to clean up.
 SlurmdTimeout=6
-KillWait=2
+KillWait=20
 MinJobAge=300
 GresTypes=gpu
 {nodes}

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster import Cluster, alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,7 @@ TASKS = [
 # Ask after one second and not ten: the jobs take seconds.
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 # Trained for some twenty seconds, so that there is time to strike.
+FIRST = "T-2.0_alpha-0.5_seed-1"
 LONG = "T-2.0_alpha-0.5_epochs-60.0_seed-1"
 
 collect_ignore_glob = [] if os.environ.get("CODESTILL_SLURM") else ["test_*.py"]
@@ -104,11 +106,16 @@ class Study:
             else:
                 shutil.copy(source, root / part)
         shutil.copy(Path(__file__).with_name("tiny.yaml"), root / "config/config.yaml")
+        limits = {
+            name: {"max_runtime": 60, "max_mem_mb": 6000, "max_gpu": gpus} for name, gpus in (("gpu", 2), ("cpu", 0))
+        }
+        (root / "profiles/slurm/partitions.yaml").write_text(yaml.safe_dump({"partitions": limits}))
         (root / "three.jsonl").write_text("".join(json.dumps(task) + "\n" for task in TASKS))
         self.environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.results = root / "results/tiny"
 
     def call(self, *arguments):
+        """`snakemake --profile slurm` and the arguments, which asks for states a little sooner than the profile."""
         return Call(self, [*SOON, *arguments])
 
     def model(self, cell):
@@ -125,6 +132,7 @@ class Study:
         """Remove a cell as if it had never been trained."""
         for folder in ("models", "work/distill"):
             shutil.rmtree(self.results / folder / cell, ignore_errors=True)
+        (self.root / f"logs/tiny/distill/{cell}.log").unlink(missing_ok=True)
 
     def until_training(self, cell, seconds=90):
         """Wait until the cell's first steps are taken."""
@@ -167,10 +175,10 @@ def indices(text):
 
 @pytest.fixture(scope="session")
 def chain(cluster, study):
-    """The whole study, by the very command that the README gives; its GPUs are watched."""
+    """The whole study by one command; its GPUs are watched."""
     watch = Watch(cluster)
     watch.start()
-    call = Call(study, [])
+    call = study.call()
     call.code = call.wait(900)
     watch.over.set()
     watch.join()
@@ -179,9 +187,17 @@ def chain(cluster, study):
 
 
 @pytest.fixture(scope="session")
-def reference(chain, study):
+def ready(study):
+    """The study with a cell trained; nothing is left to do for it where the whole chain ran before."""
+    command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--", study.model(FIRST)]
+    done = subprocess.run(command, cwd=study.root, env=study.environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="session")
+def reference(ready, study):
     """The weights of the cell LONG, trained in one go outside SLURM."""
-    trained = json.loads((study.results / "models/T-2.0_alpha-0.5_seed-1/provenance.json").read_text())["command"]
+    trained = json.loads((study.results / f"models/{FIRST}/provenance.json").read_text())["command"]
     other = study.root / "reference"
     command = [sys.executable, *trained]
     for flag, value in (("--output_dir", other), ("--work_dir", f"{other}.work"), ("--num_train_epochs", "60.0")):
@@ -191,7 +207,7 @@ def reference(chain, study):
 
 
 @pytest.fixture
-def fresh(cluster, study, chain):
+def fresh(cluster, study, ready):
     """The study with no job in the queue, all nodes up and LONG untrained."""
     cluster.cancel_all()
     cluster.revive()

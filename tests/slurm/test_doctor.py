@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import yaml
+from conftest import ROOT
 
 
 def doctor(study, *arguments):
@@ -24,6 +25,15 @@ def test_it_looks_within_a_job(cluster, study):
     done = doctor(study, "--job")
     assert done.returncode == 1
     assert "no GPU in this job\n      -> ask for one" in done.stdout
+
+
+def test_a_last_attempt_that_would_wait_for_ever_is_foreseen(cluster, study, tmp_path):
+    """The partitions here grant an hour; by the file beside this profile they grant a day."""
+    for name in ("profile.yaml", "partitions.yaml"):
+        (tmp_path / name).write_text((ROOT / "profiles/slurm" / name).read_text())
+    done = doctor(study, "--profile", str(tmp_path / "profile.yaml"))
+    assert done.returncode == 1
+    assert "time limit: the partition grants less\n      -> lower max_runtime" in done.stdout
 
 
 def test_it_names_what_is_wrong_with_a_profile(cluster, study, tmp_path):

@@ -8,7 +8,7 @@ DIVERGING = "T-2.0_alpha-0.5_lr-1e+30_seed-21"
 
 
 @pytest.fixture
-def bare(cluster, study, chain):
+def bare(cluster, study, ready):
     cluster.stop()
     other = Cluster(accounting=False)
     other.start()

@@ -1,7 +1,9 @@
 """What a study meets on a cluster: SLURM, its partitions and accounts, the disk. Each check names a remedy."""
 
 import getpass
+import math
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from codestill.study.limits import minutes
 
 OK, NOTE, BAD = "ok", "note", "FAIL"
 GIB = 2**30
@@ -87,19 +91,30 @@ def sbatch_flags(resources):
     return found + shlex.split(str(value("slurm_extra") or "").strip("'\""))
 
 
-def submission(kind, resources, minutes, megabytes):
-    """Whether SLURM would take a job of these resources: nothing is submitted (`sbatch --test-only`)."""
-    flags = [*sbatch_flags(resources), f"--time={minutes}", f"--mem={megabytes}"]
+def granted(partition):
+    """The minutes that a partition grants a job; infinite where it sets no limit or is not known."""
+    _, text = ask("scontrol", "show", "partition", str(partition))
+    found = re.search(r"MaxTime=([\d:-]+)", text)
+    return minutes(found[1]) if found else math.inf
+
+
+def submission(kind, resources, runtime, megabytes):
+    """Whether SLURM would run a job of these resources; nothing is submitted (`sbatch --test-only`)."""
+    flags = [*sbatch_flags(resources), f"--time={runtime}", f"--mem={megabytes}"]
     code, text = ask("sbatch", "--test-only", *flags, "--wrap=true")
     shown = " ".join(flags)
+    # Most sites let such a job in, to wait for ever.
+    if code == 0 and runtime > granted(resources.get("slurm_partition")):
+        code, text = 1, "time limit: the partition grants less"
     if code == 0:
         return Finding(OK, f"a job with{'' if kind == 'GPU' else 'out'} a GPU would be taken: {shown}")
     remedies = {
         "partition": "name the site's partition in profiles/slurm/profile.yaml (sinfo -s lists them)",
         "account": "set slurm_account under default-resources (sacctmgr show user $USER withassoc lists yours)",
+        "time limit": "lower max_runtime in profiles/slurm/partitions.yaml to the partition's limit (sinfo -o '%P %l')",
+        "memory": "lower max_mem_mb in profiles/slurm/partitions.yaml to what a node has (sinfo -o '%P %m')",
         "configuration": "ask for what a node has: sinfo -o '%P %G %m %l' (gpu_model or gres, mem_mb, runtime)",
         "qos": "set qos under default-resources (sacctmgr show qos)",
-        "time limit": "lower max_runtime in profiles/slurm/partitions.yaml to the partition's limit",
     }
     remedy = next((remedies[word] for word in remedies if word in text.lower()), "correct profiles/slurm/profile.yaml")
     return Finding(BAD, f"a job with{'' if kind == 'GPU' else 'out'} a GPU is refused: {shown}: {_last(text)}", remedy)

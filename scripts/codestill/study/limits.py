@@ -16,7 +16,7 @@ VARIABLE = "SNAKEMAKE_SLURM_PARTITIONS"  # the executor's own, for a file kept e
 NONE = (math.inf, math.inf)
 
 
-def _minutes(value):
+def minutes(value):
     """Minutes of a number, or of SLURM's days-hours:minutes:seconds, hours:minutes:seconds, minutes:seconds."""
     if isinstance(value, int | float):
         return float(value)
@@ -42,7 +42,7 @@ def read_limits(path):
     try:
         for one in yaml.safe_load(path.read_text(encoding="utf-8"))["partitions"].values():
             kind = "gpu" if one.get("max_gpu") else "cpu"
-            found[kind].append((_minutes(one.get("max_runtime", math.inf)), float(one.get("max_mem_mb", math.inf))))
+            found[kind].append((minutes(one.get("max_runtime", math.inf)), float(one.get("max_mem_mb", math.inf))))
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a file of partitions ({error!r}); see profiles/slurm/partitions.yaml") from None
     return {kind: tuple(map(max, zip(*rows, strict=True))) if rows else NONE for kind, rows in found.items()}
