@@ -25,6 +25,11 @@ def test_more_gpus_until_the_chain_rules(gpus, expected):
     assert makespan(DIAMOND, SECONDS, demand, gpus) == expected
 
 
+def test_the_job_with_the_longest_chain_behind_it_starts_first():
+    graph, seconds = {0: set(), 1: set(), 2: set(), 3: {2}, 4: {2}}, {0: 5.0, 1: 5.0, 2: 1.0, 3: 1.0, 4: 10.0}
+    assert makespan(graph, seconds, dict.fromkeys(graph, (1, 1)), 2) == 11.0
+
+
 def test_cpu_jobs_run_beside_gpu_jobs_and_share_cores_where_cores_are_bound():
     graph, seconds = {0: set(), 1: set(), 2: set()}, {0: 10.0, 1: 10.0, 2: 10.0}
     demand = {0: (1, 1), 1: (0, 2), 2: (0, 2)}
