@@ -1,5 +1,6 @@
 # Install, test, demo and bench. Results are Snakemake targets: see README.md.
 PYTHON ?= python3.11
+STUDY ?= demo
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
@@ -7,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo plan test test-slurm lint bench
+.PHONY: help install demo plan test test-slurm lint bench compare verify archive
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -37,6 +38,15 @@ test: install ## run all the tests that need no root
 test-slurm: install ## run the tests on a real SLURM of their own (Debian, root; installs its packages)
 	@test "$$(id -u)" = 0 || { echo "error: test-slurm needs root: SLURM's daemons run the jobs of others"; exit 1; }
 	CODESTILL_SLURM=1 $(BIN)/python -m pytest tests/slurm
+
+compare: install ## compare two cells, experiments or archives: make compare A=... B=...
+	@$(BIN)/python scripts/compare.py --a "$(A)" --b "$(B)"
+
+verify: install ## hash a finished study again: make verify STUDY=demo
+	@$(BIN)/python scripts/verify.py --results results/$(STUDY)
+
+archive: install ## pack a study's tables and figures: make archive STUDY=demo
+	@$(BIN)/python scripts/archive.py --results results/$(STUDY) --output $(STUDY).tar.gz
 
 lint: install ## check the style of code, rules and workflow
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules workflow

@@ -11,6 +11,9 @@ if "study" not in config:
     configfile: workflow.source_path("config/config.yaml")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/download.smk"
 include: "rules/tokenize.smk"
@@ -36,3 +39,4 @@ rule all:
     default_target: True
     input:
         rules.report.output,
+        PLACE.cards(),

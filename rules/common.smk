@@ -78,6 +78,10 @@ def imports_of(name):
     return library_of(program(name))
 
 
+# Imports do not show them: the report and the cards are rendered from these.
+TEMPLATES = sorted(map(str, (ROOT / "scripts/codestill/report/templates").glob("*.j2")))
+
+
 def cell_of(wildcards):
     """The cell that a wildcard names, in the study's grid or not."""
     try:

@@ -30,11 +30,31 @@ rule report:
         PLACE.inputs("manifest.json"),
         script=program("report"),
         library=imports_of("report"),
+        templates=TEMPLATES,
         study=rules.resolve_study.output,
     output:
-        scores=f"{PLACE.results}/report/scores.csv",
+        [path for files in PLACE.figures().values() for path in files[1:]],
+        scores=report(
+            f"{PLACE.results}/report/scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+        ),
+        page=report(
+            f"{PLACE.results}/report/index.html",
+            caption="../report/page.rst",
+            category="The page",
+        ),
         table=f"{PLACE.results}/report/table.md",
-        page=f"{PLACE.results}/report/index.html",
+        passport=f"{PLACE.results}/report/passport.json",
+        pictures=[
+            report(
+                files[0],
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": name},
+            )
+            for name, files in PLACE.figures().items()
+        ],
     log:
         log_of("report"),
     benchmark:
@@ -44,8 +64,106 @@ rule report:
     params:
         results=lambda wildcards, input: folder_of(input.study),
         folder=lambda wildcards, output: folder_of(output.page),
+        measured=PLACE.benchmarks,
     shell:
-        "python {input.script} --study {input.study} --results {params.results} --output {params.folder} > {log} 2>&1"
+        "python {input.script} --study {input.study} --results {params.results} --output {params.folder} "
+        "--benchmarks {params.measured} > {log} 2>&1"
+
+
+rule report_now:
+    """Tell the story from whatever files exist, into report-now/."""
+    input:
+        script=program("report"),
+        library=imports_of("report"),
+        templates=TEMPLATES,
+        study=rules.resolve_study.output,
+    log:
+        log_of("report_now"),
+    benchmark:
+        benchmark_of("report_now")
+    conda:
+        "../envs/report.yaml"
+    params:
+        results=lambda wildcards, input: folder_of(input.study),
+        folder=f"{PLACE.results}/report-now",
+        measured=PLACE.benchmarks,
+    shell:
+        "python {input.script} --study {input.study} --results {params.results} --output {params.folder} "
+        "--benchmarks {params.measured} > {log} 2>&1"
+
+
+rule figures:
+    """Draw the report's figures again from its tables alone."""
+    input:
+        script=program("figures"),
+        library=imports_of("figures"),
+        tables=rules.report.output.scores,
+    log:
+        log_of("figures"),
+    benchmark:
+        benchmark_of("figures")
+    conda:
+        "../envs/report.yaml"
+    params:
+        tables=lambda wildcards, input: folder_of(input.tables),
+    shell:
+        "python {input.script} --tables {params.tables} > {log} 2>&1"
+
+
+rule draw_cell:
+    """Draw one cell's losses, so that Snakemake's report can switch between cells."""
+    input:
+        script=program("figures"),
+        library=imports_of("figures"),
+        tables=rules.report.output.scores,
+    output:
+        curves=report(
+            f"{PLACE.results}/report/cells/{{cell}}/curves.svg",
+            caption="../report/cell.rst",
+            category="Cells",
+            labels=lambda wildcards: PLACE.labels(cell_of(wildcards)),
+        ),
+    log:
+        log_of("draw_cell", "{cell}"),
+    benchmark:
+        benchmark_of("draw_cell", "{cell}")
+    conda:
+        "../envs/report.yaml"
+    params:
+        tables=lambda wildcards, input: folder_of(input.tables),
+        folder=lambda wildcards, output: folder_of(output.curves),
+    shell:
+        "python {input.script} --tables {params.tables} --cell {wildcards.cell} --output {params.folder} "
+        "> {log} 2>&1"
+
+
+rule cells:
+    """Every cell's losses, for `snakemake cells` and then `snakemake --report report.html all cells`."""
+    input:
+        expand(rules.draw_cell.output.curves, cell=GRID.cells),
+
+
+rule model_card:
+    """Write the card of a model, so that its folder can be pushed to a hub as it is."""
+    input:
+        PLACE.measured(),
+        script=program("model_card"),
+        library=imports_of("model_card"),
+        templates=TEMPLATES,
+        study=rules.resolve_study.output,
+    output:
+        f"{PLACE.results}/models/{{model}}/README.md",
+    log:
+        log_of("model_card", "{model}"),
+    benchmark:
+        benchmark_of("model_card", "{model}")
+    conda:
+        "../envs/report.yaml"
+    params:
+        results=lambda wildcards, input: folder_of(input.study),
+    shell:
+        "python {input.script} --study {input.study} --results {params.results} --model {wildcards.model} "
+        "--output {output} > {log} 2>&1"
 
 
 rule baselines:

@@ -37,3 +37,27 @@ rule teach:
         "{params.launch} {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
         "--work_dir {params.work} {params.training} --seed {params.seed} > {log} 2>&1"
+
+
+rule audit:
+    """Judge the teacher before anyone learns from it: has it learned code, with its layout?"""
+    input:
+        model=PLACE.model("teacher"),
+        functions=PLACE.inputs("corpus", "validation.jsonl"),
+        script=program("audit"),
+        library=imports_of("audit"),
+    output:
+        PLACE.inputs("audit.json"),
+    log:
+        log_of("audit"),
+    benchmark:
+        benchmark_of("audit")
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.generation.threads
+    params:
+        model=lambda wildcards, input: folder_of(input.model),
+        audit=PLACE.audit_flags(),
+    shell:
+        "python {input.script} --model {params.model} --functions {input.functions} --output {output} "
+        "{params.audit} > {log} 2>&1"

@@ -11,6 +11,8 @@ MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "to
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
 CHOSEN = ("best_distilled", "best_finetuned")
+FIGURES = ("pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "funnel", "time_line")
+FIGURE_FORMATS = ("png", "pdf", "svg")
 # Speed and size belong to an architecture, not to a cell: students of one study all share theirs.
 EFFICIENCY_MODELS = ("teacher", "student", "best_distilled")
 
@@ -129,8 +131,12 @@ class Layout:
         return [path for cell in self.candidates(chosen) for path in self.model(cell, trained=True)]
 
     def teacher_of(self, cell):
-        """The files of the cell's teacher; none where alpha is 1."""
-        return self.model(cell.teacher) if cell.alpha < 1 else []
+        """The files of the cell's teacher, and its audit; none where alpha is 1."""
+        return [*self.model(cell.teacher), self.inputs("audit.json")] if cell.alpha < 1 else []
+
+    def cards(self):
+        """The model cards of the models that a reader may take away."""
+        return [f"{self.results}/models/{model}/README.md" for model in ["teacher", *self.chosen]]
 
     def measured(self):
         """Everything that the whole study's report reads."""
@@ -138,7 +144,16 @@ class Layout:
             f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]
         ]
         scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
-        return scores + self.language(self.models) + efficiency
+        return [*scores, *self.language(self.models), *efficiency, self.inputs("audit.json")]
+
+    def labels(self, cell):
+        """T and alpha of a cell, as Snakemake's report labels its figures."""
+        return {"T": "none" if cell.temperature is None else repr(cell.temperature), "alpha": repr(cell.alpha)}
+
+    def figures(self):
+        """Every figure of the report, in every format: {name: files}."""
+        folder = f"{self.results}/report/figures"
+        return {name: [f"{folder}/{name}.{kind}" for kind in FIGURE_FORMATS] for name in FIGURES}
 
     def comparison(self, cells):
         """What an experiment or sweep needs: its cells and the baselines on every benchmark, and their language."""
@@ -179,6 +194,11 @@ class Layout:
     def corpus_flags(self):
         """How prepare_corpus.py splits the functions."""
         return flags(**self.study.corpus.model_dump(exclude={"sources"}))
+
+    def audit_flags(self):
+        """How audit.py judges the teacher, and what it does where the teacher fails."""
+        run = self.study.generation.model_dump(include={"device", "threads"})
+        return flags(audit=self.study.teacher.audit, max_seq_length=self.study.tokens.max_seq_length, **run)
 
     def device_flags(self):
         """Where and with what precision a model is measured."""
