@@ -93,6 +93,18 @@ def test_counts_replace_assumptions():
     assert after.of("distill", {"cell": TAUGHT}).work < before.of("distill", {"cell": TAUGHT}).work
 
 
+def test_files_of_this_machine_are_counted_before_they_are_read():
+    for name, rows in (("mine.jsonl", 2000), ("tasks.jsonl", 7)):
+        Path(name).write_text("{}\n" * rows)
+    sources = {"mine": {"kind": "files", "path": "mine.jsonl"}}
+    tasks = {"tasks": {"kind": "file", "path": "tasks.jsonl", "n": 2, "k": [1]}}
+    amounts = Costs(*study_of("demo.yaml", corpus={"sources": sources}, benchmarks=tasks)).amounts
+    assert amounts.functions == {"train": 1800, "validation": 100, "test": 100}
+    assert amounts.problems("tasks") == 7
+    os.remove("mine.jsonl")
+    assert Costs(*study_of("demo.yaml", corpus={"sources": sources})).amounts.functions["train"] == 90_000
+
+
 def test_a_model_that_was_downloaded_is_read_rather_than_known():
     study, layout = study_of()
     shape = {"model_type": "gpt2", "n_layer": 2, "n_embd": 64, "vocab_size": 50001}

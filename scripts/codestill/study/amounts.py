@@ -38,8 +38,10 @@ class Amounts:
             found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
             if found is None:
                 rest = 1 - corpus.validation_fraction - corpus.test_fraction
+                count = _lines(source.path)
+                words = words if count else "assumed (give plan.functions)"
                 shares = (rest, corpus.validation_fraction, corpus.test_fraction)
-                found, words = [UNKNOWN_CORPUS * share for share in shares], "assumed (give plan.functions)"
+                found = [(count or UNKNOWN_CORPUS) * share for share in shares]
             scale = min(1, source.max_samples / sum(found)) if source.max_samples else 1
             totals = [total + count * scale for total, count in zip(totals, found, strict=True)]
         limit = self.study.plan.functions or corpus.max_samples
@@ -73,17 +75,20 @@ class Amounts:
 
     def problems(self, name):
         """Problems of a benchmark."""
-        path = Path(self.layout.inputs("benchmarks", f"{name}.jsonl"))
         benchmark = self.study.benchmarks[name]
-        local = path if path.is_file() else Path(benchmark.path) if benchmark.path else None
-        if local and local.is_file() and local.suffix == ".jsonl":
-            with open(local, "rb") as handle:
-                count = sum(1 for line in handle if line.strip())
-        else:
-            count = self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
+        count = _lines(self.layout.inputs("benchmarks", f"{name}.jsonl")) or _lines(benchmark.path)
+        count = count or self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
         return min(count, benchmark.problems or count)
 
     @staticmethod
     def _counted(path):
         """The accounts at `path`; None where they are not made yet."""
         return read_json(path) if Path(path).is_file() else None
+
+
+def _lines(path):
+    """Rows of a JSON-lines file of this machine; 0 where it is absent, packed or of another kind."""
+    if not path or Path(path).suffix != ".jsonl" or not Path(path).is_file():
+        return 0
+    with open(path, "rb") as handle:
+        return sum(1 for line in handle if line.strip())

@@ -181,7 +181,7 @@ class Costs:
         step = least + self.seconds(operations, moved, settings.device, settings.precision, settings.threads)
         prompts = self.amounts.problems(benchmark) * 150 * one.forward(75)
         prefill = self.seconds(prompts, 0, settings.device, settings.precision, settings.threads)
-        memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else settings.memory * GIB)
+        memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
         variant = f"{benchmark}/{model if model in ('teacher', 'student') else 'cell'}"
         return Work(
             "generate",
