@@ -55,6 +55,11 @@ class Zygote:
     def __init__(self, level, scratch):
         self.level = level
         self.root = os.getuid() == 0
+        # Root's own Python may lie where no other user can look.
+        hidden_python = self.root and not _open_to_all()
+        if hidden_python and not (level.namespaces or level.landlock):
+            # Without a list of what may be read, a right to look anywhere would open every file of root's.
+            raise OSError("Python lies in a folder that only root may read; a candidate could import nothing")
         if level.namespaces:
             namespaces.enter(scratch)
             self.scratch = namespaces.SCRATCH
@@ -67,8 +72,8 @@ class Zygote:
             # A rule is tied to what is mounted now; one on the folder above holds for every later scratch as well.
             writable = os.path.dirname(self.scratch) if level.namespaces else self.scratch
             self.ruleset = landlock.ruleset(visible(), [writable], DEVICES)
-        # Root's own Python may lie where no other user can look (namespaces show it under a root of their own).
-        self.look_anywhere = self.root and level.landlock and not level.namespaces and not _open_to_all()
+        # Namespaces show it under a root of their own.
+        self.look_anywhere = hidden_python and level.landlock and not level.namespaces
 
     def clean(self):
         """Empty the scratch folder where the last candidate left something."""

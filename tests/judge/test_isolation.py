@@ -1,0 +1,145 @@
+"""Levels of isolation: each does what it says here, the filter is right for both architectures, none below is used."""
+
+import struct
+
+import pytest
+
+from codestill.judge import landlock, seccomp, syscalls
+from codestill.judge.isolation import LEVELS, empty, named
+from codestill.judge.pool import Job, Pool, Refused, started
+from codestill.study.program import UserError
+from judge.attacks import ATTACKS, PROBLEM, RIGHT
+
+MEMORY = 1 << 30
+
+
+def offered(level):
+    """A pool at a level; skips the test where this machine does not offer it."""
+    try:
+        return Pool(1, MEMORY, allow_weak=True, wanted=level.name)
+    except UserError as error:
+        pytest.skip(f"not offered here: {error}")
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+def test_right_programs_pass_at_every_level(level):
+    with offered(level) as pool:
+        jobs = [
+            Job(name, PROBLEM, PROBLEM["prompt"] + text + "\n\n")
+            for name, text in RIGHT.items()
+            if name != "event loop"
+        ]
+        outcomes = dict(pool.run(jobs, 3.0))
+    assert {name: outcome["kind"] for name, outcome in outcomes.items() if outcome["kind"] != "passed"} == {}
+
+
+CONFINED = [name for name in ATTACKS if "file" in name or "fork" in name or "connect" in name or "secret" in name]
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level.acceptable], ids=lambda level: level.name)
+def test_acceptable_levels_confine(level, tmp_path):
+    tmp_path.chmod(0o777)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    victim, secret = tmp_path / "victim", tmp_path / "secret"
+    victim.write_text("unchanged")
+    secret.write_text("hunter2")
+    for path in (victim, secret):
+        path.chmod(0o666)
+    before = victim.stat()
+    aims = {"VICTIM": str(victim), "SECRET_FILE": str(secret), "PORT": "9"}
+    jobs = []
+    for name in CONFINED:
+        text = ATTACKS[name][0]
+        for word, value in aims.items():
+            text = text.replace(word, value)
+        jobs.append(Job(name, PROBLEM, PROBLEM["prompt"] + text + "\n"))
+    with offered(level) as pool:
+        outcomes = dict(pool.run(jobs, 1.0))
+    assert {name: outcome["kind"] for name, outcome in outcomes.items() if outcome["kind"] == "passed"} == {}
+    assert "hunter2" not in str(outcomes)
+    after = victim.stat()
+    assert (after.st_mode, after.st_mtime_ns, victim.read_text()) == (before.st_mode, before.st_mtime_ns, "unchanged")
+
+
+def test_weak_levels_need_leave():
+    weak = [level for level in LEVELS if not level.acceptable]
+    assert weak
+    for level in weak:
+        with pytest.raises(UserError, match="allow_weak_isolation"):
+            Pool(1, MEMORY, wanted=level.name)
+
+
+def test_a_level_that_cannot_be_entered_is_refused(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(Refused):
+        started(2, named("limits"), MEMORY)
+
+
+def run_filter(code, number, argument, arch):
+    """What the kernel would answer: a small BPF machine over the instructions."""
+    at, accumulator = 0, 0
+    data = struct.pack("<iIQQ", number, arch, 0, argument)
+    steps = [struct.unpack_from("<HBBI", code, place) for place in range(0, len(code), 8)]
+    while True:
+        operation, if_true, if_false, value = steps[at]
+        at += 1
+        if operation == 0x20:
+            (accumulator,) = struct.unpack_from("<I", data, value)
+        elif operation == 0x06:
+            return value
+        else:
+            test = {0x15: accumulator == value, 0x25: accumulator > value, 0x45: bool(accumulator & value)}[operation]
+            at += if_true if test else if_false
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_says_what_it_should(machine):
+    denied, others, arch = syscalls.numbers(machine)
+    code = seccomp.program(77, machine)
+    assert len(code) // 8 < 4096  # the kernel's limit
+
+    def answer(name, argument=0):
+        return run_filter(code, (denied | others)[name], argument, arch)
+
+    eperm, enosys, allowed, kill = 0x50001, 0x50000 + 38, 0x7FFF0000, 0x80000000
+    assert {name for name in denied if answer(name) != eperm} == set()
+    assert answer("clone3") == enosys and answer("clone", 17) == eperm and answer("clone", 0x3D0F00) == allowed
+    for name in ("kill", "tgkill"):
+        assert answer(name, 77) == allowed and answer(name, 78) == eperm and answer(name, 0xFFFFFFFF) == eperm
+    assert answer("prlimit64", 0) == allowed and answer("prlimit64", 1) == eperm
+    assert run_filter(code, 400, 0, 3) == kill
+    assert run_filter(code, 0x40000000 + 57, 0, arch) == enosys and run_filter(code, 451, 0, arch) == enosys
+    reading = {"x86_64": 0, "aarch64": 63}[machine]
+    assert run_filter(code, reading, 0, arch) == allowed
+
+
+def test_tables_have_each_number_once():
+    for machine in ("x86_64", "aarch64"):
+        denied, others, _ = syscalls.numbers(machine)
+        both = list(denied.values()) + [number for name, number in others.items() if name not in denied]
+        assert len(both) == len(set(both)) and max(both) <= syscalls.LAST_KNOWN
+
+
+def test_landlock_is_asked_for_no_more_than_the_kernel_knows():
+    rights = [landlock._handled(version).bit_length() for version in (1, 2, 3, 4, 5, 7)]
+    assert rights == [13, 14, 15, 15, 16, 16]
+
+
+def test_scratch_is_emptied_however_it_was_left(tmp_path):
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    (tmp_path / "link").symlink_to("/etc")
+    (tmp_path / "closed").mkdir(mode=0o000)
+    import os
+
+    here = os.open(".", os.O_RDONLY)
+    os.chdir(deep)
+    for _ in range(3000):
+        os.mkdir("d" * 50)
+        os.chdir("d" * 50)
+    os.fchdir(here)
+    os.close(here)
+    empty(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert os.path.exists("/etc")
