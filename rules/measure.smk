@@ -25,10 +25,10 @@ rule measure_language:
         model=lambda wildcards, input: folder_of(input.model),
         teacher=lambda wildcards, input: folder_of(input.teacher),
         tokens=lambda wildcards, input: folder_of(input.tokens),
-        device=PLACE.device_flags(),
+        settings=PLACE.language_flags(),
     shell:
         "python {input.script} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
-        "--output {output} {params.device} > {log} 2>&1"
+        "--output {output} {params.settings} > {log} 2>&1"
 
 
 rule measure_efficiency:

@@ -257,9 +257,7 @@ def table(options):
             print(f"| {label} | not measured: {missing[way]} | | | |")
     if "naive" in found:
         print(f"\nPeak of ours (cached) to the original study's: {peak_of['cache'] / peak_of['naive']:.2f}.")
-    print(
-        "\n| loss alone, on given states | s | peak above inputs, GiB | to the original study's |\n|---|---|---|---|"
-    )
+    print("\n| loss alone, on given states | s | peak above inputs, GiB | to the original study's |\n|---|---|---|---|")
     rises = {way: call(options, way, alone=True)[0] for way in LOSSES}
     for way in LOSSES:
         rise, seconds = rises[way]["rise"], statistics.median(rises[way]["seconds"])

@@ -236,6 +236,12 @@ class Grading(Section):
     workers: Positive = Field(2, description="samples run side by side")
 
 
+class Measures(Section):
+    """What is measured without running a model's programs."""
+
+    max_rows: Positive | None = Field(None, description="rows of the test split to measure on; null means all")
+
+
 class Study(Section):
     """One study: what the workflow makes, from download to report."""
 
@@ -252,6 +258,7 @@ class Study(Section):
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
+    measures: Measures = Field(default_factory=Measures, description="how language is measured")
     grading: Grading = Field(default_factory=Grading, description="how samples are judged")
     plan: Plan = Field(default_factory=Plan, description="what `make plan` reckons with; changes no result")
 

@@ -200,6 +200,10 @@ class Layout:
         run = self.study.generation.model_dump(include={"device", "threads"})
         return flags(audit=self.study.teacher.audit, max_seq_length=self.study.tokens.max_seq_length, **run)
 
+    def language_flags(self):
+        """How measure.py measures language."""
+        return f"{self.device_flags()} {flags(**self.study.measures.model_dump())}".strip()
+
     def device_flags(self):
         """Where and with what precision a model is measured."""
         return flags(**self.study.generation.model_dump(include={"device", "precision", "threads"}))
