@@ -3,8 +3,8 @@
     python scripts/choose.py --cells results/demo/models/T-* --output results/demo/models/best_distilled
 
 Cells that differ in nothing but their seed are one configuration. Chosen is the configuration with the lowest mean
-eval_loss (CE per target token at T = 1) over its seeds; the model of its first seed is copied (hard links where the
-file system has them), and chosen.json lists every candidate.
+eval_loss (CE per target token at T = 1) over its seeds; the model of its first seed is copied, and chosen.json
+lists every candidate.
 """
 
 import os
@@ -34,14 +34,10 @@ def candidates(folders):
     return sorted(found.values(), key=lambda record: record["eval_loss"])
 
 
-def link(source, target):
-    """Make `target` the same file as `source`, by a hard link or else a copy, in one step."""
+def copy(source, target):
+    """Make `target` a copy of `source`, in one step. No link: a touch of one would make the other look changed."""
     draft = target.with_name(f".{target.name}.part")
-    draft.unlink(missing_ok=True)
-    try:
-        os.link(source, draft)
-    except OSError:
-        shutil.copyfile(source, draft)
+    shutil.copyfile(source, draft)
     os.replace(draft, target)
 
 
@@ -59,7 +55,7 @@ def main():
     for name in FILES:
         if not (chosen["folder"] / name).is_file():
             raise UserError(f"{chosen['folder'] / name}: no such file; make the cell again")
-        link(chosen["folder"] / name, output / name)
+        copy(chosen["folder"] / name, output / name)
     for record in ranked:
         record["cells"] = [{k: v for k, v in one.items() if k != "folder"} for one in record["cells"]]
     criterion = "lowest mean eval_loss over seeds (CE per target token at T = 1 on validation)"

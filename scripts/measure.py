@@ -21,7 +21,7 @@ def arguments():
     language.add_argument("--max_rows", type=int, help="measure on the first rows only")
     efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, peak memory")
     efficiency.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 8, 32], help="sequences at once")
-    efficiency.add_argument("--seconds", type=float, default=3.0, help="time spent on each batch size, about")
+    efficiency.add_argument("--seconds", type=float, default=1.5, help="time spent on each batch size, about")
     for kind in (language, efficiency):
         kind.add_argument("--model", required=True, nargs="+", help="model folders in Hugging Face format")
         kind.add_argument("--output", required=True, nargs="+", help="JSON to write, one per model")

@@ -72,7 +72,8 @@ def test_every_output_is_there_and_nothing_else(cell):
     assert [path.name for path in Path(f"{cell}.work").iterdir()] == ["tensorboard"]
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    assert AutoModelForCausalLM.from_pretrained(cell).config.n_embd == 16
+    config = AutoModelForCausalLM.from_pretrained(cell).config
+    assert config.n_embd == 16 and config.use_cache  # a student that forgot its cache would write slowly
     assert AutoTokenizer.from_pretrained(cell).eos_token == "<end>"
 
 

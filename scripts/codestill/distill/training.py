@@ -222,6 +222,8 @@ class _Training:
             report_to=["tensorboard"] if self.main else [],
             remove_unused_columns=False,
             label_names=["labels"],
+            # Training never uses one, but the setting is written into the config of the model that others will use.
+            use_cache=getattr(self.model.config, "use_cache", True),
             dataloader_num_workers=0,
             dataloader_pin_memory=False,
             ddp_find_unused_parameters=False,

@@ -19,10 +19,10 @@ from codestill.judge.prompts import positions_of
 from codestill.study.program import UserError, progress
 
 PROMPT, NEW = 64, 32  # tokens of the timed prompt, and written after it
-REPEATS = 5
+REPEATS = 25
 
 
-def measure(model, folder, batch_sizes=(1, 8, 32), seconds=3.0):
+def measure(model, folder, batch_sizes=(1, 8, 32), seconds=1.5):
     """The measures of a loaded `model` whose files are in `folder`, as a dict. seconds: spent on each timing."""
     limit = positions_of(model.config)
     prompt = PROMPT if limit is None else min(PROMPT, limit // 2)
@@ -111,7 +111,7 @@ def peak_memory(device):
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def measure_folder(folder, batch_sizes=(1, 8, 32), seconds=3.0, device="auto", dtype=torch.float32):
+def measure_folder(folder, batch_sizes=(1, 8, 32), seconds=1.5, device="auto", dtype=torch.float32):
     """`measure` for a model folder."""
     from codestill.distill.models import device_of, load_model
 

@@ -102,7 +102,7 @@ class Layout:
     def judged(self, benchmark):
         """The models judged on one benchmark."""
         headline = ["teacher", "student", *self.chosen]
-        return headline if self.study.benchmarks[benchmark].models == "headline" else [*self.models, *self.chosen]
+        return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
 
     @property
     def named_models(self):
