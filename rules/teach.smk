@@ -55,6 +55,9 @@ rule audit:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.generation.threads
+    resources:
+        runtime=minutes_of("audit"),
+        mem_mb=megabytes_of("audit"),
     params:
         model=lambda wildcards, input: folder_of(input.model),
         audit=PLACE.audit_flags(),

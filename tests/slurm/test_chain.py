@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-GPU_RULES = {"teach", "distill", "generate", "measure_language", "measure_efficiency"}
+GPU_RULES = {"teach", "audit", "distill", "generate", "measure_language", "measure_efficiency"}
 LOGIN_RULES = {"download_corpus", "download_benchmark", "manifest", "resolve_study", "report"}
 
 

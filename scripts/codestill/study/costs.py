@@ -158,6 +158,19 @@ class Costs:
         """The teacher's own training."""
         return self._training("teach", "teacher", self.teacher, self.study.teacher.training)
 
+    def _audit(self):
+        """Up to 200 validation functions in three layouts, and 32 greedy completions of 96 tokens, side by side."""
+        settings, one = self.study.generation, self.teacher
+        functions = min(200, self.amounts.functions["validation"])
+        tokens = 3 * functions * self.study.plan.tokens_per_function
+        gpu = self.on_gpu(settings.device)
+        least = 96 * one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
+        operations = (tokens + 32 * 96) * one.forward(150)
+        seconds = least + self.seconds(operations, 0, settings.device, "float32", settings.threads)
+        return Work(
+            "audit", "teacher", TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters
+        )
+
     def _distill(self, cell):
         chosen = self.layout.cell(cell)
         own = {axis: value for axis, value in chosen.axes().items() if axis in type(self.study.training).model_fields}
@@ -214,7 +227,9 @@ class Costs:
     def _measure_language(self, model):
         settings, one = self.study.generation, self.architecture_of(model)
         alone = model == "teacher"
-        operations = self.amounts.tokens["test"] * (one.forward(100) + (0 if alone else self.teacher.forward(100)))
+        rows = self.study.measures.max_rows or math.inf
+        tokens = min(self.amounts.tokens["test"], rows * self.study.tokens.max_seq_length)
+        operations = tokens * (one.forward(100) + (0 if alone else self.teacher.forward(100)))
         seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
         gpu = self.on_gpu(settings.device)
         memory = TORCH_BYTES + 4 * (one.parameters + self.teacher.parameters) * 1.5 + (0 if gpu else 2e9)
@@ -231,7 +246,7 @@ class Costs:
         return Work("measure_efficiency", variant, TORCH_START, 20 + seconds, int(gpu), settings.threads, memory)
 
     def _choose(self, chosen):
-        return Work("choose", "all", PLAIN_START, 3.0, disk=0.0)  # hard links
+        return Work("choose", "all", PLAIN_START, 3.0, disk=self._model_bytes("student"))
 
     def _download_model(self, base):
         size = self._model_bytes(base)
@@ -272,3 +287,9 @@ class Costs:
     def _report(self):
         models = len(self.layout.models)
         return Work("report", "all", 5.0, 10 + 0.3 * models, memory=1e9, disk=5e6 + 2e5 * models)
+
+    def _model_card(self, model):
+        return Work("model_card", "all", PLAIN_START, 1.0)
+
+    def _draw_cell(self, cell):
+        return Work("draw_cell", "all", PLAIN_START, 2.0)
