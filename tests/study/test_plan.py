@@ -72,7 +72,7 @@ def plan_of(jobs, **plan):
     return Plan(study, layout, jobs, Estimator(study, layout))
 
 
-CELL, OTHER = "T-3.0_alpha-0.0_seed-42", "alpha-1.0_seed-42"
+CELL, OTHER = "T-4.0_alpha-0.3_seed-42", "alpha-1.0_seed-42"
 
 
 def chain(*causes):
@@ -145,9 +145,9 @@ def test_sums_cost_and_time():
 def test_cells_of_experiments_are_new_shared_or_done():
     jobs = [job(0, "distill", causes=MISS, cell=CELL), job(1, "distill", run=False, cell=OTHER)]
     rows = {row["name"]: row for row in plan_of(jobs).experiments()}
-    assert (rows["experiment_1"]["new"], rows["experiment_1"]["done"]) == (1, 0)
+    assert (rows["experiment_3"]["new"], rows["experiment_3"]["done"]) == (1, 0)
     assert (rows["controls"]["new"], rows["controls"]["done"]) == (0, 1)
-    assert rows["experiment_1"]["own"].jobs == 1
+    assert rows["experiment_3"]["own"].jobs == 1
     assert rows["for all"]["all"].jobs == 0
 
 

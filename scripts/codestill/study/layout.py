@@ -144,7 +144,8 @@ class Layout:
             f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]
         ]
         scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
-        return [*scores, *self.language(self.models), *efficiency, self.inputs("audit.json")]
+        choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
+        return [*scores, *self.language(self.models), *efficiency, *choices, self.inputs("audit.json")]
 
     def labels(self, cell):
         """T and alpha of a cell, as Snakemake's report labels its figures."""
