@@ -68,18 +68,26 @@ wildcard_constraints:
     model=rf"teacher|student|best_distilled|best_finetuned|{CELL_PATTERN}",
 
 
+def from_here(path):
+    """A path as told from the working directory where it lies within it, so that a study's folder can be moved."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def program(name):
     """The script of a rule, as an input: an edit of it reruns the rule."""
-    return str(ROOT / "scripts" / f"{name}.py")
+    return from_here(ROOT / "scripts" / f"{name}.py")
 
 
 def imports_of(name):
     """The library files that a script imports, as inputs: an edit of code that the rule runs reruns it."""
-    return library_of(program(name))
+    return [from_here(path) for path in library_of(ROOT / "scripts" / f"{name}.py")]
 
 
 # Imports do not show them: the report and the cards are rendered from these.
-TEMPLATES = sorted(map(str, (ROOT / "scripts/codestill/report/templates").glob("*.j2")))
+TEMPLATES = sorted(
+    map(from_here, (ROOT / "scripts/codestill/report/templates").glob("*.j2"))
+)
 
 
 def cell_of(wildcards):

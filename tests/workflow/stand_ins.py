@@ -29,6 +29,7 @@ import sys
 from pathlib import Path
 
 import codestill.made.NAME
+from codestill.study.layout import FIGURE_FORMATS, FIGURES
 
 flags, name = {}, None
 for word in sys.argv[1:]:
@@ -40,6 +41,7 @@ for word in sys.argv[1:]:
 folders = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 folders += ["trainer_state.json", "train_results.json", "eval_results.json", "provenance.json", "chosen.json"]
 folders += ["data-00000-of-00001.arrow", "dataset_info.json", "state.json", "scores.csv", "table.md", "index.html"]
+folders += ["passport.json", *(f"figures/{name}.{kind}" for name in FIGURES for kind in FIGURE_FORMATS)]
 contents = {
     "config.json": {"model_type": "gpt2", "n_layer": 1, "n_embd": 24, "vocab_size": 300},
     "accounting.json": {
@@ -51,7 +53,7 @@ written = ["output", "outputs", "output_dir", "manifest", "accounting", "report"
 written += {"prepare_corpus": ["train", "validation", "test"], "generate": ["protocol"]}.get("NAME", [])
 for flag in written:
     for path in map(Path, flags.get(flag, [])):
-        files = [path] if path.suffix in (".json", ".jsonl", ".gz") else [path / file for file in folders]
+        files = [path] if path.suffix in (".json", ".jsonl", ".gz", ".md") else [path / file for file in folders]
         for file in files:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(contents.get(file.name, {"NAME": codestill.made.NAME.VERSION})))

@@ -88,7 +88,9 @@ def edited(finished, tmp_path):
 
 def test_everything_lands_where_the_contract_says(finished):
     results = finished / "results/tiny"
-    for model in ["teacher", "student", *CELLS, "best_distilled", "best_finetuned"]:
+    for model in ["teacher", "best_distilled", "best_finetuned"]:
+        assert (results / f"models/{model}/README.md").is_file(), model
+    for model in ["teacher", "student", *CELLS]:
         assert (results / f"models/{model}/model.safetensors").is_file(), model
         scores = json.loads((results / f"scores/greetings/{model}.json").read_text())
         assert 0 <= scores["pass@1"] <= scores["pass@2"] <= 1
