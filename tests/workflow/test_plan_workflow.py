@@ -122,7 +122,7 @@ def test_edited_code_is_named_and_can_be_accepted_as_it_is(home):
     found = planned(home)
     assert ("code", "scripts/codestill/made/grade.py edited") in causes(found)
     graded = {job for (kind, _), jobs in causes(found).items() for job in jobs if kind == "code"}
-    assert len(graded) == 7  # three cells, teacher, student and the two chosen
+    assert len(graded) == 5  # three cells, teacher and student
     assert all(job["only_code"] for job in found["jobs"])
     text = plan(home).stdout
     assert "snakemake --configfile made.yaml --cores 1 --touch" in text
@@ -164,7 +164,7 @@ def test_a_changed_input_and_a_changed_setting_of_the_study_are_named(home):
     assert ("input", "results/made/inputs/benchmarks/pocket.jsonl changed") in said
     change_config(home, generation={"threads": 1, "top_p": 0.5})
     said = causes(planned(home))
-    assert len(said[("parameter", "top_p 0.95 -> 0.5")]) == 7
+    assert len(said[("parameter", "top_p 0.95 -> 0.5")]) == 5
     assert ("parameter", "generation.top_p absent -> 0.5") in said  # of the resolved study
     change_config(home, plan={"price_per_gpu_hour": 5.0})
     assert not any(kind == "parameter" for kind, _ in causes(planned(home)))
@@ -175,8 +175,8 @@ def test_what_an_edit_would_cost(finished):
     cells, report, nothing = found["edits"].values()
     assert report["jobs"] == 1
     assert nothing["jobs"] == 0
-    # By hand: 3 cells and 2 choices, 5 generated, graded each; language of 3 cells, efficiency of one; the report.
-    assert cells["jobs"] == 3 + 2 + 5 + 5 + 3 + 1 + 1
+    # By hand: 3 cells and 2 choices; 3 generated, graded, and their language; efficiency of one; the report, 3 cards.
+    assert cells["jobs"] == 3 + 2 + 3 + 3 + 3 + 1 + 1 + 3
 
 
 def test_outputs_of_a_dropped_experiment_are_stranded(home):
