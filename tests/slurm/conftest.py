@@ -34,9 +34,9 @@ TASKS = [
 ]
 # Ask after one second and not ten: the jobs take seconds.
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
-# Trained for some twenty seconds, so that there is time to strike.
+# Trained for some twenty seconds on an idle machine, so that there is time to strike.
 FIRST = "T-2.0_alpha-0.5_seed-1"
-LONG = "T-2.0_alpha-0.5_epochs-60.0_seed-1"
+LONG = "T-2.0_alpha-0.5_epochs-240.0_seed-1"
 
 collect_ignore_glob = [] if os.environ.get("CODESTILL_SLURM") else ["test_*.py"]
 
@@ -200,7 +200,7 @@ def reference(ready, study):
     trained = json.loads((study.results / f"models/{FIRST}/provenance.json").read_text())["command"]
     other = study.root / "reference"
     command = [sys.executable, *trained]
-    for flag, value in (("--output_dir", other), ("--work_dir", f"{other}.work"), ("--num_train_epochs", "60.0")):
+    for flag, value in (("--output_dir", other), ("--work_dir", f"{other}.work"), ("--num_train_epochs", "240.0")):
         command[command.index(flag) + 1] = str(value)
     subprocess.run(command, cwd=study.root, env=study.environment, check=True, capture_output=True, timeout=200)
     return hashlib.sha256((other / "model.safetensors").read_bytes()).hexdigest()

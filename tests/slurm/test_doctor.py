@@ -28,9 +28,12 @@ def test_it_looks_within_a_job(cluster, study):
 
 
 def test_a_last_attempt_that_would_wait_for_ever_is_foreseen(cluster, study, tmp_path):
-    """The partitions here grant an hour; by the file beside this profile they grant a day."""
-    for name in ("profile.yaml", "partitions.yaml"):
-        (tmp_path / name).write_text((ROOT / "profiles/slurm" / name).read_text())
+    """The partitions here grant an hour; by the file beside this profile they grant more than an attempt asks for."""
+    (tmp_path / "profile.yaml").write_text((ROOT / "profiles/slurm/profile.yaml").read_text())
+    limits = yaml.safe_load((study.root / "profiles/slurm/partitions.yaml").read_text())
+    for partition in limits["partitions"].values():
+        partition["max_runtime"] = 24 * 60
+    (tmp_path / "partitions.yaml").write_text(yaml.safe_dump(limits))
     done = doctor(study, "--profile", str(tmp_path / "profile.yaml"))
     assert done.returncode == 1
     assert "time limit: the partition grants less\n      -> lower max_runtime" in done.stdout
