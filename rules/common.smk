@@ -19,9 +19,12 @@ from codestill.study.imports import imports_of as library_of
 from codestill.study.layout import SPLITS, Layout, flags
 from codestill.study.limits import read_limits
 from codestill.study.program import UserError
+from codestill.study.relay import relay_signals
 from codestill.study.surroundings import prepare
 
 prepare()
+if workflow.subprocess_exec:  # within a job of a cluster
+    relay_signals()
 
 try:
     STUDY = load_study(config, " + ".join(map(str, workflow.configfiles)) or "config")
