@@ -108,10 +108,10 @@ def submission(kind, resources, runtime, megabytes):
         code, text = 1, "time limit: the partition grants less"
     if code == 0:
         return Finding(OK, f"a job with{'' if kind == 'GPU' else 'out'} a GPU would be taken: {shown}")
-    remedies = {
+    remedies = {  # the first that is named in what SLURM says: a time limit's message names the partition too
+        "time limit": "lower max_runtime in profiles/slurm/partitions.yaml to the partition's limit (sinfo -o '%P %l')",
         "partition": "name the site's partition in profiles/slurm/profile.yaml (sinfo -s lists them)",
         "account": "set slurm_account under default-resources (sacctmgr show user $USER withassoc lists yours)",
-        "time limit": "lower max_runtime in profiles/slurm/partitions.yaml to the partition's limit (sinfo -o '%P %l')",
         "memory": "lower max_mem_mb in profiles/slurm/partitions.yaml to what a node has (sinfo -o '%P %m')",
         "configuration": "ask for what a node has: sinfo -o '%P %G %m %l' (gpu_model or gres, mem_mb, runtime)",
         "qos": "set qos under default-resources (sacctmgr show qos)",
