@@ -23,7 +23,7 @@ from codestill.study.relay import relay_signals
 from codestill.study.surroundings import prepare
 
 prepare()
-if workflow.subprocess_exec:  # within a job of a cluster
+if workflow.remote_exec:  # within a job of a cluster
     relay_signals()
 
 try:
