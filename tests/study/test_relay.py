@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from codestill.study import relay
+
 PARENT = """
 import signal, subprocess, sys
 sys.path.insert(0, {scripts!r})
@@ -23,8 +25,6 @@ CHILD = "import signal, time; signal.signal(signal.{name}, lambda *_: exit(75));
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_who_catches_a_signal_gets_it_and_nobody_else(tmp_path, name):
-    from codestill.study import relay
-
     log = tmp_path / "log"
     scripts = relay.__file__.rsplit("/codestill/", 1)[0]
     text = PARENT.format(scripts=scripts, log=log).replace("$CHILD", CHILD.format(name=name))

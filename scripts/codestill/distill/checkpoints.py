@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 
 from codestill.study.files import read_json, sha256, write_json
 from codestill.study.program import UserError, log
+from codestill.study.relay import END_SIGNALS
 
 SEAL = "checkpoint.json"
 RUN = "run.json"
@@ -125,7 +126,7 @@ class Schedule(TrainerCallback):
 
     def install(self):
         """Catch SIGTERM and SIGUSR1 (SLURM's warning before the time limit)."""
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in END_SIGNALS:
             signal.signal(number, self._caught)
 
     def _caught(self, number, _frame):

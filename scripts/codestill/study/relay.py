@@ -11,7 +11,8 @@ import threading
 
 import psutil
 
-RELAYED = (signal.SIGTERM, signal.SIGUSR1)
+# How SLURM asks a job to end: the one at its limit, the other as a warning before it (--signal).
+END_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 def relay_signals():
@@ -29,7 +30,7 @@ def relay_signals():
 
 def _relay(arrivals):
     while numbers := os.read(arrivals, 64):
-        for number in set(numbers) & set(RELAYED):
+        for number in set(numbers) & set(END_SIGNALS):
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error, OSError):
                     if process.name().startswith("python") and _catches(process.pid, number):
