@@ -51,6 +51,11 @@ def cluster():
     found.stop()
 
 
+def listen():
+    """Let Ctrl-C be heard: what a shell starts in the background, as these tests may be, inherits deafness to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Call:
     """One call of Snakemake, in a process group of its own, with what it prints in a file."""
 
@@ -60,8 +65,9 @@ class Call:
         command = [str(Path(sys.executable).parent / "snakemake"), "--profile", "slurm", *arguments]
         with open(self.file, "w") as out:
             self.process = subprocess.Popen(
-                command, cwd=study.root, stdout=out, stderr=out, start_new_session=True, env=study.environment
-            )
+                command, cwd=study.root, stdout=out, stderr=out, start_new_session=True, env=study.environment,
+                preexec_fn=listen,
+            )  # fmt: skip
 
     @property
     def text(self):
