@@ -7,8 +7,8 @@ import tiny_models as tiny
 import torch
 from datasets import Dataset
 
-from codestill.distill.examples import Examples, collate
-from codestill.distill.heads import split, target_rows
+from codestill.distill.examples import FILLER, Examples, Filled, collate
+from codestill.distill.heads import row_fault, split, target_rows
 from codestill.distill.models import dropouts, load_config, load_model, set_dropout
 from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.teacher import OnlineTeacher
@@ -87,6 +87,52 @@ def test_functions_packed_in_one_row_do_not_see_each_other(kind):
     same(
         one, gradients(model, [collate([row]) for row in alone], PLAIN, count=sum(len(r["labels"]) - 1 for r in alone))
     )
+
+
+def any_model(kind, **fields):
+    """A random model of one layer by transformers' own names of its fields."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"vocab_size": tiny.VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    config = AutoConfig.for_model(kind, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, **shape, **fields)
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_that_tell_packed_functions_apart_may_have_packed_rows(kind):
+    assert row_fault(tiny.model(kind), packed=True) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("opt", {"ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 64}),
+        ("bloom", {}),
+        ("falcon", {"alibi": True}),
+        ("xglm", {"d_model": 16, "num_layers": 1, "ffn_dim": 32, "attention_heads": 2}),
+    ],
+)
+def test_models_that_do_not_are_refused_packed_rows_only(kind, fields):
+    model = any_model(kind, **fields)
+    assert "use scripts/tokenize_corpus.py --layout padded" in row_fault(model, packed=True)
+    assert row_fault(model, packed=False) is None
+    packed, padded = examples(2), examples(2, packed=False)
+    assert packed.packed and not padded.packed
+
+
+def test_a_model_that_sees_what_follows_is_refused():
+    model = any_model("bert", intermediate_size=32, is_decoder=False)
+    assert "sees the tokens that follow" in row_fault(model, packed=False)
+
+
+def test_empty_rows_fill_the_batches_of_several_processes():
+    indices = list(Filled(range(5), 4))
+    assert indices == [0, 1, 2, 3, 4, FILLER, FILLER, FILLER] and len(Filled(range(8), 4)) == 8
+    student, teacher, rows = tiny.model(), OnlineTeacher(tiny.model(width=24, seed=3), tiny.VOCABULARY), examples(5)
+    whole = gradients(student, [collate(list(rows))], Objective(3.0, 0.5), teacher)
+    filled = [collate([rows[index] for index in indices[start : start + 4]]) for start in (0, 4)]
+    same(whole, gradients(student, [*filled, collate([rows[FILLER]] * 4)], Objective(3.0, 0.5), teacher))
 
 
 def test_padding_and_accumulation_change_nothing():

@@ -212,11 +212,11 @@ def losses(folder):
     return [[row.get(name, 0.0) for name in names] for row in history if "loss_ce" in row or "eval_loss" in row]
 
 
-def alike(one, other):
+def alike(one, other, tolerance=2e-3):
     """The same losses at every step, but for the order of float32 sums."""
     assert len(losses(one)) == len(losses(other)) == STEPS + 3
     for found, expected in zip(losses(one), losses(other), strict=True):
-        assert found == pytest.approx(expected, rel=2e-3)
+        assert found == pytest.approx(expected, rel=tolerance)
     assert losses(one)[0] == pytest.approx(losses(other)[0], rel=1e-5)
 
 
@@ -231,8 +231,10 @@ def test_two_processes_train_the_same_cell(home, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    one = distill(home, home / "one", dropout=0.0)
-    command, world = flags(home, tmp_path / "two", dropout=0.0), {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    # 19 batches, the last of 3 rows: one process has nothing left to do in the last step of an epoch.
+    uneven = {"dropout": 0.0, "max_train_samples": 111, "teacher_pass": "cache", "teacher_cache": tmp_path / "cache"}
+    one = distill(home, home / "one", **uneven)
+    command, world = flags(home, tmp_path / "two", **uneven), {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     processes = [
         children.start(
             "distill",
@@ -246,7 +248,7 @@ def test_two_processes_train_the_same_cell(home, tmp_path):
         process.join(120)
     text = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
     assert [process.exitcode for process in processes] == [0, 0], text
-    alike(tmp_path / "two", one)
+    alike(tmp_path / "two", one, tolerance=1e-5)
     assert read_json(tmp_path / "two/provenance.json")["facts"]["processes"] == 2
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from codestill.distill.examples import batches
+from codestill.distill.examples import FILLER, batches
 from codestill.distill.heads import Head
 from codestill.study.files import read_json, sha256, write_json
 from codestill.study.program import UserError, log, progress
@@ -234,6 +234,8 @@ class _Reader:
         """States of the given rows, one after the other, [targets, width]."""
         parts = []
         for row in rows:
+            if row == FILLER:
+                continue
             shard = int(np.searchsorted(self._firsts, row, side="right")) - 1
             base = self._offsets[self._firsts[shard]]
             start, stop = self._offsets[row] - base, self._offsets[row + 1] - base

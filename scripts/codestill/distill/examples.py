@@ -11,6 +11,8 @@ from codestill.data.tokens import collate as collate_tokens
 from codestill.study.program import UserError
 
 COLUMNS = ALL_COLUMNS[:3]  # input_ids, position_ids, labels
+FILLER = -1  # the number of a row without targets, which fills a batch up
+EMPTY = {name: np.full(1, IGNORE if name == "labels" else 0) for name in COLUMNS} | {"example": FILLER}
 
 
 class Examples(torch.utils.data.Dataset):
@@ -45,10 +47,19 @@ class Examples(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         index = int(index)
+        if index == FILLER:
+            return EMPTY
         if not 0 <= index < self._count:
             raise IndexError(f"row {index} of {self._count}")
         row = {name: self._column(name, index).astype(np.int64) for name in COLUMNS}
         return {**row, "example": index}
+
+    @property
+    def packed(self):
+        """Whether any row holds several functions, whose positions start again at 0."""
+        offsets, values = self._columns["position_ids"]
+        rows = offsets[: self._count + 1]
+        return int((values[rows[0] : rows[-1]] == 0).sum()) > self._count
 
     def targets(self, index):
         """Number of target tokens of a row: labels after the first that are not ignored."""
@@ -86,6 +97,24 @@ class Examples(torch.utils.data.Dataset):
     def labels(self, index):
         """The labels of one row, int64 [length]."""
         return self._column("labels", index)
+
+
+class Filled(torch.utils.data.Sampler):
+    """The indices of `sampler`, then FILLER up to a multiple of `block`."""
+
+    def __init__(self, sampler, block):
+        self.sampler, self.block = sampler, block
+
+    def __len__(self):
+        return -(-len(self.sampler) // self.block) * self.block
+
+    def __iter__(self):
+        yield from self.sampler
+        yield from [FILLER] * (len(self) - len(self.sampler))
+
+    def set_epoch(self, epoch):
+        """Passed on: the order of rows changes with the epoch."""
+        self.sampler.set_epoch(epoch)
 
 
 def collate(rows, device=None):

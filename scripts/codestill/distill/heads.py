@@ -106,6 +106,36 @@ def _verify(model, body, head, name):
         raise UserError(f"{name}: its logits are not a linear map of its last hidden state; this model cannot be used")
 
 
+@torch.no_grad()
+def row_fault(model, packed):
+    """Why rows of a token set cannot be run through `model`, or None; `packed` rows hold several functions.
+
+    A model must not see what follows a token. Functions packed in one row are told apart by position_ids alone: models
+    that make no mask of them (ALiBi, learned positions counted from the mask, recurrent states) would let each see
+    those before it, silently.
+    """
+    body, training = model.base_model, model.training
+    model.eval()
+    count = min(model.get_input_embeddings().weight.shape[0], 11)
+    ids = torch.arange(count - 1, -1, -1, device=model.device)
+    cut = (count + 1) // 2
+
+    def states(ids, positions):
+        return body(input_ids=ids[None], position_ids=positions[None], use_cache=False).last_hidden_state[0]
+
+    first, second = (torch.arange(len(part), device=ids.device) for part in (ids[:cut], ids[cut:]))
+    together = states(ids, torch.cat([first, second]))
+    alone = torch.cat([states(ids[:cut], first), states(ids[cut:], second)])
+    model.train(training)
+    apart = ((together - alone).abs() > 1e-4 * max(1.0, alone.abs().max().item())).any(-1)
+    name = type(model).__name__
+    if apart[:cut].any():
+        return f"{name}: it sees the tokens that follow; use a causal language model"
+    if packed and apart[cut:].any():
+        return f"{name}: functions packed in a row would see each other; use scripts/tokenize_corpus.py --layout padded"
+    return None
+
+
 def target_rows(labels):
     """Mask [batch, length - 1] of the positions whose next token is a target."""
     return labels[:, 1:] != -100

@@ -2,7 +2,8 @@
 
 import torch
 
-from codestill.distill.heads import split, target_rows
+from codestill.distill.heads import row_fault, split, target_rows
+from codestill.study.program import UserError
 
 
 class OnlineTeacher:
@@ -40,14 +41,16 @@ class OnlineTeacher:
         return states[:, :-1][target_rows(batch["labels"]).to(self.device)].to(device)
 
 
-def load_teacher(path, columns, device, dtype):
-    """An OnlineTeacher from a model folder.
+def load_teacher(path, columns, device, dtype, packed):
+    """An OnlineTeacher from a model folder, for rows that are `packed` or not (see `heads.row_fault`).
 
     On a GPU its body runs in the precision of the training, since it has no weights that must stay exact while they
     are updated; on a CPU in float32.
     """
     from codestill.distill.models import load_model
 
-    return OnlineTeacher(
-        load_model(path), columns, device, dtype if torch.device(device).type == "cuda" else torch.float32
-    )
+    model = load_model(path)
+    fault = row_fault(model, packed)
+    if fault:
+        raise UserError(f"{path}: {fault}")
+    return OnlineTeacher(model, columns, device, dtype if torch.device(device).type == "cuda" else torch.float32)

@@ -28,7 +28,8 @@ def choose_teacher(run):
     facts = {"path": run.job.teacher_path, "pass": way["pass"], "reason": way["reason"], "device": str(device)}
     log(f"teacher: {way['pass']} ({way['reason']})")
     if way["pass"] == "online":
-        teacher = load_teacher(run.job.teacher_path, run.head.columns, device, run.dtype)
+        packed = run.train_data.packed or run.validation_data.packed
+        teacher = load_teacher(run.job.teacher_path, run.head.columns, device, run.dtype, packed)
     else:
         run.agree(plan.ensure)
         teacher = cache.CachedTeacher(*plan.staged(options.stage_cache_in), run.head.columns)
@@ -161,6 +162,6 @@ def make_caches(teacher_path, data, root, device, kind, batch_size):
             log(f"{folder}: complete already")
             continue
         if teacher is None:
-            teacher = load_teacher(teacher_path, 2**62, device, torch.float32)
+            teacher = load_teacher(teacher_path, 2**62, device, torch.float32, any(one.packed for one in data))
         cache.build(folder, teacher, examples, sha, kind, batch_size)
     return folders

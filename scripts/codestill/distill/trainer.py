@@ -9,7 +9,7 @@ from transformers import Trainer
 
 from codestill.distill.checkpoints import SEAL, seal
 from codestill.distill.evaluation import batch_sums
-from codestill.distill.examples import batches
+from codestill.distill.examples import FILLER, Filled, batches
 from codestill.distill.heads import split, target_rows
 from codestill.distill.objective import distillation_loss
 from codestill.study.files import read_json
@@ -54,6 +54,18 @@ class DistillationTrainer(Trainer):
         for name in ("forward", "_original_forward"):
             self.model.__dict__.pop(name, None)
 
+    def get_train_dataloader(self):
+        """As Trainer's, but several processes fill the last batches up with empty rows, where accelerate repeats rows.
+
+        So a step has the same targets however many processes share it.
+        """
+        loader = super().get_train_dataloader()
+        if self.accelerator.num_processes > 1:
+            batches_of_all = loader.batch_sampler.batch_sampler
+            block = batches_of_all.batch_size * self.accelerator.num_processes
+            batches_of_all.sampler = Filled(batches_of_all.sampler, block)
+        return loader
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The batch's share of the step's loss; scaled by the processes, whose gradients are averaged later."""
         if num_items_in_batch is None:
@@ -67,7 +79,7 @@ class DistillationTrainer(Trainer):
         return loss * self.accelerator.num_processes
 
     def _where(self, what):
-        rows = ", ".join(str(int(row)) for row in self._last_examples)
+        rows = ", ".join(str(int(row)) for row in self._last_examples if row != FILLER)
         return (
             f"training stopped at step {self.state.global_step + 1}, epoch {self.state.epoch or 0:.2f}, rows {rows} of "
             f"{self.train_dataset.source}: {what}; lower --learning_rate, or use --precision float32"

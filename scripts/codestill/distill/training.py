@@ -99,12 +99,15 @@ class _Training:
 
     def _load(self):
         """The student, on its device."""
-        from codestill.distill.heads import split
+        from codestill.distill.heads import row_fault, split
         from codestill.distill.models import load_model
 
         options, job = self.options, self.job
         self.model = load_model(job.model_path, options.dropout, job.init, options.seed).to(self.device)
         _, self.head = split(self.model)
+        fault = row_fault(self.model, self.train_data.packed or self.validation_data.packed)
+        if fault:
+            raise UserError(fault)
         count = sum(parameter.numel() for parameter in self.model.parameters())
         log(f"model {job.model_path} ({job.init}): {count:,} parameters on {self.device}, {options.precision}")
         log(f"training rows {len(self.train_data):,}, validation rows {len(self.validation_data):,}")
