@@ -11,6 +11,7 @@ pretraining erased newlines and indentation must be fine-tuned on raw code first
 
 import os
 
+from codestill.study import attempts
 from codestill.study.files import write_json
 from codestill.study.program import UserError, log, parser, run
 from codestill.study.provenance import provenance
@@ -58,7 +59,8 @@ def main():
     bits = ", ".join(f"{name} {value:.3f}" for name, value in figures["bits_per_byte"].items())
     log(f"bits per byte: {bits}; xz {figures['xz']:.3f}; greedy completions that parse: {figures['greedy']['rate']}")
     if wrong and options.audit == "stop":
-        raise UserError(f"{options.model}: {'; '.join(wrong)}; fine-tune it longer (scripts/teach.py), or --audit warn")
+        remedy = "fine-tune it longer (scripts/teach.py), or --audit warn"
+        raise UserError(f"{options.model}: {'; '.join(wrong)}; {remedy}", attempts.PREFLIGHT)
     log("; ".join(wrong) or "the teacher may teach")
 
 

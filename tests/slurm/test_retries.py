@@ -58,7 +58,7 @@ def test_what_cannot_succeed_is_not_computed_again_and_stops_nothing_else(fresh,
     )
     assert len(ends) == 4 and all(end["seconds"] < 3 for end in ends[1:])
     summary = call.text[call.text.index("1 job failed") :]
-    assert f"distill {diverging}: bad input, 4 attempts" in summary
+    assert f"distill {diverging}: training diverged, 4 attempts" in summary
     assert f"logs/tiny/distill/{diverging}.log" in summary
     assert "  rerun: snakemake --profile slurm" in summary and fresh.model(diverging).rsplit("/", 1)[0] in summary
     assert "GPU-hours lost in attempts that failed: 0.0" in summary

@@ -21,6 +21,6 @@ def test_jobs_are_followed_and_failures_told(bare, study):
     call = study.call("--retries", "1", "--", study.model(CELL), study.model(DIVERGING))
     assert call.wait() == 1
     assert (study.root / study.model(CELL)).exists()
-    assert f"distill {DIVERGING}: bad input, 2 attempts" in call.text
+    assert f"distill {DIVERGING}: training diverged, 2 attempts" in call.text
     assert "GPU-hours lost in attempts that failed: 0.0" in call.text
     assert bare.ask("sacct", check=False).strip() == ""

@@ -43,6 +43,7 @@ def attempt(tmp_path, body, *arguments):
     ("body", "reason"),
     [
         ("raise UserError('corpus.jsonl: no such file')", "error: corpus.jsonl: no such file"),
+        ("raise UserError('the loss is nan', 'training diverged')", "error: the loss is nan"),
         ("sys.exit(2)", "error: flags that the program does not take"),
         ("{}['missing']", "KeyError: 'missing'"),
     ],

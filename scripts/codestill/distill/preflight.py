@@ -9,6 +9,7 @@ import torch
 from codestill.distill.evaluation import batch_sums, mean_ce
 from codestill.distill.examples import batches
 from codestill.distill.objective import Objective
+from codestill.study import attempts
 from codestill.study.program import UserError, log
 
 ROWS = 8  # validation rows on which teacher and student are compared
@@ -19,7 +20,7 @@ def preflight(run):
     """Raise UserError (or warn, by --preflight) where a `codestill.distill.training` run cannot turn out well."""
     for problem in problems(run):
         if run.options.preflight == "stop":
-            raise UserError(f"preflight: {problem} (--preflight warn goes on regardless)")
+            raise UserError(f"preflight: {problem} (--preflight warn goes on regardless)", attempts.PREFLIGHT)
         log(f"preflight warning: {problem}")
 
 

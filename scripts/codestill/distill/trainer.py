@@ -12,6 +12,7 @@ from codestill.distill.evaluation import batch_sums
 from codestill.distill.examples import FILLER, Filled, batches
 from codestill.distill.heads import split, target_rows
 from codestill.distill.objective import distillation_loss
+from codestill.study import attempts
 from codestill.study.files import read_json
 from codestill.study.program import UserError
 
@@ -73,7 +74,7 @@ class DistillationTrainer(Trainer):
         self._last_examples = inputs["example"]
         loss, ce, soft = model(batch=inputs, count=num_items_in_batch)
         if not math.isfinite(loss.item()):
-            raise UserError(self._where(f"the loss is {loss.item()}"))
+            raise UserError(self._where(f"the loss is {loss.item()}"), attempts.DIVERGED)
         parts = torch.stack((ce.detach(), soft.detach())) / num_items_in_batch
         self._parts = parts if self._parts is None else self._parts + parts
         return loss * self.accelerator.num_processes
@@ -102,7 +103,7 @@ class DistillationTrainer(Trainer):
         norm = super()._clip_grad_norm(model)
         # With fp16 the scaler meets infinite gradients while it looks for its scale, and skips those steps.
         if not self.args.fp16 and norm is not None and not math.isfinite(float(norm)):
-            raise UserError(self._where(f"the gradient's norm is {float(norm)}"))
+            raise UserError(self._where(f"the gradient's norm is {float(norm)}"), attempts.DIVERGED)
         return norm
 
     def log(self, logs, start_time=None):

@@ -20,14 +20,16 @@ from pathlib import Path
 VARIABLE = "CODESTILL_ATTEMPTS"
 INTERRUPTED = 75  # a program's exit code for "asked to end by a signal; the same command goes on from there"
 
-BAD_INPUT, FAULT, MEMORY, SIGNAL, MACHINE = (
+BAD_INPUT, PREFLIGHT, DIVERGED, FAULT, MEMORY, SIGNAL, MACHINE = (
     "bad input",
+    "failed preflight",
+    "training diverged",
     "error of the code",
     "out of memory",
     "interrupted",
     "error of the machine",
 )
-HOPELESS = (BAD_INPUT, FAULT)
+HOPELESS = (BAD_INPUT, PREFLIGHT, DIVERGED, FAULT)
 
 
 def new_run(work):

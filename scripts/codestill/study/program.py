@@ -10,7 +10,14 @@ from codestill.study import attempts
 
 
 class UserError(Exception):
-    """Bad input. The message is one line that names the file, the field and the remedy."""
+    """What only the user can mend. The message is one line that names the file, the field and the remedy.
+
+    `cause` is its class, of attempts.HOPELESS: the same command would end so again.
+    """
+
+    def __init__(self, message, cause=attempts.BAD_INPUT):
+        super().__init__(message)
+        self.cause = cause
 
 
 class _ManualFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -35,7 +42,7 @@ def run(main):
         code = main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        attempt.end(attempts.BAD_INPUT, str(error))
+        attempt.end(error.cause, str(error))
         sys.exit(2)
     except SystemExit as error:  # argparse: its message is in the log
         attempt.end(attempts.BAD_INPUT if error.code == 2 else None, "flags that the program does not take")
