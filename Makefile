@@ -18,6 +18,7 @@ install: $(INSTALLED) ## set up .venv from the pinned requirements
 $(INSTALLED): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -c "import site; print('$(CURDIR)/scripts', file=open(site.getsitepackages()[0] + '/codestill.pth', 'w'))"
 	touch $@
 
 # flock instead of Snakemake's own lock: it ends with its holder, so that a killed run needs no unlocking.
