@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 
@@ -24,6 +25,7 @@ def _child(program, flags, log):
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     os.dup2(1, 2)
     sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)  # in place of pytest's capture
+    _die_when_told()
     sys.argv = [program, *map(str, flags)]
     module = __import__(program)
     try:
@@ -36,6 +38,18 @@ def _child(program, flags, log):
         code = 1
     sys.stdout.flush()
     os._exit(code or 0)
+
+
+def _die_when_told():
+    """Kill this process where it begins to seal the checkpoint that $DIE_AT names."""
+    sealed = codestill.distill.trainer.seal
+
+    def seal(folder, **facts):
+        if str(folder) == os.environ.get("DIE_AT"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        sealed(folder, **facts)
+
+    codestill.distill.trainer.seal = seal
 
 
 def start(program, flags, log, environment=None):

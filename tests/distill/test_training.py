@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import tiny_models as tiny
 import torch
 
+from codestill.distill.checkpoints import prune
 from codestill.study.files import read_json, sha256
 from codestill.study.layout import MODEL_FILES, TRAINED_FILES
 
@@ -195,6 +197,42 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(home, cell, tmp_pa
     assert children.run("distill", command, tmp_path / "log") == 0
     text = (tmp_path / "log").read_text()
     assert f"{victim.parent} is not intact (optimizer.pt" in text and "resuming from" in text
+    assert weights(tmp_path / "cell") == weights(cell)
+
+
+def test_old_checkpoints_go_only_when_a_new_one_is_whole(tmp_path):
+    for step in (2, 10, 12, 14):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    prune(tmp_path, best=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-12", "checkpoint-14", "checkpoint-2"]
+
+
+def test_killed_before_a_checkpoint_is_sealed_the_one_before_is_there(home, cell, tmp_path):
+    """The best checkpoint is step 10's; the kill falls into the sealing of step 15's, when 12's must not be gone."""
+    command = flags(home, tmp_path / "cell", save_steps=3)
+    deadly = {"DIE_AT": str(tmp_path / "cell.work/checkpoint-15")}
+    assert children.run("distill", command, tmp_path / "log", deadly) == -signal.SIGKILL
+    assert children.run("distill", command, tmp_path / "log") == 0
+    text = (tmp_path / "log").read_text()
+    assert "checkpoint-15 is not intact (it was not finished)" in text and "checkpoint-12\n" in text
+    assert weights(tmp_path / "cell") == weights(cell)
+
+
+@pytest.mark.parametrize("bytes_of_a_file", [8_000, 40_000])
+def test_want_of_room_is_one_line_and_the_checkpoint_before_is_used(home, cell, tmp_path, bytes_of_a_file):
+    """A limit of file size fails in safetensors or in torch, as a full disk does."""
+    command = flags(home, tmp_path / "cell", save_steps=4)
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_of_a_file, hard))
+    try:
+        process = children.start("distill", command, tmp_path / "log")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    process.join()
+    text = (tmp_path / "log").read_text()
+    assert process.exitcode == 2 and "error: " in text.splitlines()[-1], text
+    assert "could not be written (" in text and "Traceback" not in text
+    assert children.run("distill", command, tmp_path / "log") == 0
     assert weights(tmp_path / "cell") == weights(cell)
 
 

@@ -19,6 +19,7 @@ from codestill.study.relay import END_SIGNALS
 
 SEAL = "checkpoint.json"
 RUN = "run.json"
+KEPT = 2  # checkpoints beside the best one's
 EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: run the same command again and it goes on from its checkpoint
 
 
@@ -82,7 +83,7 @@ def decide(work_dir, name, decision):
 
 def newest_intact(work_dir):
     """The checkpoint to resume from, or None. Removes torn ones, and ones whose best model is lost, and says so."""
-    folders = sorted(Path(work_dir).glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    folders = sorted(Path(work_dir).glob("checkpoint-*"), key=_step)
     intact = []
     for folder in folders:
         problem = fault(folder)
@@ -102,6 +103,21 @@ def newest_intact(work_dir):
     if folders:
         log("no intact checkpoint is left: training starts from the beginning")
     return None
+
+
+def prune(work_dir, best):
+    """Remove all checkpoints but the two newest and that of the best step, once the newest is sealed.
+
+    Never before: a run that is killed in between must find the one before, and so must one whose newest is damaged.
+    """
+    folders = sorted(Path(work_dir).glob("checkpoint-*"), key=_step)
+    for folder in folders[:-KEPT]:
+        if _step(folder) != best:
+            shutil.rmtree(folder)
+
+
+def _step(folder):
+    return int(folder.name.rsplit("-", 1)[1])
 
 
 def _point_to_best(folder, state, best):

@@ -7,7 +7,7 @@ import types
 import torch
 from transformers import Trainer
 
-from codestill.distill.checkpoints import SEAL, seal
+from codestill.distill.checkpoints import SEAL, prune, seal
 from codestill.distill.evaluation import batch_sums
 from codestill.distill.examples import FILLER, Filled, batches
 from codestill.distill.heads import split, target_rows
@@ -94,6 +94,7 @@ class DistillationTrainer(Trainer):
         if self.args.should_save:
             folder = f"{self.args.output_dir}/checkpoint-{self.state.global_step}"
             seal(folder, seconds=self.seconds(), attempts=self.attempts)
+            prune(self.args.output_dir, self.state.best_global_step)
 
     def seconds(self):
         """Wall-clock seconds of training, those of interrupted attempts included."""

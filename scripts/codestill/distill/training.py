@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codestill.distill import arguments
 from codestill.distill.objective import PLAIN, Objective
+from codestill.distill.room import room_on_disk
 from codestill.study.lease import lease
 from codestill.study.program import UserError, log
 
@@ -58,7 +59,7 @@ class _Training:
 
     def run(self):
         """All steps; returns eval_results."""
-        with self._exits:
+        with self._exits, room_on_disk(self.options.work_dir):
             return self._run()
 
     def _run(self):
@@ -218,7 +219,7 @@ class _Training:
             save_strategy="steps",
             eval_steps=10**9,
             save_steps=10**9,
-            save_total_limit=2,
+            save_total_limit=None,  # the trainer removes old ones itself, once a new one is sealed
             load_best_model_at_end=True,
             metric_for_best_model="eval_loss",
             greater_is_better=False,
@@ -257,12 +258,7 @@ class _Training:
             return
         self.schedule.install()
         log(f"training: {self.steps} optimiser steps on {self.job.objective}")
-        try:
-            self.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-        except OSError as error:
-            if error.errno == 28:
-                raise UserError(f"{self.options.work_dir}: the disk is full; free some space and run again") from error
-            raise
+        self.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         history = self.trainer.state.log_history
         best = self.trainer.state.best_global_step
         self.metrics = next(row for row in reversed(history) if row.get("step") == best and "eval_loss" in row)
