@@ -6,7 +6,7 @@ min_version("9.0")
 
 
 # Without --configfile the home study runs; a config given there stands alone and inherits nothing from it.
-if "study" not in config:
+if "study" not in config and not workflow.configfiles:
 
     configfile: workflow.source_path("config/config.yaml")
 

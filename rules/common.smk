@@ -13,11 +13,14 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from codestill.study import attempts, budget, failures
 from codestill.study.config import load_study
+from codestill.study.configfiles import ConfigFiles
 from codestill.study.estimates import Requests
+from codestill.study.files import from_here
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.imports import imports_of as library_of
 from codestill.study.layout import SPLITS, Layout, flags
 from codestill.study.limits import read_limits
+from codestill.study.local import check_local
 from codestill.study.program import UserError
 from codestill.study.relay import relay_signals
 from codestill.study.surroundings import prepare
@@ -26,15 +29,24 @@ prepare()
 if workflow.remote_exec:  # within a job of a cluster
     relay_signals()
 
+
+def stop(error):
+    """End with the one line of a user's mistake, without Snakemake's frames around it, as the programs do."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
 try:
-    STUDY = load_study(config, " + ".join(map(str, workflow.configfiles)) or "config")
-    GRID = build_grid(STUDY, STUDY.study)
+    FILES = ConfigFiles(workflow.configfiles)
+    STUDY = load_study(config, FILES)
+    GRID = build_grid(STUDY, FILES)
     PLACE = Layout(STUDY, GRID)
+    check_local(STUDY, PLACE.inputs(), FILES)
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    stop(error)
 
 
 # The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.
@@ -71,12 +83,6 @@ wildcard_constraints:
     model=rf"teacher|student|best_distilled|best_finetuned|{CELL_PATTERN}",
 
 
-def from_here(path):
-    """A path as told from the working directory where it lies within it, so that a study's folder can be moved."""
-    path, here = Path(path), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
 def program(name):
     """The script of a rule, as an input: an edit of it reruns the rule."""
     return from_here(ROOT / "scripts" / f"{name}.py")
@@ -98,7 +104,7 @@ def cell_of(wildcards):
     try:
         return PLACE.cell(wildcards.cell)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
 
 
 def folder_of(files):

@@ -2,12 +2,14 @@
 
 import copy
 import json
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
 
-from codestill.study.config import load_study, schema
+from codestill.data.sources import FIELDS
+from codestill.study.config import Column, load_study, schema
 from codestill.study.grid import build_grid
 from codestill.study.manual import with_fields
 from codestill.study.program import UserError
@@ -34,19 +36,21 @@ def mistaken(path, value):
 MISTAKES = [
     ("studdy", "x", "studdy", "did you mean study?"),
     ("study", ..., "study", "missing"),
-    ("study", "a/b", "study", "pattern"),
+    ("study", "a/b", "study", "letters, digits"),
     ("teacher", ..., "teacher", "missing"),
     ("teacher.name", ..., "teacher", "exactly one origin"),
     ("teacher.shape", {"model_type": "gpt2"}, "teacher", "exactly one origin"),
+    ("teacher.name", "", "teacher.name", "at least 1 characters"),
+    ("teacher", "microsoft/CodeGPT", "teacher", "a mapping of fields, not 'microsoft/CodeGPT'"),
     ("student.nme", "x", "student.nme", "did you mean name?"),
-    ("student", {"shape": {"n_layer": 2}}, "student", "model_type"),
+    ("student", {"shape": {"n_layer": 2}}, "student.shape", "model_type"),
     ("student.every_layer_of_teacher", 2, "student", "exactly one origin"),
     ("vocabulary.policy", "merge", "vocabulary.policy", "'transfer', 'same' or 'shared'"),
     ("corpus.sources", {}, "corpus.sources", "at least 1"),
     ("corpus.sources", {"mine": {"kind": "files"}}, "corpus.sources.mine", "needs path"),
     ("corpus.sources", {"mine": {"kind": "hub"}}, "corpus.sources.mine", "needs name"),
     ("corpus.sources", {"mine": {"kind": "web"}}, "corpus.sources.mine.kind", "'hub', 'files'"),
-    ("corpus.sources", {"a/b": {"kind": "stdlib"}}, "corpus.sources.a/b", "pattern"),
+    ("corpus.sources", {"a/b": {"kind": "stdlib"}}, "corpus.sources.a/b", "letters, digits"),
     ("corpus.validation_fraction", 0, "corpus.validation_fraction", "greater than 0"),
     ("tokens.max_seq_length", 0, "tokens.max_seq_length", "16"),
     ("tokens.layout", "dense", "tokens.layout", "'packed' or 'padded'"),
@@ -68,24 +72,34 @@ MISTAKES = [
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),
     ("seeds", 42, "seeds", "list"),
-    ("experiments.experiment_1.grid.alfa", 0, "experiments.experiment_1.alfa", "known axes"),
-    ("experiments.experiment_1.grid.alpha", 2, "experiments.experiment_1.alpha", "out of bounds"),
-    ("experiments.experiment_1.grid.temperature", -3, "experiments.experiment_1.temperature", "out of bounds"),
-    ("experiments.experiment_1.grid.temperature", True, "experiments.experiment_1.temperature", "out of bounds"),
-    ("experiments.experiment_1.grid.batch_size", 2.5, "experiments.experiment_1.batch_size", "out of bounds"),
-    ("experiments.experiment_1.grid.alpha", [], "experiments.experiment_1.alpha", "empty list"),
-    ("experiments.experiment_1.zip", {"alpha": [0.1]}, "experiments.experiment_1.alpha", "keep one"),
+    ("experiments.experiment_1.grid.alfa", 0, "experiments.experiment_1.grid.alfa", "known axes"),
+    ("experiments.experiment_1.grid.alpha", 2, "experiments.experiment_1.grid.alpha", "less than or equal to 1, not 2"),
+    (
+        "experiments.experiment_1.grid.temperature",
+        -3,
+        "experiments.experiment_1.grid.temperature",
+        "greater than 0",
+    ),
+    (
+        "experiments.experiment_1.grid.temperature",
+        True,
+        "experiments.experiment_1.grid.temperature",
+        "must not be true",
+    ),
+    ("experiments.experiment_1.grid.batch_size", 2.5, "experiments.experiment_1.grid.batch_size", "fractional part"),
+    ("experiments.experiment_1.grid.alpha", [], "experiments.experiment_1.grid.alpha", "empty list"),
+    ("experiments.experiment_1.zip", {"alpha": [0.1]}, "experiments.experiment_1.zip.alpha", "keep one"),
     ("experiments.experiment_1.zip", {"epochs": [1], "dropout": [0, 0.1]}, "experiments.experiment_1.zip", "equal"),
     ("experiments.experiment_1.exclude", [{"alpha": 0}], "experiments.experiment_1", "selects no cell"),
     ("experiments.experiment_1.gird", {}, "experiments.experiment_1.gird", "did you mean grid?"),
-    ("experiments.experiment_1.seeds", [-1], "experiments.experiment_1.seed", "out of bounds"),
-    ("experiments.all", {}, "study", "target of the workflow"),
-    ("sweeps.default", {}, "study", "rename one"),
+    ("experiments.experiment_1.seeds", [-1], "experiments.experiment_1.seeds.0", "greater than or equal to 0"),
+    ("experiments.all", {}, "experiments.all", "target of the workflow"),
+    ("sweeps.default", {}, "experiments.default", "rename one"),
     ("benchmarks", {}, "benchmarks", "at least 1"),
-    ("benchmarks.humaneval.k", [1, 100], "benchmarks.humaneval", "k = 100 exceeds n = 20"),
+    ("benchmarks.humaneval.k", [1, 100], "benchmarks.humaneval.k", "100 exceeds n = 20"),
     ("benchmarks.humaneval.n", 0, "benchmarks.humaneval.n", "greater than 0"),
     ("benchmarks.humaneval.kind", "human_eval", "benchmarks.humaneval.kind", "'humaneval'"),
-    ("benchmarks.mine", {"kind": "file"}, "benchmarks.mine", "path goes with"),
+    ("benchmarks.mine", {"kind": "file"}, "benchmarks.mine.path", "goes with"),
     ("generation.top_p", 0, "generation.top_p", "greater than 0"),
     ("generation.temperature", -1, "generation.temperature", "greater than or equal to 0"),
     ("grading.timeout", 0, "grading.timeout", "greater than 0"),
@@ -94,6 +108,57 @@ MISTAKES = [
     ("plan.gpu", {"float32": 1e13}, "plan.gpu.half", "missing"),
     ("plan.written", 0, "plan.written", "greater than 0"),
     ("plan.models", {"a/b": {"layers": 2}}, "plan.models.a/b.width", "missing"),
+    # What YAML makes of a slip: other types, lists where scalars belong, words that it reads as truth values.
+    ("study", 12, "study", "must be text, not 12"),
+    ("study", False, "study", "YAML reads yes, no, on and off so"),
+    ("teacher.shape", ["gpt2"], "teacher.shape", "a mapping of fields"),
+    ("student", {"shape": {"model_type": "gpt2", "n_layer": [1]}}, "student.shape.n_layer", "text, a number"),
+    ("student", {"shape": {"model_type": "gpt2"}, "revision": "main"}, "student.revision", "goes with name"),
+    ("training", None, "training", "a mapping of fields, not null"),
+    ("training.batch_size", True, "training.batch_size", "must not be true"),
+    ("training.learning_rate", "-2e-5", "training.learning_rate", "greater than 0, not '-2e-5'"),
+    ("training.processes", 3, "training.processes", "gradient_accumulation_steps = 2"),
+    ("distillation.alpha", [0.1, 0.5], "distillation.alpha", "number, not [0.1, 0.5]"),
+    ("distillation.temperature", float("inf"), "distillation.temperature", "finite number"),
+    ("vocabulary.size", 10, "vocabulary.size", "greater than or equal to 258"),
+    (
+        "vocabulary",
+        {"policy": "same", "embeddings": "teacher"},
+        "vocabulary.embeddings",
+        "policy is transfer",
+    ),
+    ("corpus.sources", ["stdlib"], "corpus.sources", "a mapping of fields"),
+    ("corpus.sources", {"mine": {"kind": "stdlib", "path": "x"}}, "corpus.sources.mine.path", "files or python"),
+    ("corpus.sources", {"mine": {"kind": "pocket", "columns": {"code": "x"}}}, "corpus.sources.mine.columns", "hub or"),
+    (
+        "corpus.sources",
+        {"mine": {"kind": "files", "path": "x", "columns": {"docs": "d"}}},
+        "corpus.sources.mine.columns.docs",
+        "'docstring'",
+    ),
+    ("seeds", [True], "seeds", "must not be true"),
+    ("seeds", [2**32], "seeds.0", "less than 4294967296"),
+    ("experiments.experiment_1", 3, "experiments.experiment_1", "a mapping of fields, not 3"),
+    ("experiments.experiment_1", {"alpha": 0}, "experiments.experiment_1.alpha", "known here: grid, zip"),
+    ("experiments.experiment_1.grid", [1], "experiments.experiment_1.grid", "a mapping of fields"),
+    ("experiments.experiment_1.grid.alpha", [float("nan")], "experiments.experiment_1.grid.alpha", "finite numbers"),
+    ("experiments.experiment_1.grid.alpha", "nan", "experiments.experiment_1.grid.alpha", "finite number"),
+    ("experiments.experiment_1.grid.alpha", [[0, 1]], "experiments.experiment_1.grid.alpha", "list of values"),
+    ("experiments.experiment_1.grid.alpha", None, "experiments.experiment_1.grid.alpha", "number, not null"),
+    ("experiments.experiment_1.grid.objective", "klx", "experiments.experiment_1.grid.objective", "known: forward_kl"),
+    ("experiments.experiment_1.grid.seed", -1, "experiments.experiment_1.grid.seed", "greater than or equal to 0"),
+    ("experiments.experiment_1.zip", {"epochs": 3}, "experiments.experiment_1.zip.epochs", "list, not 3"),
+    (
+        "experiments.experiment_1.exclude",
+        [{"alpha": [0, 1]}],
+        "experiments.experiment_1.exclude.0.alpha",
+        "must be one value",
+    ),
+    ("experiments.distill", {}, "experiments.distill", "target of the workflow"),
+    ("experiments.sweep_epochs", {}, "experiments.sweep_epochs", "target of the workflow"),
+    ("experiments.my experiment", {}, "experiments.my experiment", "letters, digits"),
+    ("benchmarks.humaneval.k", 1, "benchmarks.humaneval.k", "list, not 1"),
+    ("generation.stop", [""], "generation.stop.0", "at least 1 characters"),
 ]
 
 
@@ -105,6 +170,23 @@ def test_a_mistake_is_one_line_with_file_field_and_remedy(path, value, field, re
     assert message.startswith(f"config/config.yaml: {field}:"), message
     assert remedy in message
     assert "\n" not in message
+
+
+def test_an_error_that_shows_twice_is_counted_once():
+    with pytest.raises(UserError) as caught:
+        load_study(mistaken("training.epochs", -1) | {"seeds": 42})
+    assert str(caught.value).endswith("not -1 (and 1 more)")  # the seeds; teacher.training echoes the epochs
+
+
+def test_the_columns_of_a_source_are_those_that_its_reader_takes():
+    assert typing.get_args(Column) == FIELDS
+
+
+def test_an_axis_is_shared_out_among_processes_too():
+    raw = mistaken("training.processes", 2)
+    raw["sweeps"] = {"steps": {"grid": {"gradient_accumulation_steps": [2, 3]}}}
+    with pytest.raises(UserError, match=r"sweeps\.steps: gradient_accumulation_steps = 3 is no multiple of"):
+        build_grid(load_study(raw))
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -28,6 +28,10 @@ def test_spellings_of_one_value_are_one_cell(study):
     assert spelled == ["T-3.0_alpha-0.5_lr-2e-05_seed-42"]
 
 
+def test_minus_zero_is_zero(study):
+    assert names(study, grid={"alpha": [0, -0.0, "-0"]}, seeds=[42]) == ["T-2.0_alpha-0.0_seed-42"]
+
+
 def test_alpha_one_has_no_temperature(study):
     assert names(study, grid={"alpha": 1, "temperature": [1, 2, 3]}, seeds=[42]) == ["alpha-1.0_seed-42"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from running import CONFIG, dry_run, snakemake, write_config
+from running import CONFIG, dry_run, job_counts, snakemake, write_config
 
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
@@ -56,12 +56,35 @@ def test_a_name_that_is_not_canonical_stops_with_the_canonical_one(tmp_path):
     assert "its canonical name is T-2.0_alpha-0.5_seed-42" in done.stdout + done.stderr
 
 
-def test_a_mistake_in_the_config_stops_before_any_job(tmp_path):
+def test_a_mistake_in_the_config_is_one_line_before_any_job(tmp_path):
     config = write_config(tmp_path / "mistake.yaml", "demo.yaml", distillation={"alpha": 1.5})
     done = snakemake(tmp_path, "--cores", 1, "--configfile", config, check=False)
-    assert done.returncode != 0
-    assert "mistake.yaml: distillation.alpha: must be less than or equal to 1, not 1.5" in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "error: mistake.yaml: distillation.alpha: must be less than or equal to 1, not 1.5\n"
     assert not (tmp_path / "results").exists()
+
+
+def test_of_two_config_files_the_one_at_fault_is_named(tmp_path):
+    (tmp_path / "more.yaml").write_text("sweeps: {more: {grid: {alfa: 1}}}\n")
+    files = ["--configfile", CONFIG / "demo.yaml", tmp_path / "more.yaml"]
+    done = snakemake(tmp_path, "--dry-run", *files, check=False)
+    assert (done.returncode, done.stderr[:51]) == (2, "error: more.yaml: sweeps.more.grid.alfa: no such ax")
+
+
+def test_what_yaml_would_drop_or_another_config_fill_in_is_an_error(tmp_path):
+    demo = (CONFIG / "demo.yaml").read_text()
+    (tmp_path / "twice.yaml").write_text(f"{demo}\nseeds: [7]\n")
+    (tmp_path / "nameless.yaml").write_text(demo.replace("study: demo\n", ""))
+    for name, message in (("twice", "stands twice"), ("nameless", "nameless.yaml: study: missing")):
+        done = snakemake(tmp_path, "--dry-run", "--configfile", tmp_path / f"{name}.yaml", check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert message in done.stderr
+
+
+def test_a_setting_on_the_command_line_is_laid_over_the_home_study(tmp_path):
+    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--config", "seeds=[7]", "--", "baselines")
+    assert job_counts(done.stdout + done.stderr)["distill"] == 1
 
 
 def test_a_config_inherits_nothing_from_another(tmp_path):

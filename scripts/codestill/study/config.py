@@ -5,17 +5,18 @@ one line that names the file, the field and the remedy. `schema()` is the JSON s
 """
 
 import ast
-import difflib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from codestill.study.configfiles import named
+from codestill.study.mistakes import first_mistake
 from codestill.study.prices import Plan
 from codestill.study.program import UserError
-from codestill.study.section import Fraction, Name, Positive, Section
+from codestill.study.section import Fraction, Name, Positive, Section, Seed, wrong
 
 Precision = Literal["float32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -33,6 +34,14 @@ def known_objectives():
         elif isinstance(target, ast.Subscript) and getattr(target.value, "id", None) == "OBJECTIVES":
             found.append(target.slice.value)  # OBJECTIVES["name"] = ...
     return found
+
+
+@cache
+def known_rules():
+    """The names of the workflow's rules, which an experiment cannot have too."""
+    root = Path(__file__).resolve().parents[3]
+    files = [root / "Snakefile", *sorted((root / "rules").glob("*.smk"))]
+    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(encoding="utf-8"), re.M)}
 
 
 class Training(Section):
@@ -59,17 +68,15 @@ class Training(Section):
     @model_validator(mode="after")
     def _shared_out(self):
         if self.gradient_accumulation_steps % self.processes:
-            raise ValueError(
-                f"processes = {self.processes} share out gradient_accumulation_steps = "
-                f"{self.gradient_accumulation_steps}, which is no multiple of it; change one of the two"
-            )
+            steps = f"gradient_accumulation_steps = {self.gradient_accumulation_steps}"
+            raise wrong("processes", f"{self.processes} share out {steps}, no multiple of it; change one of the two")
         return self
 
 
 class Model(Section):
     """Where a model comes from: the hub or a folder (`name`), or a shape that is trained from scratch (`shape`)."""
 
-    name: str | None = Field(None, description="a model of the hub (owner/name) or a local folder")
+    name: str | None = Field(None, min_length=1, description="a model of the hub (owner/name) or a local folder")
     revision: str | None = Field(None, description="commit, tag or branch on the hub; null means main")
     shape: dict[str, str | int | float | bool] | None = Field(
         None, description="a transformers config (model_type and sizes) to start from random weights"
@@ -81,9 +88,9 @@ class Model(Section):
         if len(origins) != 1:
             raise ValueError(f"give exactly one origin of the model (name or shape), not {origins or 'none'}")
         if self.shape is not None and "model_type" not in self.shape:
-            raise ValueError("shape needs model_type, for example model_type: gpt2")
+            raise wrong("shape", "needs model_type, for example model_type: gpt2")
         if self.revision is not None and self.name is None:
-            raise ValueError("revision goes with name; remove it")
+            raise wrong("revision", "goes with name; remove it")
         return self
 
 
@@ -111,9 +118,24 @@ class Vocabulary(Section):
     embeddings: Literal["pieces", "teacher"] = Field(
         "pieces", description="transfer only: new rows from the student's pieces, or the teacher's rows"
     )
-    size: Positive = Field(
-        2048, description="tokens of the byte-level BPE that is trained where the teacher is a shape"
+    size: int = Field(
+        2048, ge=258, description="tokens of the byte-level BPE that is trained where the teacher is a shape"
     )
+
+    @model_validator(mode="after")
+    def _acts(self):
+        if self.policy != "transfer" and "embeddings" in self.model_fields_set:
+            raise wrong("embeddings", f"acts where policy is transfer, not {self.policy}; remove it")
+        return self
+
+
+# Ours of a source's columns, as codestill.data.sources reads them.
+Column = Literal["code", "docstring", "func_name", "repo", "path", "url", "partition"]
+# field of a source: the kinds on which it acts
+_ACTS_ON = {
+    "name": ("hub",), "config_name": ("hub",), "revision": ("hub",), "path": ("files", "python"),
+    "columns": ("hub", "files"),
+}  # fmt: skip
 
 
 class Source(Section):
@@ -123,16 +145,21 @@ class Source(Section):
     name: str | None = Field(None, description="hub: the data set (owner/name)")
     config_name: str | None = Field(None, description="hub: its configuration")
     revision: str | None = Field(None, description="hub: commit, tag or branch")
-    path: str | None = Field(None, description="files, python: a file or folder")
-    columns: dict[str, str] = Field(default_factory=dict, description="our field: their column, e.g. code: whole_func")
+    path: str | None = Field(None, min_length=1, description="files, python: a file or folder")
+    columns: dict[Column, str] = Field(
+        default_factory=dict, description="our field: their column, e.g. code: whole_func"
+    )
     max_samples: Positive | None = Field(None, description="take this many records only")
-    seed: int = Field(0, ge=0, description="pocket: seed of the grammar")
+    seed: int = Field(0, ge=0, description="of that choice; pocket: seed of the grammar")
 
     @model_validator(mode="after")
     def _needs(self):
         needed = {"hub": "name", "files": "path", "python": "path"}.get(self.kind)
         if needed and getattr(self, needed) is None:
             raise ValueError(f"a source of kind {self.kind} needs {needed}")
+        for field, kinds in _ACTS_ON.items():
+            if getattr(self, field) and self.kind not in kinds:
+                raise wrong(field, f"acts on the kind {' or '.join(kinds)}, not on {self.kind}; remove it")
         return self
 
 
@@ -172,7 +199,7 @@ class Distillation(Section):
         return name
 
 
-# bool stands here so that `true` arrives as itself and is refused, rather than as 1.
+# bool stands here, and first, so that `true` arrives as itself and is refused, rather than as 1.
 Scalar = bool | str | int | float | None
 Values = Scalar | list[Scalar]
 
@@ -183,14 +210,14 @@ class Query(Section):
     grid: dict[str, Values] = Field(default_factory=dict, description="axis: value or list; all combinations")
     zip: dict[str, list[Scalar]] = Field(default_factory=dict, description="axis: list; walked in step")
     exclude: list[dict[str, Scalar]] = Field(default_factory=list, description="partial cells to leave out")
-    seeds: list[int] | None = Field(None, min_length=1, description="seeds of these cells; null means the study's")
+    seeds: list[Seed] | None = Field(None, min_length=1, description="seeds of these cells; null means the study's")
 
 
 class Benchmark(Section):
     """Prompts with tests, and how many samples each gets."""
 
     kind: Literal["humaneval", "mbpp", "pocket", "file"] = Field(description="which reader serves it")
-    path: str | None = Field(None, description="file, mbpp: a JSON-lines file")
+    path: str | None = Field(None, min_length=1, description="file, mbpp: a JSON-lines file")
     seed: int = Field(0, ge=0, description="pocket: seed of the grammar (the same as the source's)")
     problems: Positive | None = Field(None, description="take so many problems only, spread evenly over all")
     n: Positive = Field(20, description="samples a problem")
@@ -202,9 +229,9 @@ class Benchmark(Section):
     @model_validator(mode="after")
     def _sound(self):
         if max(self.k) > self.n:
-            raise ValueError(f"k = {max(self.k)} exceeds n = {self.n}; raise n or drop that k")
+            raise wrong("k", f"{max(self.k)} exceeds n = {self.n}; raise n or drop that k")
         if (self.kind in ("file", "mbpp")) != (self.path is not None):
-            raise ValueError("path goes with the kinds file and mbpp, and only with them")
+            raise wrong("path", "goes with the kinds file and mbpp, and only with them")
         return self
 
 
@@ -217,7 +244,7 @@ class Generation(Section):
     strip_prompt: Literal["newline", "whitespace", "none"] = Field(
         "newline", description="what is taken off a prompt's end; the model then writes it as it learnt to"
     )
-    stop: list[str] = Field(
+    stop: list[Annotated[str, Field(min_length=1)]] = Field(
         ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"],
         description="a sample ends before any of these",
     )
@@ -253,7 +280,7 @@ class Study(Section):
     tokens: Tokens = Field(default_factory=Tokens, description="how text becomes tokens")
     training: Training = Field(default_factory=Training, description="defaults of every training")
     distillation: Distillation = Field(default_factory=Distillation, description="defaults of the distilling axes")
-    seeds: list[int] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
+    seeds: list[Seed] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
@@ -275,67 +302,36 @@ class Study(Section):
     @field_validator("seeds")
     @classmethod
     def _seeds(cls, seeds):
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-            raise ValueError("seeds are distinct and not negative")
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("must be distinct")
         return seeds
 
     @model_validator(mode="after")
     def _names(self):
-        both = set(self.experiments) & set(self.sweeps)
-        if both:
-            raise ValueError(f"{sorted(both)[0]} is an experiment and a sweep; rename one")
-        reserved = {"all", "baselines", "report", "figures", "report_now"} & set(self.experiments)
-        if reserved:
-            raise ValueError(f"{sorted(reserved)[0]} is a target of the workflow; rename the experiment")
+        for name in self.experiments:
+            if name in self.sweeps:
+                raise wrong(f"experiments.{name}", f"{name} is an experiment and a sweep; rename one")
+            if name in known_rules() | {f"sweep_{sweep}" for sweep in self.sweeps}:
+                raise wrong(f"experiments.{name}", f"{name} is a target of the workflow; rename the experiment")
         if self.teacher.shape is not None and self.student.name is not None:
-            raise ValueError("a teacher from scratch needs a student from scratch: give student.shape")
+            raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
         return self
 
 
-def _allowed(location):
-    """The fields that a config may have at `location`, a path of field names and of names given by the user."""
-    model, named = Study, False
-    for part in location:
-        if named:  # a name of the user's own, as in experiments.NAME.grid
-            named = False
-            continue
-        field = model.model_fields.get(part)
-        if field is None:
-            return []
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((one for one in inner if isinstance(one, type) and issubclass(one, Section)), Section)
-        named = getattr(field.annotation, "__origin__", None) is dict
-    return list(model.model_fields)
-
-
-def _remedy(error):
-    """What to do about one of pydantic's errors, as the end of a sentence."""
-    kind, location = error["type"], error["loc"]
-    if kind == "extra_forbidden":
-        known = _allowed(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, 1)
-        return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; known here: {', '.join(known)}"
-    if kind == "missing":
-        return "missing; add it (config/README.md has an example)"
-    message = re.sub(r"^(Value|Assertion) error, ", "", error["msg"])
-    message = re.sub(r"^Input should be", "must be", message)
-    shown = repr(error.get("input"))
-    return f"{message}, not {shown}" if message.startswith("must be") and len(shown) < 60 else message
-
-
 def load_study(raw, origin="config"):
-    """The `Study` in the mapping `raw`. Raises UserError naming `origin`, the field and the remedy in one line."""
+    """The `Study` in the mapping `raw`. Raises UserError naming `origin`, the field and the remedy in one line.
+
+    `origin` is a name, or the `ConfigFiles` that `raw` was merged from.
+    """
     if not isinstance(raw, dict):
         raise UserError(f"{origin}: a config is a mapping of fields, not {type(raw).__name__}")
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        # The teacher's training starts from `training`: an error there shows twice, and is named at its source.
-        found = sorted(error.errors(include_url=False), key=lambda one: one["loc"][:2] == ("teacher", "training"))
-        first, *more = found
-        field = ".".join(str(part) for part in first["loc"] if part != "[key]") or "study"
-        others = f" (and {len(more)} more)" if more else ""
-        raise UserError(f"{origin}: {field}: {_remedy(first)}{others}") from None
+        location, remedy, more = first_mistake(error, Study)
+        field = ".".join(map(str, location)) or "study"
+        others = f" (and {more} more)" if more else ""
+        raise UserError(f"{named(origin, location)}: {field}: {remedy}{others}") from None
 
 
 def schema():

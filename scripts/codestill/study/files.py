@@ -83,6 +83,12 @@ def write_jsonl(path, rows):
     return count
 
 
+def from_here(path):
+    """A path as told from the working directory where it lies within it, so that a study's folder can be moved."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def sha256(path):
     """The SHA-256 of a file, as hexadecimal digits."""
     with open(path, "rb") as handle:

@@ -4,26 +4,30 @@ import itertools
 import re
 from dataclasses import dataclass, fields, replace
 
+from pydantic import ValidationError
+
 from codestill.study.cell import Cell
+from codestill.study.configfiles import named
+from codestill.study.mistakes import remedy
 from codestill.study.program import UserError
 
-# axis: (its key in names, its type), in the one order that names follow. T and alpha lead and seed ends a name;
-# the others appear only where they differ from the study's defaults. A new axis renames nothing that exists.
+# axis: its key in names, in the one order that names follow. T and alpha lead and seed ends a name; the others appear
+# only where they differ from the study's defaults. A new axis renames nothing that exists.
 AXES = {
-    "temperature": ("T", float),
-    "alpha": ("alpha", float),
-    "objective": ("objective", str),
-    "beta": ("beta", float),
-    "teacher": ("teacher", str),
-    "learning_rate": ("lr", float),
-    "epochs": ("epochs", float),
-    "weight_decay": ("wd", float),
-    "dropout": ("dropout", float),
-    "batch_size": ("batch", int),
-    "gradient_accumulation_steps": ("accumulation", int),
-    "warmup_steps": ("warmup", int),
-    "max_train_samples": ("samples", int),
-    "seed": ("seed", int),
+    "temperature": "T",
+    "alpha": "alpha",
+    "objective": "objective",
+    "beta": "beta",
+    "teacher": "teacher",
+    "learning_rate": "lr",
+    "epochs": "epochs",
+    "weight_decay": "wd",
+    "dropout": "dropout",
+    "batch_size": "batch",
+    "gradient_accumulation_steps": "accumulation",
+    "warmup_steps": "warmup",
+    "max_train_samples": "samples",
+    "seed": "seed",
 }
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
 MAX_NAME = 200  # bytes: file systems allow 255, and temporary names need room
@@ -36,40 +40,27 @@ def default_cell(study):
 
 
 def coerce(axis, value, where):
-    """`value` as the axis's type, checked against the config's bounds (so that 3, 3.0 and "3" are one cell)."""
-    from codestill.study.config import Distillation, Training
+    """`value` as the config's field of that axis would take it (so that 3, 3.0 and "3" are one cell)."""
+    from codestill.study.config import Distillation, Query, Training
 
     if axis not in AXES:
         raise UserError(f"{where}.{axis}: no such axis; known axes: {', '.join(AXES)}")
-    kind = AXES[axis][1]
-    home = next((model for model in (Training, Distillation) if axis in model.model_fields), None)
+    home = next((section for section in (Training, Distillation) if axis in section.model_fields), None)
     try:
-        if isinstance(value, bool) or (value is None and axis not in ("dropout", "max_train_samples")):
-            raise ValueError
-        if value is not None:
-            value = _whole(value) if kind is int else kind(value)
-        if home:
-            home.model_validate({axis: value})
-        elif value < 0:
-            raise ValueError
-    except (ValueError, TypeError):
-        bounds = home.model_fields[axis].description if home else "a whole number, not negative"
-        raise UserError(f"{where}.{axis}: {value!r} is out of bounds ({bounds}); change it") from None
-    return value
-
-
-def _whole(value):
-    number = float(value)
-    if number != int(number):
-        raise ValueError
-    return int(number)
+        if home is None:  # the seed
+            return Query.model_validate({"seeds": [value]}).seeds[0]
+        settled = getattr(home.model_validate({axis: value}), axis)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UserError(f"{where}.{axis}: {remedy(first, home)}") from None
+    return settled + 0.0 if isinstance(settled, float) else settled  # of -0.0, which is 0.0
 
 
 def cell_name(cell, defaults):
     """The canonical name of `cell` among a study's `defaults`. Raises UserError past 200 bytes."""
     cell = cell.canonical()
     parts = []
-    for axis, (key, _) in AXES.items():
+    for axis, key in AXES.items():
         value = getattr(cell, axis)
         if value is not None and (axis in ALWAYS_NAMED or value != getattr(defaults, axis)):
             parts.append(f"{key}-{value if isinstance(value, str) else repr(value)}")
@@ -81,7 +72,7 @@ def cell_name(cell, defaults):
     return name
 
 
-_KEYS = {key: axis for axis, (key, _) in AXES.items()}
+_KEYS = {key: axis for axis, key in AXES.items()}
 _PART = re.compile(rf"(?:^|_)({'|'.join(_KEYS)})-")
 CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
 
@@ -102,8 +93,9 @@ def parse_cell(name, defaults):
 def cells_of(query, study, where):
     """The cells that a query selects, canonical, each once, in the order of its lists."""
     defaults = default_cell(study)
-    grid = {a: [coerce(a, v, where) for v in (vs if isinstance(vs, list) else [vs])] for a, vs in query.grid.items()}
-    zipped = {a: [coerce(a, v, where) for v in vs] for a, vs in query.zip.items()}
+    lists = {axis: values if isinstance(values, list) else [values] for axis, values in query.grid.items()}
+    grid = {axis: [coerce(axis, value, f"{where}.grid") for value in values] for axis, values in lists.items()}
+    zipped = {axis: [coerce(axis, value, f"{where}.zip") for value in values] for axis, values in query.zip.items()}
     _check_query(query, grid, zipped, where)
     rows = list(zip(*zipped.values(), strict=True)) or [()]
     seeds = query.seeds if query.seeds is not None else study.seeds
@@ -111,10 +103,11 @@ def cells_of(query, study, where):
     found = {}
     for point in itertools.product(*grid.values(), rows):
         values = dict(zip(grid, point[:-1], strict=True)) | dict(zip(zipped, point[-1], strict=True))
-        for seed in [coerce("seed", seed, where) for seed in seeds] if "seed" not in values else [values["seed"]]:
+        for seed in seeds if "seed" not in values else [values["seed"]]:
             cell = replace(defaults, **{**values, "seed": seed})
             if not any(all(getattr(cell, a) == v for a, v in one.items()) for one in excluded):
                 found.setdefault(cell.canonical())
+    _check_steps(found, study.training.processes, where)
     if not found:
         raise UserError(f"{where}: selects no cell; relax exclude or give every axis a value")
     return list(found)
@@ -123,14 +116,24 @@ def cells_of(query, study, where):
 def _check_query(query, grid, zipped, where):
     both = set(grid) & set(zipped)
     if both:
-        raise UserError(f"{where}.{sorted(both)[0]}: stands in grid and in zip; keep one")
+        raise UserError(f"{where}.zip.{sorted(both)[0]}: stands in grid and in zip; keep one")
     if len({len(values) for values in zipped.values()}) > 1:
         raise UserError(f"{where}.zip: its lists differ in length; walked in step, they must be equal")
-    for axis, values in {**grid, **zipped}.items():
-        if not values:
-            raise UserError(f"{where}.{axis}: an empty list selects nothing; give it a value")
+    for part, axes in (("grid", grid), ("zip", zipped)):
+        for axis, values in axes.items():
+            if not values:
+                raise UserError(f"{where}.{part}.{axis}: an empty list selects nothing; give it a value")
     if query.seeds is not None and "seed" in {**grid, **zipped}:
         raise UserError(f"{where}.seeds: seed is an axis of this query already; keep one")
+
+
+def _check_steps(cells, processes, where):
+    for steps in {cell.gradient_accumulation_steps for cell in cells}:
+        if steps % processes:
+            raise UserError(
+                f"{where}: gradient_accumulation_steps = {steps} is no multiple of training.processes = {processes}, "
+                "which share it out; change one of the two"
+            )
 
 
 @dataclass(frozen=True)
@@ -155,14 +158,15 @@ def build_grid(study, origin="config"):
 
     defaults, cells = default_cell(study), {}
 
-    def names(query, where):
+    def names(query, *location):
+        where = f"{named(origin, location)}: {'.'.join(location)}"
         found = {cell_name(cell, defaults): cell for cell in cells_of(query, study, where)}
         cells.update(found)
         return list(found)
 
-    controls = names(Query(grid={"alpha": 1.0}), f"{origin}: controls")
-    experiments = {name: names(query, f"{origin}: experiments.{name}") for name, query in study.experiments.items()}
-    sweeps = {name: names(query, f"{origin}: sweeps.{name}") for name, query in study.sweeps.items()}
+    controls = names(Query(grid={"alpha": 1.0}), "seeds")
+    experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
+    sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
     return Grid(defaults, cells, experiments, sweeps, controls)
 
 
