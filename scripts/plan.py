@@ -12,7 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from codestill.study.program import UserError, parser, run
+sys.dont_write_bytecode = True  # a plan leaves no file behind
+
+from codestill.study.program import UserError, parser, run  # noqa: E402 - compiled files are files, too
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +60,6 @@ def make_plan(options):
 def main():
     """Plan, then write what was asked for and print the rest."""
     options = arguments()
-    sys.dont_write_bytecode = True  # a plan leaves no file behind
     from codestill.study.files import atomic, write_json
     from codestill.study.plan_text import Text, acceptable, as_data
 

@@ -20,6 +20,7 @@ def plan(folder, *arguments, check=True):
     """Run the plan of the workflow in `folder`, as a user would; returns the finished process."""
     command = [sys.executable, str(folder / "scripts/plan.py"), "--configfile", "made.yaml", *map(str, arguments)]
     environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # few users set it
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     if check and done.returncode:
         raise AssertionError(f"plan {arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -47,8 +48,8 @@ def causes(found):
 
 
 def tree(folder):
-    """Every file below a folder, with its time and size."""
-    return {str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in Path(folder).rglob("*") if p.is_file()}
+    """Every file and folder, with its time and size: a folder's time tells what was there for a moment only."""
+    return {str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in [Path(folder), *Path(folder).rglob("*")]}
 
 
 def edit(path, old, new):
@@ -63,8 +64,9 @@ def finished(tmp_path_factory):
     """A finished run of the made study, and the plan that stood before it."""
     folder = tmp_path_factory.mktemp("finished")
     made_workflow(folder)
+    empty = tree(folder)
     before = planned(folder)
-    assert not (folder / ".snakemake").exists()
+    assert tree(folder) == empty
     return folder, before, run(folder)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,30 +88,27 @@ def _gpus(resources):
 
 
 @contextlib.contextmanager
-def _untouched(folder):
-    """Take back what a dry run leaves in Snakemake's own folder: empty folders and its cache of file times."""
-    home = Path(folder) / ".snakemake"
-    cache = home / "iocache" / "latest.pkl"
-    before = set(home.glob("*")) | ({home} if home.is_dir() else set())
-    kept = cache.read_bytes() if cache.is_file() else None
+def _records_beside(home, folder):
+    """Snakemake keeps its books in `folder`, where its records of finished jobs (below `home`) are but linked.
+
+    So a plan neither leaves anything in a working copy nor needs the right to write there, and takes nothing away
+    from a run that starts meanwhile.
+    """
+    from snakemake import workflow
+
+    for name in ("metadata", "incomplete"):
+        if (Path(home) / name).is_dir():
+            (Path(folder) / name).symlink_to(Path(home) / name)
+    usual = workflow.FilePersistence
+
+    def beside(path=None, **options):
+        return usual(path=Path(folder), **options)
+
+    workflow.FilePersistence = beside
     try:
         yield
     finally:
-        if home not in before:
-            shutil.rmtree(home, ignore_errors=True)
-        else:
-            _restore(home, cache, before, kept)
-
-
-def _restore(home, cache, before, kept):
-    if kept is None:
-        cache.unlink(missing_ok=True)
-    else:
-        cache.write_bytes(kept)
-    for path in home.glob("*"):
-        if path not in before and path.is_dir():
-            with contextlib.suppress(OSError):  # a run that started meanwhile has filled it
-                path.rmdir()
+        workflow.FilePersistence = usual
 
 
 @contextlib.contextmanager
@@ -129,7 +125,12 @@ def dry_run(snakefile, configfiles=(), values=None, targets=(), cores=1, forceal
     # With just these two kept quiet a dry run ends once the graph stands, before jobs are walked one by one.
     quiet = {Quietness.RULES, Quietness.PROGRESS}
     output = OutputSettings(dryrun=True, quiet=quiet, log_level_override=logging.ERROR, enable_file_logging=False)
-    with tempfile.TemporaryDirectory() as cache, _environment(XDG_CACHE_HOME=cache), _untouched(os.getcwd()):
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        tempfile.TemporaryDirectory() as books,
+        _environment(XDG_CACHE_HOME=cache),
+        _records_beside(os.path.abspath(".snakemake"), books),
+    ):
         try:
             with SnakemakeApi(output) as api:
                 flow = api.workflow(
