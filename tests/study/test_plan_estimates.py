@@ -151,6 +151,42 @@ def test_a_pilot_calibrates_another_study():
     assert found.seconds == pytest.approx(12 + 3 * reckoned.work)  # the pilot's work took thrice what was reckoned
 
 
+def count_corpus(results, share, facts):
+    """Write the accounts of a corpus of so large a share of what was assumed."""
+    kept = {split: round(count * share) for split, count in facts["functions"].items()}
+    write_json(f"{results}/inputs/corpus/accounting.json", {"kept": kept})
+    splits = {split: {"tokens": count * share} for split, count in facts["tokens"].items()}
+    write_json(f"{results}/tokens/accounting.json", {"splits": splits})
+
+
+@pytest.mark.parametrize("share", [0.25, 3.0])
+def test_what_a_run_assumed_before_it_counted_does_not_mislead_the_next_plan(share):
+    """The same job once more takes as long as before, however wrong the first plan was about its amount."""
+    study, layout = study_of("demo.yaml")
+    costs = Costs(study, layout)
+    work = costs.of("teach", {})
+    record = {"gpus": 0, "threads": 1, "variant": "teacher", "startup": work.startup, "work": work.work, "memory": 1e9}
+    write_json(
+        f"{layout.results}/{RECORD}", {"jobs": {"teach/teach": record | {"made": 7.5}}, "facts": {"7.5": costs.facts()}}
+    )
+    measured(layout, "teach", "teach", 90.0)
+    count_corpus(layout.results, share, costs.facts())
+    found = Estimator(study, layout)
+    assert found.costs.of("teach", {}).work == pytest.approx(share * work.work, rel=0.02)
+    assert found.of("teach", {}).seconds == pytest.approx(90)
+
+
+def test_a_pilot_that_assumed_wrongly_calibrates_by_what_it_counted():
+    study, layout = study_of(plan={"gpus": 1, "calibrate_from": ["pilot"]})
+    reckoned, facts = Estimator(study, layout).of("distill", {"cell": TAUGHT}), Costs(study, layout).facts()
+    planned = {"gpus": 1, "threads": 4, "variant": "taught", "startup": 12.0, "work": 100.0, "memory": 1e9, "made": 0}
+    write_json(f"results/pilot/{RECORD}", {"jobs": {f"distill/{TAUGHT}": planned}, "facts": {"0": facts}})
+    measured(layout, "distill", TAUGHT, 12.0 + 150.0, study="pilot")
+    count_corpus("results/pilot", 0.5, facts)
+    found = Estimator(study, layout).of("distill", {"cell": TAUGHT})
+    assert found.seconds == pytest.approx(12 + 3 * reckoned.work, rel=0.01)  # 50 s were due, and it took 150
+
+
 def test_a_record_of_another_device_does_not_calibrate():
     study, layout = study_of(plan={"gpus": 1})
     planned = {"gpus": 0, "threads": 4, "variant": "taught", "startup": 12.0, "work": 100.0, "memory": 1e9, "made": 0}

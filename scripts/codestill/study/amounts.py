@@ -26,11 +26,10 @@ class Amounts:
     @cached_property
     def functions(self):
         """{split: functions}."""
-        counted = self._counted(self.layout.inputs("corpus", "accounting.json"))
-        if counted:
+        found = counted(self.layout.results).get("functions")
+        if found:
             self.notes.append("functions: counted in the corpus")
-            return {split: counted["kept"][split] for split in SPLITS}
-        return self._assumed_functions()
+        return found or self._assumed_functions()
 
     def _assumed_functions(self):
         corpus, totals, words = self.study.corpus, [0, 0, 0], "as the sources are known"
@@ -53,10 +52,10 @@ class Amounts:
     @cached_property
     def tokens(self):
         """{split: tokens}, rows cut at max_seq_length."""
-        counted = self._counted(f"{self.layout.results}/tokens/accounting.json")
-        if counted:
+        found = counted(self.layout.results).get("tokens")
+        if found:
             self.notes.append("tokens: counted")
-            return {split: counted["splits"][split]["tokens"] for split in SPLITS}
+            return found
         mean = min(self.study.plan.tokens_per_function, self.study.tokens.max_seq_length)
         self.notes.append(f"tokens: {mean:g} a function, assumed (plan.tokens_per_function)")
         return {split: count * mean for split, count in self.functions.items()}
@@ -80,10 +79,33 @@ class Amounts:
         count = count or self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
         return min(count, benchmark.problems or count)
 
-    @staticmethod
-    def _counted(path):
-        """The accounts at `path`; None where they are not made yet."""
-        return read_json(path) if Path(path).is_file() else None
+    def counts(self):
+        """All of them as plain data, for a record of what a plan was reckoned with."""
+        problems = {name: self.problems(name) for name in self.study.benchmarks}
+        return {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+
+
+class Recorded(Amounts):
+    """The amounts that a record tells of (`Amounts.counts`)."""
+
+    def __init__(self, study, layout, counts):
+        super().__init__(study, layout)
+        self.functions, self.tokens, self._problems = counts["functions"], counts["tokens"], counts["problems"]
+
+    def problems(self, name):
+        return self._problems[name]
+
+
+def counted(results):
+    """The functions and tokens that are counted in a study's folder, as far as they are."""
+    found = {}
+    if Path(f"{results}/inputs/corpus/accounting.json").is_file():
+        kept = read_json(f"{results}/inputs/corpus/accounting.json")["kept"]
+        found["functions"] = {split: kept[split] for split in SPLITS}
+    if Path(f"{results}/tokens/accounting.json").is_file():
+        splits = read_json(f"{results}/tokens/accounting.json")["splits"]
+        found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
+    return found
 
 
 def _lines(path):

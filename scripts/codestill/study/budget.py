@@ -7,7 +7,7 @@ from pathlib import Path
 from codestill.study.dag import jobs_of
 from codestill.study.estimates import Estimator
 from codestill.study.files import write_json
-from codestill.study.history import RECORD, read_measures, read_record
+from codestill.study.history import RECORD, read_facts, read_measures, read_record
 from codestill.study.plan import HOUR, Plan
 from codestill.study.program import UserError
 
@@ -39,10 +39,12 @@ def check(plan):
 def remember(plan):
     """Write the estimates of the jobs that will run beside those of earlier runs."""
     results, made = plan.layout.results, time.time()
-    jobs = read_record(results)
+    jobs, facts = read_record(results), read_facts(results)
     for job in plan.running:
         jobs[job.key] = plan.estimates[job.number].record() | {"made": made}
-    write_json(Path(results) / RECORD, {"jobs": jobs})
+    facts[str(made)] = plan.estimator.costs.facts()
+    told = {str(job["made"]) for job in jobs.values()}
+    write_json(Path(results) / RECORD, {"jobs": jobs, "facts": {run: facts[run] for run in facts if run in told}})
 
 
 def compared(layout):

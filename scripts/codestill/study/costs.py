@@ -4,12 +4,13 @@ A job takes a start-up and its work; the work is the larger of operations over t
 memory's (Williams, Waterman & Patterson 2009, the roofline model). The rates are the config's, as sustained.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 
-from codestill.study.amounts import Amounts
-from codestill.study.architecture import from_config, from_folder, guessed
+from codestill.study.amounts import Amounts, Recorded
+from codestill.study.architecture import Architecture, from_config, from_folder, guessed
 
 GIB = 2**30
 TORCH_START = 12.0  # seconds to import torch and transformers and load a small model, on a busy core
@@ -61,6 +62,17 @@ class Costs:
             every = part.every_layer_of_teacher
             return self.teacher.with_layers(math.ceil(self.teacher.layers / every))
         return guessed(part.name, self.plan.models)
+
+    def facts(self):
+        """What the reckoning rests on beside the config, as plain data; some of it is assumed until a run counts it."""
+        return {"teacher": asdict(self.teacher), "student": asdict(self.student), **self.amounts.counts()}
+
+    def resting_on(self, facts):
+        """The same cost model on other `facts`."""
+        other = copy.copy(self)
+        other.teacher, other.student = Architecture(**facts["teacher"]), Architecture(**facts["student"])
+        other.amounts = Recorded(self.study, self.layout, facts)
+        return other
 
     @property
     def notes(self):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from codestill.study.amounts import counted
 from codestill.study.files import read_json
 
 # The wildcards in the name of a rule's benchmark file, in their order; other rules have none.
@@ -94,7 +95,7 @@ class History:
 
     def __init__(self, costs, limit=None):
         self.costs, self.limit = costs, limit
-        self._ratios = {}
+        self._ratios, self._models = {}, {}
 
     @cached_property
     def record(self):
@@ -129,7 +130,8 @@ class History:
             if planned and planned["gpus"] != self._gpus(rule, measure):
                 continue  # measured on another kind of device
             if planned:
-                yield planned["variant"], planned["startup"], planned["work"], planned["memory"], measure
+                work = planned["work"] * self._growth(self.costs.layout.study.study, planned, measure)
+                yield planned["variant"], planned["startup"], work, planned["memory"], measure
                 continue
             work = self._work(rule, measure)
             if work:
@@ -150,13 +152,38 @@ class History:
         for measure in read_measures(f"benchmarks/{study}", rule, self.limit):
             planned = record.get(f"{rule}/{measure.name}")
             if planned and bool(planned["gpus"]) == (self.costs.plan.gpus > 0 or not planned["gpus"]):
-                yield planned["variant"], planned["startup"], planned["work"], planned["memory"], measure
+                work = planned["work"] * self._growth(study, planned, measure)
+                yield planned["variant"], planned["startup"], work, planned["memory"], measure
+
+    def _growth(self, study, planned, measure):
+        """Work of a finished job by what is counted now, over its work by what was assumed when its run began."""
+        try:
+            models = self._models_of(study, planned["made"])
+            now, then = (one.of(measure.rule, wildcards_of(measure.rule, measure.name)).work for one in models)
+        except Exception:  # a cell or benchmark that this config does not speak of, or a record without facts
+            return 1.0
+        return now / then if then else 1.0
+
+    def _models_of(self, study, made):
+        """(cost model by the present facts of a study, cost model by those that a run of it began with)."""
+        if (study, made) not in self._models:
+            own = study == self.costs.layout.study.study
+            facts = read_facts(f"results/{study}" if not own else self.costs.layout.results)[str(made)]
+            now = self.costs if own else self.costs.resting_on(facts | counted(f"results/{study}"))
+            self._models[study, made] = now, self.costs.resting_on(facts)
+        return self._models[study, made]
 
 
 def read_record(results):
     """What earlier runs of a study had reckoned for their jobs; {} where none has started."""
     path = Path(results) / RECORD
     return read_json(path)["jobs"] if path.is_file() else {}
+
+
+def read_facts(results):
+    """{when a run was planned: the facts that it reckoned with (`Costs.facts`)} of a study."""
+    path = Path(results) / RECORD
+    return read_json(path).get("facts", {}) if path.is_file() else {}
 
 
 def _ratio(rows):
