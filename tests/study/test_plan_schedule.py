@@ -1,7 +1,8 @@
-"""Critical paths and makespans against hand-made graphs and bounds that every schedule obeys."""
+"""Critical paths and makespans against hand-made graphs, networkx, a clock that ticks, and bounds that always hold."""
 
 import random
 
+import networkx
 import pytest
 
 from codestill.study.schedule import critical_path, makespan
@@ -56,3 +57,43 @@ def test_random_graphs_obey_the_bounds_of_list_scheduling():
             least = max(longest, sum(seconds.values()) / gpus)
             assert least - 1e-6 <= found <= longest + sum(seconds.values()) / gpus
         assert makespan(graph, seconds, demand, 1) == pytest.approx(sum(seconds.values()))
+
+
+def drawn(draw, jobs=40):
+    """A random graph of jobs with whole seconds, and the same as networkx knows it: an edge weighs what ends there."""
+    graph = {n: {m for m in range(n) if draw.random() < 0.08} for n in range(jobs)}
+    seconds = {n: draw.randint(1, 50) for n in graph}
+    edges = networkx.DiGraph()
+    for number, needs in graph.items():
+        for need in [*needs, "start"]:
+            edges.add_edge(need, number, weight=seconds[number])
+    return graph, seconds, edges
+
+
+def ticked(graph, seconds, rank, gpus):
+    """Seconds of list scheduling by a clock: each second what is ready, the longest chain first, takes what is free."""
+    left, running, clock = dict(graph), {}, 0
+    done = set()
+    while left or running:
+        done |= {job for job, end in running.items() if end == clock}
+        running = {job: end for job, end in running.items() if end > clock}
+        for job in sorted((job for job in left if left[job] <= done), key=lambda job: (-rank[job], job)):
+            if len(running) < gpus:
+                running[job] = clock + seconds[job]
+                del left[job]
+        clock += 1
+    return clock - 1
+
+
+def test_random_graphs_against_networkx_and_a_ticking_clock():
+    draw = random.Random(11)
+    for _ in range(10):
+        graph, seconds, edges = drawn(draw)
+        assert critical_path(graph, seconds)[0] == networkx.dag_longest_path_length(edges)
+        behind = {}
+        for job in reversed(range(len(graph))):  # what is left to do from a job's start on
+            after = edges.subgraph({job} | networkx.descendants(edges, job))
+            behind[job] = seconds[job] + networkx.dag_longest_path_length(after)
+        for gpus in (1, 2, 5):
+            found = makespan(graph, seconds, dict.fromkeys(graph, (1, 1)), gpus)
+            assert found == ticked(graph, seconds, behind, gpus)
