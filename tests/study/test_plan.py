@@ -195,6 +195,7 @@ def test_texts_and_data_hold_the_same_figures():
     assert "| experiment | cells |" in pull
     assert json.loads(json.dumps(data))["only_code"]["jobs"] == 4
     assert data["total"]["cost"] == pytest.approx(2.5 * plan.total().gpu_hours)
+    assert [one["needs"] for one in data["jobs"][1:3]] == [["teach/teach"], [f"distill/{CELL}"]]
     assert data["jobs"][0]["causes"] == [{"kind": CODE, "detail": "scripts/teach.py edited"}]
 
 

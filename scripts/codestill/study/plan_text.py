@@ -245,6 +245,7 @@ def _plain(found):
 def as_data(plan, cores, stranded=None, edits=()):
     """The plan as plain data for JSON; ranges are [low, middle, high]."""
     seconds, path = plan.path()
+    keys = {job.number: job.key for job in plan.running}
     only = {job.number for job in plan.only_code()}
     new, shared, done = plan.cells()
     jobs = []
@@ -252,6 +253,7 @@ def as_data(plan, cores, stranded=None, edits=()):
         estimate = plan.estimates[job.number]
         row = {"rule": job.rule, "name": job.name, "gpus": estimate.gpus, "threads": estimate.threads}
         row |= {"seconds": [estimate.low, estimate.seconds, estimate.high], "source": estimate.source}
+        row |= {"needs": sorted(keys[need] for need in job.needs if need in keys)}
         row |= {"causes": [{"kind": cause.kind, "detail": cause.detail} for cause in job.causes]}
         jobs.append(row | {"only_code": job.number in only})
     return {
