@@ -98,6 +98,14 @@ def test_batched_and_lone_draws_agree_whatever_list_they_come_from():
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(0.8, 0.95), (0.8, 1.0), (0, 1.0)])
+def test_logits_so_large_that_the_slack_is_below_their_spacing(temperature, top_p):
+    logits = torch.randn(50, 600, generator=torch.Generator().manual_seed(1)) * 5000
+    batched, sure = choose(logits, words_of(50), temperature, top_p, 1e-5)
+    assert torch.equal(batched[sure], choose(logits, words_of(50), temperature, top_p, 0.0)[0][sure])
+    assert sure.float().mean() > 0.5
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(0.8, 0.95), (0.8, 1.0), (0, 1.0)])
 @pytest.mark.parametrize("slack", [0.0, 1e-4])
 def test_nan_is_refused(temperature, top_p, slack):
     logits = torch.zeros(2, 600)

@@ -149,8 +149,9 @@ def _draw(values, tokens, total, words, top_p, slack, whole):
     noisy.masked_fill_(values < floor if slack else before >= top_p, -torch.inf)
     place, sure = _pick(noisy, slack)
     if slack:
-        # The winner must be kept whatever happens: even with every near tie placed before it.
-        ties = (values > values.gather(-1, place) - 2 * slack).sum(dim=-1, keepdim=True)
+        # The winner must be kept whatever happens: even with every near tie placed before it. (>=: a slack below the
+        # spacing of large logits is rounded away, and the winner ties with itself.)
+        ties = (values >= values.gather(-1, place) - 2 * slack).sum(dim=-1, keepdim=True)
         ahead = mass.gather(-1, ties - 1) - probs.gather(-1, place)
         sure &= (ahead * np.exp(2 * slack) < top_p)[:, 0]
     return tokens.gather(-1, place)[:, 0], sure, covered
