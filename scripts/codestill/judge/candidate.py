@@ -10,12 +10,14 @@ import builtins
 import io
 import os
 import random
+import resource
 import sys
 
 from codestill.judge import wire
 from codestill.judge.literals import MUTABLE, Encoder, Malformed, decode, dumps, value_of
 
 MESSAGE = 2000  # characters kept of an exception's message
+_AS, _setrlimit = resource.RLIMIT_AS, resource.setrlimit
 # The descriptors of `type` itself: a class may have a metaclass that answers for it.
 _name, _mro = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
 
@@ -62,11 +64,33 @@ def describe(error):
     return [[_name(cls)[:80] for cls in _mro(type(error))], message_of(error)]
 
 
+class Bounds:
+    """The limit of memory while the program's own code runs; what serves it has the spare above that for itself."""
+
+    def __init__(self):
+        soft, hard = resource.getrlimit(_AS)
+        self.narrow, self.wide = (soft, hard), (hard, hard)
+        _setrlimit(_AS, self.wide)
+
+    def __enter__(self):
+        self._set(self.narrow)
+
+    def __exit__(self, *_):
+        self._set(self.wide)
+
+    @staticmethod
+    def _set(limits):
+        try:  # noqa: SIM105 - where memory has run out, no other object can be made
+            _setrlimit(_AS, limits)
+        except (OSError, ValueError):
+            pass  # the program has lowered its own limits
+
+
 class Service:
     """Answers calls to a program's objects. Handle 0 is the entry point; others were handed out as results."""
 
-    def __init__(self, namespace, entry_point):
-        self.namespace = namespace
+    def __init__(self, namespace, entry_point, bounds):
+        self.namespace, self.bounds = namespace, bounds
         self.handles = [namespace[entry_point]]
 
     def export(self, value):
@@ -96,7 +120,8 @@ class Service:
 
     def _answer(self, nodes, objects, work):
         try:
-            outcome, result = "value", work()
+            with self.bounds:
+                outcome, result = "value", work()
         except BaseException as error:
             outcome, result = "raise", describe(error)
         encoder = Encoder(objects, self.export)
@@ -166,13 +191,14 @@ def live(source, entry_point, receive_from, send_to):
     namespace = {
         "__builtins__": _own_builtins()
     }  # no more, so that __name__ is that of no module, and no `if __name__ == "__main__"` runs
-    failure = None
+    failure, bounds = None, Bounds()
     try:
-        exec(code, namespace)
+        with bounds:
+            exec(code, namespace)
     except BaseException as error:
         failure = describe(error)
     defined = entry_point in namespace
     wire.send(send_to, ["ran", failure, defined])
     if failure is None and defined:
-        serve(Service(namespace, entry_point), receive_from, send_to)
+        serve(Service(namespace, entry_point, bounds), receive_from, send_to)
     os._exit(0)

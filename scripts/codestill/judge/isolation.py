@@ -16,6 +16,7 @@ from codestill.judge.readable import DEVICES, trees, visible
 from codestill.judge.syscalls import die_with_parent, prctl, syscall
 
 NOBODY = 65534
+SPARE = 16 << 20  # bytes of address space beyond a candidate's limit: for telling that it ran out of memory
 _PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
 
 
@@ -105,8 +106,8 @@ class Zygote:
 
 def _limit(memory, cpu):
     """The kernel limits of this process."""
-    for what, value in (
-        (resource.RLIMIT_AS, memory),
+    for what, value, *more in (
+        (resource.RLIMIT_AS, memory, SPARE),
         (resource.RLIMIT_FSIZE, 16 << 20),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
@@ -115,8 +116,9 @@ def _limit(memory, cpu):
         (resource.RLIMIT_CPU, math.ceil(cpu)),
     ):
         _, hard = resource.getrlimit(what)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (value, value))
+        most = value + sum(more)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most - sum(more), most))
 
 
 def _open_to_all():

@@ -15,8 +15,8 @@ import tempfile
 import time
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OVERTIME = 8  # a run is given up after so many times its limit on the wall clock, however loaded the machine
-_QUIET = 0.1  # share of its time that a timed-out run may have queued for a core and still count as alone
+_OVERTIME = 8  # seconds of CPU for each second of the limit after which the kernel ends a candidate
+_PATIENCE = 60  # a run is given up after so many times its limit on the wall clock, however loaded the machine
 
 
 class Refused(Exception):
@@ -73,7 +73,7 @@ class Cradle:
         self._send(["run", *request], pipes)
 
     def look(self):
-        """(CPU seconds of the candidate so far, seconds that it queued for a core or None where unknown)."""
+        """(CPU seconds of the candidate so far, its process's number here or 0 where that is not to be known)."""
         from codestill.judge import wire
 
         self._send(["look"])
@@ -81,10 +81,9 @@ class Cradle:
         cpu = wire.receive(self.socket.fileno())
         try:
             with open(f"/proc/self/fdinfo/{handles[0]}") as info:
-                pid = next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
-            return cpu, queued(pid)
+                return cpu, next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
         except (OSError, StopIteration):
-            return cpu, None
+            return cpu, 0
         finally:
             os.close(handles[0])
 
@@ -108,23 +107,6 @@ class Cradle:
         with contextlib.suppress(OSError):
             empty(self.folder)
             os.rmdir(self.folder)
-
-
-def queued(pid):
-    """Seconds that the process has waited for a core, or None where the kernel does not count them."""
-    try:
-        with open(f"/proc/{pid}/schedstat") as handle:
-            return int(handle.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def cpu_of(pid):
-    """Seconds of CPU that the process has used."""
-    try:
-        return time.clock_gettime(~pid << 3 | 2)
-    except OSError:
-        return 0.0
 
 
 class Bench:
@@ -184,20 +166,23 @@ class Run:
     """One program against the tests of the problem `name`."""
 
     def __init__(self, cradle, bench, name, source, memory, timeout):
+        from codestill.judge import clocks
+
         entry_point = bench.problems[name].entry_point
         timeout += bench.problems[name].allowance
         self.cradle, self.bench, self.timeout = cradle, bench, timeout
+        self.most_cpu = _OVERTIME * timeout + memory * clocks.SLOWEST
         to_candidate, to_tests = os.pipe(), os.pipe()
         self.began = time.monotonic()
-        cradle.run([to_candidate[0], to_tests[1]], source, entry_point, memory, _OVERTIME * timeout)
+        cradle.run([to_candidate[0], to_tests[1]], source, entry_point, memory, self.most_cpu)
         os.close(to_candidate[0])
         os.close(to_tests[1])
         ends = [to_tests[0], to_candidate[1]]
         bench.examine(ends, name)
         for end in ends:
             os.close(end)
-        self.queued_before = queued(bench.pid) or 0.0
-        self.cpu_before = cpu_of(bench.pid)
+        self.queued_before = clocks.queued(bench.pid) or 0.0
+        self.cpu_before = clocks.cpu_of(bench.pid)
         self.stage = "starts"
 
     def outcome(self):
@@ -211,12 +196,13 @@ class Run:
             number, code, seconds, peak = self.cradle.stop()
         kind, detail = verdict
         if kind == "died":
-            detail = _death(number, code)
+            # The kernel's own limit may come first, where many cores work for one candidate.
+            kind, detail = ("timeout", self._over()) if seconds >= self.most_cpu else (kind, _death(number, code))
         return {"kind": kind, "detail": detail, "stage": self.stage, "seconds": seconds, "peak": peak, "sure": sure}
 
     def _follow(self):
         """((kind, detail), sure) once the tests have reported or the time is up."""
-        from codestill.judge import wire
+        from codestill.judge import clocks, wire
 
         poller = select.poll()
         poller.register(self.bench.control, select.POLLIN)
@@ -236,24 +222,26 @@ class Run:
                 self.stage = rest[0]
             elif left <= 0:
                 spent, sure = self._spent()
-                if spent >= self.timeout or time.monotonic() - self.began > _OVERTIME * self.timeout:
-                    return ("timeout", f"over {self.timeout:g} s"), sure
+                if spent >= self.timeout:
+                    clocks.settle(self.cradle.look()[1])
+                    clocks.settle(self.bench.pid)
+                    spent, sure = self._spent()
+                if spent >= self.timeout or time.monotonic() - self.began > _PATIENCE * self.timeout:
+                    return ("timeout", self._over()), sure
                 patience = time.monotonic() - self.began + max(0.01, self.timeout - spent)
 
-    def _spent(self):
-        """(seconds that the run would have taken with a core for each process, whether it had nearly that).
+    def _over(self):
+        return f"over {self.timeout:g} s"
 
-        The wall clock, less the time in which the candidate or the tests were ready to run and queued for a core;
-        where the kernel does not count that, the wall clock, sure only if the CPU was in use all along.
-        """
-        wall = time.monotonic() - self.began
-        cpu, waited = self.cradle.look()
-        own = queued(self.bench.pid)
+    def _spent(self):
+        from codestill.judge import clocks
+
+        cpu, pid = self.cradle.look()
+        wall = min(time.monotonic() - self.began, clocks.age(pid))
+        waited, own, handing = clocks.queued(pid), clocks.queued(self.bench.pid), clocks.for_memory(pid)
         if waited is None or own is None:
-            busy = cpu + cpu_of(self.bench.pid) - self.cpu_before
-            return (wall, True) if busy >= (1 - _QUIET) * wall else (max(busy, wall / 2), False)
-        waited += own - self.queued_before
-        return wall - waited, waited <= _QUIET * wall
+            return clocks.spent(wall, cpu + clocks.cpu_of(self.bench.pid) - self.cpu_before, None, handing)
+        return clocks.spent(wall, cpu, waited + own - self.queued_before, handing)
 
 
 def _death(number, code):
