@@ -172,6 +172,44 @@ def test_text_and_stops_agree_with_decoding(folder):
     assert stopped > 20
 
 
+@pytest.mark.parametrize("engine", ["lanes", "transformers"])
+def test_every_end_token_ends_and_nothing_else_of_a_generation_config_counts(engine, tmp_path, benchmark):
+    """As in Llama 3 and Qwen2: several end tokens, a penalty, beams; and an id left from another vocabulary."""
+    settings = settings_for(make_folder(tmp_path / "plain"), temperature=0.0, n=1, stops=(), engine=engine)
+    plain, _ = draw(settings, benchmark, tmp_path, f"{engine}-plain")
+    folder = make_folder(tmp_path / "quirks")
+    ordinary = make_tokenizer()("e")["input_ids"][0]
+    quirks = {"eos_token_id": [2, 1, ordinary], "repetition_penalty": 2.0, "min_new_tokens": 20, "num_beams": 3}
+    (folder / "generation_config.json").write_text(json.dumps(quirks))
+    settings = replace(settings, model_dir=str(folder))
+    found, facts = draw(settings, benchmark, tmp_path, f"{engine}-quirks")
+    assert facts["end_tokens"] == ["</s>", "<pad>"]
+    assert found == plain
+
+    def prefer(model):
+        model.get_output_embeddings().weight[1] = model.get_output_embeddings().weight[2]
+        model.get_output_embeddings().weight[1:3] *= 4  # two columns alike: </s> and <pad> are equally likely
+
+    folder = make_folder(tmp_path / "two", change=prefer)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 1]}))
+    often = settings_for(folder, n=40, temperature=1.0, top_p=1.0, stops=(), engine=engine)
+    _, facts = draw(often, benchmark, tmp_path, f"{engine}-two")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2}))
+    _, fewer = draw(often, benchmark, tmp_path, f"{engine}-one")
+    assert facts["finish"]["end"] > fewer["finish"]["end"] > 0
+    assert facts["tokens"] < fewer["tokens"]
+
+
+def test_a_prompt_is_read_as_training_text_is(folder, tmp_path):
+    """Text that looks like a special token is text, and no start token is put before it."""
+    path = tmp_path / "bench.jsonl"
+    path.write_text(json.dumps({"task_id": "T", "prompt": "a </s> b"}) + "\n")
+    tokenizer = make_tokenizer()
+    (task,) = sampling.read_tasks(read_jsonl(path), tokenizer, None, 5, "newline", path)
+    assert not set(task.ids) & set(tokenizer.all_special_ids)
+    assert tokenizer.decode(task.ids) == "a </s> b"
+
+
 def test_stop_strings_end_and_are_cut(folder, benchmark, tmp_path):
     free, _ = draw(settings_for(folder, stops=()), benchmark, tmp_path, "free")
     cut, facts = draw(settings_for(folder, stops=("e", "\n")), benchmark, tmp_path, "cut")
@@ -319,6 +357,8 @@ def test_nan_names_the_model(tmp_path, benchmark):
     ("rows", "message"),
     [
         ([{"task_id": "a"}], "task_id and prompt"),
+        ([{"task_id": "a", "prompt": 5}], "task_id and prompt"),
+        ([["a", "x"]], "task_id and prompt"),
         ([{"task_id": "a", "prompt": "x"}] * 2, "comes twice"),
         ([{"task_id": "a", "prompt": "\n"}], "no token"),
         ([], "no task"),

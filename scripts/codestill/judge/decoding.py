@@ -65,11 +65,12 @@ class Slack:
 class Decoder:
     """Draws samples of tasks with `engine` (Lanes) under `rules` (StopRules).
 
-    settings: temperature, top_p, seed. exact: whether unsure draws are decided on lone logits (float32 only).
+    settings: temperature, top_p, seed. ends: ids of end tokens. exact: whether unsure draws are decided on lone logits
+    (float32 only).
     """
 
-    def __init__(self, engine, rules, settings, end, exact):
-        self.engine, self.rules, self.settings, self.end = engine, rules, settings, end
+    def __init__(self, engine, rules, settings, ends, exact):
+        self.engine, self.rules, self.settings, self.ends = engine, rules, settings, frozenset(ends)
         self.slack = Slack(exact, settings.temperature)
         self.exact = exact
         self.audits = random.Random(0)
@@ -136,7 +137,7 @@ class Decoder:
     def _take(self, sample, token):
         """Append a token; True where the sample is finished."""
         self.tokens += 1
-        if token == self.end:
+        if token in self.ends:
             sample.finish = "end"
         elif sample.text.add(token):
             sample.finish = "stop"

@@ -1,7 +1,9 @@
 """Engines behind one interface: `draw(pairs, settings, finished)` calls `finished(row)` for each sample.
 
 `lanes` is the workflow's own; `transformers` is the field's common loop (`generate`, one problem at a time), kept as
-a reference and for models that lanes cannot hold; `vllm` is optional (pip install vllm) and needs a GPU.
+a reference and for models that lanes cannot hold; `vllm` is optional (pip install '.[vllm]', which brings its own
+torch) and needs a GPU. All draw by the study's settings alone: of a folder's generation_config.json only the end
+tokens count, not its penalties, temperatures or lengths.
 """
 
 import torch
@@ -23,6 +25,17 @@ def drawable(model, tokenizer):
     return columns, [number for number in range(columns) if number not in known]
 
 
+def end_tokens(model, tokenizer):
+    """The ids that end a completion: the tokenizer's end token, and those of generation_config.json (a list in Llama 3
+    and Qwen2) that are special tokens of this tokenizer; others are left from another vocabulary."""
+    config = getattr(model, "generation_config", None)
+    named = getattr(config, "eos_token_id", None)
+    named = named if isinstance(named, list | tuple) else [named]
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special.update(tokenizer.all_special_ids)
+    return [tokenizer.eos_token_id, *sorted({one for one in named if one in special} - {tokenizer.eos_token_id})]
+
+
 def out_of_memory(error):
     """Whether an exception says that memory ran out (the CPU's allocator raises a plain RuntimeError)."""
     text = str(error)
@@ -38,7 +51,7 @@ class LanesEngine:
         columns, banned = drawable(model, tokenizer)
         self.model, self.settings = model, settings
         self.rules = StopRules(tokenizer, stops, columns)
-        self.end = tokenizer.eos_token_id
+        self.ends = end_tokens(model, tokenizer)
         self.longest = max(len(task.ids) + task.room for task in tasks)
         self.longest_own = max(1, *(task.room for task in tasks))
         self.lanes = Lanes(model, columns, banned, shared=settings.n >= SHARED_FROM)
@@ -90,7 +103,7 @@ class LanesEngine:
         if self.lanes.lanes < lanes:
             self.lanes.allocate(lanes, self.capacity)
         if self.decoder is None:
-            self.decoder = Decoder(self.lanes, self.rules, self.settings, self.end, self.exact)
+            self.decoder = Decoder(self.lanes, self.rules, self.settings, self.ends, self.exact)
         self.decoder.run(pairs, done)
 
     def facts(self):
@@ -123,10 +136,10 @@ def row_of(sample):
 class _Told:
     """A sample whose tokens another engine drew: followed up to where it ends by the study's rules."""
 
-    def __init__(self, task, index, ids, rules, end):
+    def __init__(self, task, index, ids, rules, ends):
         self.task, self.index, self.text, self.finish = task, index, Text(rules), "length"
         for token in ids[: task.room]:
-            if token == end:
+            if token in ends:
                 self.finish = "end"
                 break
             if self.text.add(token):
@@ -140,7 +153,7 @@ class _Borrowed:
     halved = 0
 
     def __init__(self, model, tokenizer, stops, settings, tasks):
-        self.settings, self.end = settings, tokenizer.eos_token_id
+        self.settings, self.ends = settings, end_tokens(model, tokenizer)
         self.columns, self.banned = drawable(model, tokenizer)
         self.rules = StopRules(tokenizer, stops, self.columns)
         self.prepare(model, tokenizer, tasks)
@@ -153,12 +166,13 @@ class _Borrowed:
         for task, indices in groups.values():
             drawn = self.ids_of(task, indices) if task.room else [[] for _ in indices]
             for index, ids in zip(indices, drawn, strict=True):
-                finished(row_of(_Told(task, index, ids, self.rules, self.end)))
+                finished(row_of(_Told(task, index, ids, self.rules, self.ends)))
 
     def facts(self):
         """What the protocol says about this engine."""
         none = {"compared": 0, "decided_alone": 0, "largest_difference": 0.0, "slack": 0.0, "exceeded": 0}
-        return {"batch_size": self.settings.batch_size or self.settings.n, "halved": 0, "exactness": none}
+        batch = self.settings.batch_size or self.settings.n
+        return {"batch_size": batch, "halved": 0, "exactness": none, "engine_version": self.version}
 
 
 class TransformersEngine(_Borrowed):
@@ -167,8 +181,11 @@ class TransformersEngine(_Borrowed):
     name = "transformers"
 
     def prepare(self, model, tokenizer, tasks):
-        self.model = model
-        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (self.end or 0)
+        from transformers import GenerationConfig, __version__
+
+        self.model, self.version = model, __version__
+        model.generation_config = GenerationConfig()
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.ends[0]
 
     def ids_of(self, task, indices):
         """New ids of the samples, one list each."""
@@ -184,7 +201,7 @@ class TransformersEngine(_Borrowed):
             attention_mask=torch.ones_like(prompt),
             max_new_tokens=task.room,
             num_return_sequences=len(indices) if settings.temperature else 1,
-            eos_token_id=self.end,
+            eos_token_id=self.ends,
             pad_token_id=self.pad,
             suppress_tokens=hidden or None,
             **draws,
@@ -201,36 +218,46 @@ class VllmEngine(_Borrowed):
         try:
             import vllm
         except ImportError:
-            raise UserError("--engine vllm: vllm is not installed; pip install vllm, or --engine lanes") from None
+            raise UserError("--engine vllm: not installed; pip install '.[vllm]', or --engine lanes") from None
+        if not torch.cuda.is_available():
+            raise UserError("--engine vllm: torch sees no CUDA device; use --engine lanes")
         settings = self.settings
-        self.vllm = vllm
-        dtype = {"fp16": "float16", "bf16": "bfloat16"}.get(settings.precision, "float32")
-        longest = max(len(task.ids) + task.room for task in tasks)
-        self.engine = vllm.LLM(model=settings.model_dir, dtype=dtype, max_model_len=longest, seed=settings.seed)
+        self.vllm, self.version = vllm, vllm.__version__
+        rows = model.get_output_embeddings().weight.shape[0]
+        unknown = set(self.banned) | set(range(self.columns, rows))
+        self.allowed = [number for number in range(rows) if number not in unknown] if unknown else None
+        model.to("cpu")  # vLLM loads weights of its own
+        torch.cuda.empty_cache()
+        self.engine = vllm.LLM(
+            model=settings.model_dir,
+            dtype={"fp16": "float16", "bf16": "bfloat16"}.get(settings.precision, "float32"),
+            max_model_len=max(len(task.ids) + task.room for task in tasks),
+            gpu_memory_utilization=min(0.95, settings.memory_bytes / torch.cuda.get_device_properties(0).total_memory),
+            generation_config="vllm",
+            seed=settings.seed,
+        )
 
     def draw(self, pairs, finished):
         """Sample all `pairs` in one call: vLLM batches across problems itself."""
-        requests, wanted = [], []
         for task, index in pairs:
             if not task.room:
-                finished(row_of(_Told(task, index, [], self.rules, self.end)))
-                continue
-            wanted.append((task, index))
-            seed = row_key(self.settings.seed, task.name, index) % 2**63
-            requests.append(
-                self.vllm.SamplingParams(
-                    temperature=self.settings.temperature,
-                    top_p=self.settings.top_p,
-                    max_tokens=task.room,
-                    seed=seed,
-                    stop=list(self.settings.stops),
-                    stop_token_ids=[self.end] if self.end is not None else None,
-                    allowed_token_ids=[i for i in range(self.columns) if i not in set(self.banned)],
-                )
-            )
+                finished(row_of(_Told(task, index, [], self.rules, self.ends)))
+        wanted = [(task, index) for task, index in pairs if task.room]
         prompts = [{"prompt_token_ids": task.ids} for task, _ in wanted]
-        for (task, index), answer in zip(wanted, self.engine.generate(prompts, requests), strict=True):
-            finished(row_of(_Told(task, index, list(answer.outputs[0].token_ids), self.rules, self.end)))
+        answers = self.engine.generate(prompts, [self._request(task, index) for task, index in wanted])
+        for (task, index), answer in zip(wanted, answers, strict=True):
+            finished(row_of(_Told(task, index, list(answer.outputs[0].token_ids), self.rules, self.ends)))
+
+    def _request(self, task, index):
+        return self.vllm.SamplingParams(
+            temperature=self.settings.temperature,
+            top_p=self.settings.top_p,
+            max_tokens=task.room,
+            seed=row_key(self.settings.seed, task.name, index) % 2**63,
+            stop=list(self.settings.stops),
+            stop_token_ids=self.ends,
+            allowed_token_ids=self.allowed,
+        )
 
 
 ENGINES = {engine.name: engine for engine in (LanesEngine, TransformersEngine, VllmEngine)}

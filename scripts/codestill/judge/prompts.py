@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from codestill.data.tokenizer import plain_ids
 from codestill.study.program import UserError
 
 STRIPS = {
@@ -37,13 +38,13 @@ def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
     """
     tasks, seen = [], set()
     for number, row in enumerate(rows, 1):
-        if "task_id" not in row or "prompt" not in row:
-            raise UserError(f"{source}:{number}: a row needs task_id and prompt")
+        if not isinstance(row, dict) or not all(isinstance(row.get(field), str) for field in ("task_id", "prompt")):
+            raise UserError(f"{source}:{number}: a row needs task_id and prompt, both of them text")
         name = row["task_id"]
         if name in seen:
             raise UserError(f"{source}:{number}: task_id {name!r} comes twice")
         seen.add(name)
-        ids = tokenizer(STRIPS[strip](row["prompt"]), add_special_tokens=False)["input_ids"]
+        ids = plain_ids(tokenizer, [STRIPS[strip](row["prompt"])])[0]
         if not ids:
             raise UserError(f"{source}:{number}: the prompt of {name!r} has no token; give it some text")
         room = max_new_tokens if limit is None else max(0, min(max_new_tokens, limit - len(ids)))

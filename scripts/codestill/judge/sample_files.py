@@ -23,8 +23,9 @@ def shard_of(pairs, text):
 def fingerprint(model_dir, benchmark, settings):
     """A hash of all that the samples depend on: weights, config, tokenizer, prompts and settings."""
     state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-    for path in [*(Path(model_dir) / name for name in names), Path(benchmark)]:
+    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+    weights = sorted(path for kind in ("*.safetensors", "*.bin") for path in Path(model_dir).glob(kind))
+    for path in [*(Path(model_dir) / name for name in names), *weights, Path(benchmark)]:
         state.update(sha256(path).encode() if path.is_file() else b"-")
     return state.hexdigest()
 

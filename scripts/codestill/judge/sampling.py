@@ -158,7 +158,8 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:
             science["batch_size"] = batch
-        mark = fingerprint(settings.model_dir, benchmark, science)
+        where = {"device": model.device.type, "threads": torch.get_num_threads()}
+        mark = fingerprint(settings.model_dir, benchmark, {**science, **where})
         journal = Journal(Path(work_dir) / "samples.jsonl", mark)
         units = plan(tasks, settings, batch, shard)
         _draw(engine, units, journal, settings, Path(benchmark).stem)
@@ -245,7 +246,7 @@ def _protocol(model, settings, engine, science, short, journal, wanted, benchmar
         **science,
         "drawn_from": mark,
         "guarantee": own if engine.name == "lanes" else BORROWED,
-        "end_token": model.tokenizer.eos_token,
+        "end_tokens": model.tokenizer.convert_ids_to_tokens(engine.ends),
         "positions": model.limit,
         "prompts": prompts,
         "prompts_without_room": short["no_room"],
