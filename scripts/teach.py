@@ -1,8 +1,8 @@
 """Fine-tune the teacher on the study's tokens, before it may teach.
 
-    python scripts/teach.py --model_path results/demo/inputs/models/teacher \
-        --tokenizer_path results/demo/models/student \
-        --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \
+    python scripts/teach.py --model_path results/demo/inputs/models/teacher \\
+        --tokenizer_path results/demo/models/student \\
+        --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \\
         --output_dir results/demo/models/teacher --work_dir results/demo/work/teach/teacher --num_train_epochs 2
 
 The objective is the cross-entropy per target token; the model with the lowest validation loss is kept. With 0 epochs

@@ -1,6 +1,7 @@
 """What every command-line program of the workflow shares: its parser, its errors, its log and progress bars."""
 
 import argparse
+import shutil
 import sys
 import time
 
@@ -20,13 +21,28 @@ class UserError(Exception):
         self.cause = cause
 
 
-class _ManualFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the header's own line breaks and shows each default."""
+class ManualFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the header's own line breaks; says of each flag what kind of value it takes, and its default or need."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=36, width=min(110, shutil.get_terminal_size((110, 24)).columns - 2))
+
+    def _get_default_metavar_for_optional(self, action):
+        return {int: "N", float: "X"}.get(action.type) or action.dest.rpartition("_")[2].upper()
+
+    def _get_help_string(self, action):
+        text, default = action.help or "", action.default
+        if action.required and action.option_strings:
+            return f"{text} (required)"
+        if "default" in text or default is None or default is False or default in ([], argparse.SUPPRESS):
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{text} (default: {shown.replace('%', '%%')})"
 
 
 def parser(doc):
     """An argument parser whose `--help` is the program's header `doc`, with the default of every flag."""
-    return argparse.ArgumentParser(description=doc, formatter_class=_ManualFormatter, allow_abbrev=False)
+    return argparse.ArgumentParser(description=doc, formatter_class=ManualFormatter, allow_abbrev=False)
 
 
 def run(main):
