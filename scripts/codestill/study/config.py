@@ -245,7 +245,7 @@ class Generation(Section):
         "newline", description="what is taken off a prompt's end; the model then writes it as it learnt to"
     )
     stop: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["\nclass ", "\ndef ", "\n#", "\n@", "\nprint", "\nif ", "\n```"],
+        ["\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```"],
         description="a sample ends before any of these",
     )
     seed: int = Field(0, ge=0, description="run seed: each sample's seed derives from it, the task and its index")
