@@ -1,7 +1,7 @@
 """Figures over the grid: the T x alpha heat map, and quality against what a model costs."""
 
 from codestill.report.measures import describe
-from codestill.report.style import COLUMN, GREY, HEAT, PAGE, empty, paint
+from codestill.report.style import COLUMN, GREY, HEAT, RED, empty, paint
 
 FREE = ("T", "alpha")
 
@@ -39,52 +39,53 @@ def heat_map(plt, tables):
         figure, axes = plt.subplots(figsize=(COLUMN, 1.6))
         empty(axes, "fewer than three points of T and alpha are measured yet")
         return figure
-    rows, columns = cells["T"].nunique(), cells["alpha"].nunique()
-    width = max(COLUMN, 1.1 + 0.56 * columns)
-    upright = len(found) > 1 and 2 * width > PAGE
-    across, down = (1, len(found)) if upright else (len(found), 1)
-    height = 0.9 + 0.42 * rows
-    figure, panels = plt.subplots(down, across, figsize=(width * across, height * down), squeeze=False)
+    temperatures, alphas = sorted(cells["T"].dropna().unique()), sorted(cells["alpha"].unique())
+    size = (max(COLUMN, 0.8 + 0.45 * len(alphas)), (0.85 + 0.34 * len(temperatures)) * len(found))
+    figure, panels = plt.subplots(len(found), 1, figsize=size, squeeze=False)
     for axes, (benchmark, measure) in zip(panels.flat, found, strict=True):
         part = cells[(cells["benchmark"] == benchmark) & (cells["measure"] == measure)]
-        _map(figure, axes, part, sorted(cells["T"].dropna().unique()), sorted(cells["alpha"].unique()))
-        label = describe(measure).label
-        unit = f" ({describe(measure).unit})" if not benchmark else ""
-        axes.set_title(f"{label} on {benchmark}" if benchmark else label + unit)
+        _map(axes, part, temperatures, alphas)
+        known = describe(measure)
+        axes.set_title(f"{measure} on {benchmark}" if benchmark else f"{known.label} ({known.unit})")
     return figure
 
 
-def _map(figure, axes, part, temperatures, alphas):
+def _map(axes, part, temperatures, alphas):
     import numpy
 
     grid = numpy.full((len(temperatures), len(alphas)), numpy.nan)
-    notes = {}
+    rows = {}
     for _, row in part.iterrows():
         # alpha 1 has no T: its one number stands in every row of its column.
         own = range(len(temperatures)) if row["T"] != row["T"] else [temperatures.index(row["T"])]
         for y in own:
-            grid[y, alphas.index(row["alpha"])] = row["value"]
-            notes[y, alphas.index(row["alpha"])] = row["sd"]
+            place = y, alphas.index(row["alpha"])
+            grid[place], rows[place] = row["value"], row
     less = describe(part["measure"].iloc[0]).better == "less"
-    image = axes.imshow(grid, cmap=HEAT + ("_r" if less else ""), aspect="auto", origin="lower")
+    axes.imshow(grid, cmap=HEAT + ("_r" if less else ""), aspect="auto", origin="lower")
     middle = (numpy.nanmin(grid) + numpy.nanmax(grid)) / 2
     for (y, x), value in numpy.ndenumerate(grid):
         if numpy.isnan(value):
             axes.text(x, y, "–", ha="center", va="center", color=GREY, fontsize=7)
             continue
-        dark = value > middle if less else value < middle
-        spread = "" if notes[y, x] != notes[y, x] else f"\n±{notes[y, x]:.3f}"
-        colour = "white" if dark else "black"
-        axes.text(x, y, f"{value:.3f}{spread}", ha="center", va="center", color=colour, fontsize=6.2, linespacing=1.15)
+        row, colour = rows[y, x], "white" if (value > middle if less else value < middle) else "black"
+        spread = "" if row["sd"] != row["sd"] else f"\n±{row['sd']:.3f}"
+        axes.text(x, y, f"{value:.3f}{spread}", ha="center", va="center", color=colour, fontsize=6.5, linespacing=1.1)
+        if row["role"] == "best distilled":
+            _frame(axes, x, y)
     axes.set_xticks(range(len(alphas)), [f"{alpha:g}" + ("\n(no T)" if alpha == 1 else "") for alpha in alphas])
     axes.set_yticks(range(len(temperatures)), [f"{one:g}" for one in temperatures])
     axes.set_xlabel("alpha (weight of the hard labels)")
     axes.set_ylabel("temperature T")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=6)
+
+
+def _frame(axes, x, y):
+    """Mark the setting that was chosen on validation."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor=RED, linewidth=1.6))
 
 
 def quality_measure(frame):
@@ -99,51 +100,59 @@ def quality_measure(frame):
 def quality_cost(plt, tables):
     """Two panels, quality against parameters and against tokens per second, with the Pareto front of each."""
     frame = tables["settings"]
-    roles = frame.drop_duplicates("setting").set_index("setting")["role"]
     benchmark, quality = quality_measure(frame)
-    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(COLUMN, 2.9), sharey=True)
     speeds = [name for name in dict.fromkeys(frame["measure"]) if name.startswith("tokens_per_second")]
-    named, main = {}, {setting for setting, role in roles.items() if role != "distilled"}
+    named = {}
     for axes, (cost, less) in zip(panels, (("parameters", True), (speeds[0] if speeds else None, False)), strict=True):
         points = _points(frame, benchmark, quality, cost)
         if not points:
             empty(axes, f"{'size' if less else 'speed'} and quality are not both measured yet")
             continue
-        for setting, x, y in points:
-            colour, marker, name = paint(roles.get(setting, "distilled"))
-            # Students share their size and speed: the chosen ones and the control stay on top, and larger.
-            front = 5 if setting in main else 3
-            look = {"markersize": front + 1, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": front}
-            drawn = axes.plot(x, y, marker, color=colour, **look)
-            named.setdefault(name, drawn[0])
+        for role, row, x in points:
+            named |= _point(axes, role, row, x)
         _front(axes, points, less, describe(quality).better == "more")
-        axes.set_xlabel({"parameters": "parameters (fewer is better)"}.get(cost, "tokens per second (more is better)"))
+        axes.margins(0.14)
+        axes.set_xlabel("parameters\n(fewer is better)" if less else "tokens per second\n(more is better)")
         axes.grid(color="#e4e4e4", linewidth=0.6)
         axes.set_axisbelow(True)
+        axes.locator_params(axis="x", nbins=3)
         if less:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M")
     where = f"{quality} on {benchmark}" if benchmark else "bits per byte (less is better)"
     (panels[0] if panels[0].axison else panels[1]).set_ylabel(where)
     if named:
-        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
     return figure
 
 
+def _point(axes, role, row, x):
+    """One setting with its interval; returns {name: handle} for the legend."""
+    colour, marker, name = paint(role)
+    # Students share their size and speed: the chosen ones and the controls stay on top, and larger.
+    front = 3 if role == "distilled" else 5
+    look = {"markersize": front + 1, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": front}
+    if role != "distilled":
+        axes.vlines(x, row["low"], row["high"], color=colour, linewidth=1, zorder=front - 1)
+    return {name: axes.plot(x, row["value"], marker, color=colour, **look)[0]}
+
+
 def _points(frame, benchmark, quality, cost):
-    """(setting, cost, quality) of each setting, quality as the mean over its seeds."""
+    """(role, row of its quality as the mean over its seeds, cost) of each setting."""
     good = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == quality)]
     price = frame[frame["measure"] == cost].set_index("setting")["value"]
     # Students of a study share one architecture: a cell that was not timed costs what the timed one costs.
     timed = frame[(frame["measure"] == cost) & ~frame["role"].isin(("teacher", "student"))]["value"]
     usual = timed.iloc[0] if len(timed) else price.get("student before")
-    points = [(row["setting"], price.get(row["setting"], usual), row["value"]) for _, row in good.iterrows()]
-    return [point for point in points if point[1] is not None]
+    points = [(row["role"], row, price.get(row["setting"], usual)) for _, row in good.iterrows()]
+    return [point for point in points if point[2] is not None]
 
 
 def _front(axes, points, less_cost, more_quality):
     """Join the points that no other beats in both cost and quality."""
     best, front = None, []
-    for _, x, y in sorted(points, key=lambda p: (p[1] if less_cost else -p[1], -p[2] if more_quality else p[2])):
+    places = [(x, row["value"]) for _, row, x in points]
+    for x, y in sorted(places, key=lambda p: (p[0] if less_cost else -p[0], -p[1] if more_quality else p[1])):
         if best is None or (y > best if more_quality else y < best):
             best = y
             front.append((x, y))

@@ -1,7 +1,7 @@
 """Figures that set models beside each other: pass@k, paired differences, the validity funnel."""
 
 from codestill.report.measures import FUNNEL, pass_at
-from codestill.report.style import COLUMN, GREY, INK, LINES, PAGE, empty, paint
+from codestill.report.style import COLUMN, GREY, INK, LINES, empty, paint
 
 ORDER = ("teacher", "student", "best alone", "best distilled")
 
@@ -18,13 +18,13 @@ def shown_settings(frame):
 
 
 def caption_of(row):
-    """`best distilled (T 2, alpha 0.5)`, `experiment 1 (T 3, alpha 0)`, `teacher`."""
+    """`best distilled, experiment 2 (T 2.5, alpha 0.5)`, `experiment 1 (T 3, alpha 0)`, `teacher`."""
     label = paint(row["role"])[2]
     if row["role"] in ("teacher", "student"):
         return label
-    if row["role"] == "distilled":
-        label = row["of"].split(" ")[0].replace("_", " ") if row["of"] else label
-        label = label if not label.isdigit() else f"experiment {label}"
+    asked = row["of"].split(" ")[0].replace("_", " ")
+    asked = f"experiment {asked}" if asked.isdigit() else asked
+    label = asked if asked and row["role"] == "distilled" else f"{label}, {asked}" if asked else label
     return f"{label}\n({row['setting']})"
 
 
@@ -38,42 +38,33 @@ def pass_at_k(plt, tables):
         empty(axes, "nothing graded yet")
         return figure
     rows = shown_settings(frame)
-    size = (PAGE if len(benchmarks) > 1 else COLUMN * 1.35, 0.75 + 0.36 * len(rows))
-    figure, panels = plt.subplots(1, len(benchmarks), figsize=size, sharey=True, squeeze=False)
-    ks = pass_at(frame["measure"].unique())
-    for axes, benchmark in zip(panels[0], benchmarks, strict=True):
-        _dots(axes, frame[frame["benchmark"] == benchmark], rows, ks)
+    size = (COLUMN, 0.5 + (0.55 + 0.29 * len(rows)) * len(benchmarks))
+    figure, panels = plt.subplots(len(benchmarks), 1, figsize=size, squeeze=False)
+    ks, named = pass_at(frame["measure"].unique()), {}
+    for axes, benchmark in zip(panels[:, 0], benchmarks, strict=True):
+        named |= _dots(axes, frame[frame["benchmark"] == benchmark], rows, ks)
         axes.set_title(benchmark)
-        axes.set_xlabel("share of problems, 95 % interval")
-    panels[0][0].set_yticks(range(len(rows)), [caption_of(row) for row in rows])
-    panels[0][0].set_ylim(len(rows) - 0.5, -0.5)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    for axes in panels[0][1:]:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            if label not in labels:
-                handles, labels = [*handles, handle], [*labels, label]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        axes.set_yticks(range(len(rows)), [caption_of(row) for row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    panels[-1][0].set_xlabel("share of problems, 95 % interval")
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
     return figure
 
 
 def _dots(axes, frame, rows, ks):
+    """The dots of one benchmark; returns {k: handle} for the legend."""
+    named = {}
     present = [k for k in ks if (frame["measure"] == k).any()]
     for place, k in enumerate(present):
         colour = LINES[ks.index(k) % len(LINES)]
         part = frame[frame["measure"] == k].set_index("setting")
         shift = (place - (len(present) - 1) / 2) * 0.22
         points = [(y, part.loc[row["setting"]]) for y, row in enumerate(rows) if row["setting"] in part.index]
-        axes.plot(
-            [point["value"] for _, point in points],
-            [y + shift for y, _ in points],
-            marker="os^Dv"[ks.index(k) % 5],
-            linestyle="",
-            color=colour,
-            label=k,
-            zorder=3,
-        )
+        heights, shares = [y + shift for y, _ in points], [point["value"] for _, point in points]
+        look = {"marker": "os^Dv"[ks.index(k) % 5], "linestyle": "", "color": colour, "zorder": 3, "markersize": 4}
+        named[k] = axes.plot(shares, heights, **look)[0]
         axes.hlines(
-            [y + shift for y, _ in points],
+            heights,
             [point["low"] for _, point in points],
             [point["high"] for _, point in points],
             color=colour,
@@ -87,6 +78,7 @@ def _dots(axes, frame, rows, ks):
     axes.set_xlim(left=min(0, axes.get_xlim()[0]))
     axes.set_axisbelow(True)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    return named
 
 
 def paired_differences(plt, tables):
@@ -101,7 +93,7 @@ def paired_differences(plt, tables):
     counts = [len(frame[frame["benchmark"] == benchmark]) for benchmark in benchmarks]
     height = sum(0.75 + 0.19 * count for count in counts)
     figure, panels = plt.subplots(
-        len(benchmarks), 1, figsize=(COLUMN * 1.25, height), squeeze=False, height_ratios=[2.5 + c for c in counts]
+        len(benchmarks), 1, figsize=(COLUMN, height), squeeze=False, height_ratios=[2.5 + c for c in counts]
     )
     for axes, benchmark in zip(panels[:, 0], benchmarks, strict=True):
         _forest(axes, frame[frame["benchmark"] == benchmark].sort_values("difference", kind="stable"), benchmark)
@@ -120,7 +112,8 @@ def _forest(axes, rows, benchmark):
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_title(f"{benchmark}, {int(rows['problems'].iloc[0])} problems")
-    axes.set_xlabel("pass@1 less fine-tuned alone (right: distillation is better)")
+    axes.set_xlabel("pass@1 less fine-tuned alone\n(right: distillation is better)")
+    axes.locator_params(axis="x", nbins=5)
     low, high = axes.get_xlim()
     reach = max(abs(low), abs(high), 0.005)
     axes.set_xlim(-reach, reach)
@@ -135,13 +128,13 @@ def funnel(plt, tables):
         figure, axes = plt.subplots(figsize=(COLUMN, 1.6))
         empty(axes, "nothing graded yet")
         return figure
-    size = (PAGE if len(benchmarks) > 1 else COLUMN * 1.2, 2.5)
-    figure, panels = plt.subplots(1, len(benchmarks), figsize=size, sharey=True, squeeze=False)
+    present = frame["measure"].str.removeprefix("funnel.").unique()
+    stages = [stage for stage in FUNNEL if stage in present] + [one for one in present if one not in FUNNEL]
+    size = (COLUMN, 0.95 + 1.45 * len(benchmarks))
+    figure, panels = plt.subplots(len(benchmarks), 1, figsize=size, sharex=True, squeeze=False)
     named = {}
-    for axes, benchmark in zip(panels[0], benchmarks, strict=True):
+    for axes, benchmark in zip(panels[:, 0], benchmarks, strict=True):
         part = frame[frame["benchmark"] == benchmark]
-        present = part["measure"].str.removeprefix("funnel.").unique()
-        stages = [stage for stage in FUNNEL if stage in present] + [one for one in present if one not in FUNNEL]
         for row in shown_settings(part)[:4]:
             values = part[part["setting"] == row["setting"]].set_index("measure")["value"]
             colour, marker, name = paint(row["role"])
@@ -157,7 +150,6 @@ def funnel(plt, tables):
         axes.set_ylim(-0.03, 1.03)
         axes.set_title(benchmark)
         axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
-    panels[0][0].set_ylabel("share of samples")
-    across = len(named) if len(benchmarks) > 1 else 2
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=across)
+        axes.set_ylabel("share of samples")
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
     return figure

@@ -3,7 +3,7 @@
 import itertools
 
 from codestill.report.draw_models import caption_of, shown_settings
-from codestill.report.style import COLUMN, GREEN, GREY, INK, LINES, PAGE, PINK, RED, empty, paint
+from codestill.report.style import COLUMN, GREEN, GREY, INK, LINES, PINK, RED, empty, paint
 
 PANELS = (("loss_ce", "CE (hard labels)"), ("loss_kl", "KL to the teacher"), ("loss_total", "total objective"))
 
@@ -11,7 +11,7 @@ PANELS = (("loss_ce", "CE (hard labels)"), ("loss_kl", "KL to the teacher"), ("l
 def curves(plt, tables):
     """CE, KL and total by step, mean over seeds: training as thin lines, validation as marked ones."""
     logged, frame = tables["curves"], tables["settings"]
-    figure, panels = plt.subplots(1, 3, figsize=(PAGE, 2.7))
+    figure, panels = plt.subplots(3, 1, figsize=(COLUMN, 5.4), sharex=True)
     rows = [row for row in shown_settings(frame) if row["role"] not in ("student", "teacher")]
     settings = tables["scores"].drop_duplicates("model").set_index("model")["setting"]
     logged = logged.assign(setting=logged["model"].map(settings))
@@ -24,10 +24,10 @@ def curves(plt, tables):
             mean = part[part["setting"] == row["setting"]].groupby(["split", "step"])["value"].mean()
             _pair(axes, mean, colour, caption_of(row).replace("\n", " "))
         _finish(axes, title)
-    panels[0].set_ylabel("nats per target token")
+    panels[-1].set_xlabel("optimiser step")
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        figure.legend(handles, labels, loc="outside lower center", ncols=1)
     return figure
 
 
@@ -49,7 +49,7 @@ def _pair(axes, mean, colour, label):
 
 def _finish(axes, title):
     axes.set_title(title)
-    axes.set_xlabel("optimiser step")
+    axes.set_ylabel("nats per target token")
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     low, high = axes.get_ylim()
     if low > 0 and high / low > 20:
@@ -59,7 +59,7 @@ def _finish(axes, title):
 def cell_curves(plt, tables, model):
     """The three losses of one cell in one panel: training thin, validation dotted."""
     part = tables["curves"][tables["curves"]["model"] == model]
-    figure, axes = plt.subplots(figsize=(COLUMN * 1.2, 2.5))
+    figure, axes = plt.subplots(figsize=(COLUMN, 2.5))
     if part.empty:
         empty(axes, f"{model}: no curve logged yet")
         return figure
@@ -69,7 +69,7 @@ def cell_curves(plt, tables, model):
             _pair(axes, mean, colour, title)
     _finish(axes, model)
     axes.title.set_fontsize(7)
-    axes.set_ylabel("nats per target token")
+    axes.set_xlabel("optimiser step")
     axes.legend()
     return figure
 
@@ -82,7 +82,7 @@ def time_line(plt, tables):
         empty(axes, "no job left a benchmark file to time")
         return figure
     rules = list(dict.fromkeys(frame.sort_values("start", kind="stable")["rule"]))
-    figure, axes = plt.subplots(figsize=(PAGE, 0.7 + 0.24 * len(rules)))
+    figure, axes = plt.subplots(figsize=(COLUMN, 0.7 + 0.19 * len(rules)))
     for y, rule in enumerate(rules):
         part = frame[frame["rule"] == rule]
         bars = list(zip(part["start"] / 60, (part["end"] - part["start"]) / 60, strict=True))
@@ -92,5 +92,5 @@ def time_line(plt, tables):
     axes.set_yticks(range(len(rules)), rules)
     axes.set_ylim(len(rules) - 0.4, -0.6)
     axes.set_xlabel("minutes since the first job")
-    axes.set_xlim(0, frame["end"].max() / 60 * 1.18 + 1e-9)
+    axes.set_xlim(0, frame["end"].max() / 60 * 1.45 + 1e-9)
     return figure

@@ -4,7 +4,7 @@ import io
 
 from codestill.study.files import atomic
 
-COLUMN, PAGE = 3.5, 7.2  # inches: one column of a two-column page, and its full width
+COLUMN = 3.35  # inches: one column of a two-column page. Every figure is drawn to be printed at this width.
 FORMATS = ("png", "pdf", "svg")
 # Okabe & Ito's palette, told apart under the common colour blindnesses; roles differ in marker as well.
 INK, GREY, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
