@@ -13,14 +13,13 @@ def main():
     options = parser(__doc__)
     options.add_argument("--results", required=True, help="the study's results folder, with its report")
     arguments = options.parse_args()
-    from codestill.report.passports import load
-    from codestill.report.verify import drift
+    from codestill.report.verify import drift, recorded
 
     found = list(drift(arguments.results))
     for path, what, since, dependants in found:
         log(f"{path}: {what} since {since}; behind {', '.join(dependants)}")
-    count = len(load(f"{arguments.results}/report")["files"])
-    log(f"{len(found)} drifted" if found else f"{count} files and the weights are as the report found them")
+    count = len(recorded(arguments.results))
+    log(f"{len(found)} of {count} files drifted" if found else f"{count} files are as the report found them")
     return 1 if found else 0
 
 

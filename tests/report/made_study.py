@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from codestill.judge.intervals import interval
-from codestill.study.files import write_json, write_jsonl
+from codestill.study.files import sha256, write_json, write_jsonl
 
 SEEDS = (0, 1, 2)
 EXPERIMENTS = {"1": (3.0, 0.0), "2": (2.5, 0.5), "3": (4.0, 0.3)}
@@ -78,10 +78,11 @@ def make(folder, problems=30):
     for benchmark, count in (("pocket", problems), ("humaneval", 164)):
         rows = [_problem(benchmark, number) for number in range(count)]
         write_jsonl(folder / "inputs" / "benchmarks" / f"{benchmark}.jsonl", rows)
-    write_json(
-        folder / "inputs/manifest.json",
-        {"student": {"what": "model", "name": "s", "revision": "abc", "files": {"model.safetensors": "00ff"}}},
-    )
+    weights = folder / "inputs/models/student/model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"as downloaded")
+    downloaded = {"what": "model", "name": "s", "revision": "abc", "files": {weights.name: sha256(weights)}}
+    write_json(folder / "inputs/manifest.json", {"student": downloaded})
     write_json(folder / "inputs/corpus/accounting.json", {"train": 900, "validation": 50, "test": 50})
     write_json(folder / "tokens/accounting.json", {"train": {"functions": 900, "tokens": 81000, "truncated": 4}})
     return folder

@@ -39,7 +39,7 @@ def test_every_figure_has_a_passport_that_holds(whole):
 
 def test_the_passport_is_inside_the_figures_too(whole):
     digest = sha256(whole / "report/scores.csv")[:16].encode()
-    for kind in ("png", "svg"):
+    for kind in ("png", "svg", "pdf"):
         assert digest in (whole / "report/figures" / f"heat_map.{kind}").read_bytes()
 
 
@@ -72,6 +72,9 @@ def test_what_drifted_is_named_with_what_depends_on_it(mine):
     scores = read_json(mine / "scores/pocket/teacher.json")
     write_json(mine / "scores/pocket/teacher.json", scores | {"pass@1": 0.99})
     (mine / "language/student.json").unlink()
+    (mine / "verdicts/pocket/student.jsonl").write_text("torn")
+    page = mine / "report/numbers.tex"
+    page.write_text(page.read_text().replace("0.", "1.", 1))
     with open(mine / "report/scores.csv", "a") as handle:
         handle.write("forged\n")
     study = read_json(mine / "study.json")
@@ -82,7 +85,8 @@ def test_what_drifted_is_named_with_what_depends_on_it(mine):
     assert found["language/student.json"][0] == "gone"
     assert found["report/scores.csv"][0] == "changed"
     assert "study.json: config" in found
-    assert len(found) == 5
+    assert found["report/numbers.tex"][0] == found["verdicts/pocket/student.jsonl"][0] == "changed"
+    assert len(found) == 7
     done = subprocess.run([sys.executable, SCRIPTS / "verify.py", "--results", mine], capture_output=True, text=True)
     assert done.returncode == 1
     assert "scores/pocket/teacher.json: changed since 20" in done.stdout
@@ -97,6 +101,23 @@ def test_weights_are_checked_against_their_training(mine):
     assert list(drift(mine)) == []
     weights.write_bytes(b"other")
     assert [row[0] for row in drift(mine)] == ["models/teacher/model.safetensors"]
+
+
+def test_a_chosen_copy_must_be_the_model_that_was_chosen(mine):
+    cell = "T-2.0_alpha-0.5_seed-0"
+    for name in (cell, "best_distilled"):
+        (mine / "models" / name / "model.safetensors").write_bytes(b"trained")
+    passport = read_json(mine / "report/passport.json")
+    passport["models"][cell]["weights"] = sha256(mine / "models" / cell / "model.safetensors")
+    write_json(mine / "report/passport.json", passport)
+    assert list(drift(mine)) == []
+    (mine / "models/best_distilled/model.safetensors").write_bytes(b"other")
+    assert [row[0] for row in drift(mine)] == ["models/best_distilled/model.safetensors"]
+
+
+def test_downloads_are_checked_against_their_manifest(mine):
+    (mine / "inputs/models/student/model.safetensors").write_bytes(b"other")
+    assert [row[:2] for row in drift(mine)] == [("inputs/models/student/model.safetensors", "changed")]
 
 
 def test_an_archive_needs_a_report(tmp_path):

@@ -28,16 +28,18 @@ def canonical(value):
 
 
 def files_read(results):
-    """{part: [paths inside the results folder]} of everything that the report is written from, sorted."""
+    """{part: [paths inside the results folder]} of everything that the report stands on, sorted."""
     folder, parts = results.folder, {}
     for benchmark in results.benchmarks:
         parts.setdefault("scores", []).extend((folder / "scores" / benchmark).glob("*.json"))
-        parts.setdefault("verdicts", []).extend((folder / "verdicts" / benchmark).glob("*.jsonl"))
+        for part in ("verdicts", "samples"):
+            parts.setdefault(part, []).extend((folder / part / benchmark).glob("*.jsonl"))
         parts.setdefault("benchmarks", []).extend((folder / "inputs/benchmarks").glob(f"{benchmark}.jsonl"))
     for part in ("language", "efficiency"):
         parts[part] = (folder / part).glob("*.json")
     for part in READ:
         parts[part] = [folder / "models" / model.name / f"{part}.json" for model in results.models]
+    parts["corpus"] = (folder / "inputs/corpus").glob("*.jsonl")
     parts["chosen"] = (folder / "models").glob("*/chosen.json")
     accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
     parts["study"] = [folder / path for path in accounts]
@@ -56,6 +58,7 @@ def study_passport(results, tables_folder):
         "packages": versions() | drawing,
         "revisions": _revisions(results.optional("inputs/manifest.json") or {}),
         "models": {model.name: _origin(results, model) for model in results.models},
+        "chosen": {alias: choice["cell"] for alias, choice in results.choices.items()},
         "missing": results.missing(),
         "files": files,
         "parts": parts,
@@ -116,11 +119,15 @@ def summary(passport):
 
 
 def write(passport, folder, names):
-    """Write passport.json and the side file of each figure."""
+    """Write passport.json and the side file of each figure, with the checksums of what was made beside them."""
     folder = Path(folder)
-    write_json(folder / "passport.json", passport)
+    made = sorted([*folder.glob("*.*"), *(folder / "figures").glob("*.*")])
+    made = [path for path in made if path.suffix not in (".csv", ".part") and "passport" not in path.name]
+    products = {str(path.relative_to(folder)): sha256(path) for path in made}
+    write_json(folder / "passport.json", passport | {"products": products})
     for name in names:
-        write_json(folder / "figures" / f"{name}.passport.json", figure_passport(name, passport))
+        own = {path: digest for path, digest in products.items() if path.startswith(f"figures/{name}.")}
+        write_json(folder / "figures" / f"{name}.passport.json", figure_passport(name, passport) | {"products": own})
 
 
 def load(folder):

@@ -5,38 +5,60 @@ from pathlib import Path
 
 from codestill.report.passports import SOURCES, canonical, load
 from codestill.study.files import read_json, sha256
+from codestill.study.program import UserError, progress
 
 
 def drift(folder):
     """Yield (path, what is wrong, since when, what depends on it) for each file that is not as the report found it.
 
-    Checked: everything the report read, its tables, the config inside study.json, and the weights of each model
-    against the checksum that its training recorded. `since when` is the file's own modification time in UTC.
+    Checked: everything the report stands on, its tables, figures and pages, the config inside study.json, what was
+    downloaded or built against its manifest, and the weights of each model against the checksum that its training
+    recorded. `since when` is the file's own modification time in UTC.
     """
     folder = Path(folder)
     passport = load(folder / "report")
-    for path, digest in passport["files"].items():
-        found = _check(folder / path, digest)
-        if found:
-            yield path, *found, _dependants(passport, path)
-    for name, digest in passport["tables"].items():
-        found = _check(folder / "report" / name, digest)
-        if found:
-            yield f"report/{name}", *found, ["every figure drawn from it"]
+    for path, digest, behind in progress(recorded(folder), desc="verify", unit="file"):
+        if not (folder / path).exists():
+            yield path, "gone", "unknown", behind
+        elif sha256(folder / path) != digest:
+            yield path, "changed", _since(folder / path), behind
     study = folder / "study.json"
-    if study.exists() and canonical(read_json(study).get("config")) != passport["config_sha256"]:
+    if study.exists() and _config(study) != passport["config_sha256"]:
         yield "study.json: config", "changed", _since(study), ["the whole study"]
-    for model, facts in passport["models"].items():
-        if "weights" in facts:
-            found = _check(folder / "models" / model / "model.safetensors", facts["weights"])
-            if found:
-                yield f"models/{model}/model.safetensors", *found, [f"every number of {model}"]
 
 
-def _check(path, digest):
-    if not path.exists():
-        return "gone", "unknown"
-    return None if sha256(path) == digest else ("changed", _since(path))
+def recorded(folder):
+    """[(path, SHA-256, what depends on it)] of every file whose checksum the report wrote down."""
+    passport = load(Path(folder) / "report")
+    if "products" not in passport:
+        raise UserError(f"{folder}/report/passport.json: of an older version; write the report again")
+    return list(_recorded(passport))
+
+
+def _recorded(passport):
+    for path, digest in passport["files"].items():
+        yield path, digest, _dependants(passport, path)
+    for name, digest in passport["tables"].items():
+        yield f"report/{name}", digest, ["every figure drawn from it"]
+    for name, digest in passport["products"].items():
+        yield f"report/{name}", digest, ["whoever reads it"]
+    weights = {name: facts["weights"] for name, facts in passport["models"].items() if "weights" in facts}
+    weights |= {alias: weights[cell] for alias, cell in passport["chosen"].items() if cell in weights}
+    for model, digest in weights.items():
+        yield f"models/{model}/model.safetensors", digest, [f"every number of {model}"]
+    for name, entry in passport["revisions"].items():
+        place = {"corpus": "sources", "benchmark": "benchmarks"}.get(entry.get("what"), f"models/{name}")
+        for file, digest in entry.get("files", {}).items():
+            if f"inputs/{place}/{file}" not in passport["files"]:
+                yield f"inputs/{place}/{file}", digest, ["the whole study"]
+
+
+def _config(study):
+    """The checksum of the config in study.json; None where that is torn."""
+    try:
+        return canonical(read_json(study).get("config"))
+    except UserError:
+        return None
 
 
 def _since(path):
