@@ -19,10 +19,12 @@ def main():
     arguments = options.parse_args()
     from codestill.report.build import build
 
-    text, missing = build(arguments.study, arguments.results, arguments.output, arguments.benchmarks)
+    text, missing, damaged = build(arguments.study, arguments.results, arguments.output, arguments.benchmarks)
     print(text)
     if missing:
         log(f"not finished: {len(missing)} results are missing, the first of them {missing[0]}")
+    if damaged:
+        log(f"not readable: {len(damaged)} files, the first of them {damaged[0]}")
     log(f"report: {arguments.output}/index.html")
 
 

@@ -1,6 +1,8 @@
 """The report as a program: on a whole study, on half of one, and on none."""
 
+import os
 import shutil
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -60,9 +62,44 @@ def test_a_half_finished_study_says_so(half):
 
 def test_an_empty_study_is_told_too(whole, tmp_path):
     shutil.copy(whole / "study.json", tmp_path)
-    text, missing = build(tmp_path / "study.json", tmp_path, tmp_path / "report")
-    assert len(missing) > 30
+    text, missing, damaged = build(tmp_path / "study.json", tmp_path, tmp_path / "report")
+    assert len(missing) > 30 and not damaged
     assert "nothing can be said yet" in text
+
+
+def test_files_that_cannot_be_read_count_as_missing_and_are_named(whole, tmp_path):
+    folder = tmp_path / "torn"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    torn = {
+        "scores/pocket/student.json": b"",
+        "language/teacher.json": b"[]",
+        "models/best_finetuned/chosen.json": b'{"cell": "T-9.0_alpha-0.5_seed-0"}',
+        "models/T-3.0_alpha-0.0_seed-1/eval_results.json": b'{"eval_loss": 1.2',
+        "models/T-2.0_alpha-0.5_seed-0/trainer_state.json": b"\xff\xfe\x00",
+        "verdicts/pocket/teacher.jsonl": (folder / "verdicts/pocket/teacher.jsonl").read_bytes()[:-20],
+        "inputs/benchmarks/humaneval.jsonl": b'{"task_id": ',
+        "inputs/manifest.json": b"null and void",
+        "tokens/accounting.json": b"{",
+    }
+    for path, content in torn.items():
+        (folder / path).write_bytes(content)
+    (tmp_path / "jobs/distill").mkdir(parents=True)
+    (tmp_path / "jobs/distill/one.tsv").write_text("s\th:m:s\n12.\x00")
+    done = program(
+        *("--study", folder / "study.json", "--results", folder),
+        *("--output", folder / "report-now", "--benchmarks", tmp_path / "jobs"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"**{len(torn)} of its files cannot be read**" in done.stdout
+    page = (folder / "report-now/index.html").read_text()
+    warning = page.split('id="damaged"')[1].split("</section>")[0]
+    for path in torn:
+        assert path in warning, path
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| pocket pass@1")]
+    assert rows[0].split("|")[3].strip() == "missing"
+    with pytest.warns(UserWarning, match="left out: .*scores/pocket/student.json"):
+        frame = load_scores(folder)
+    assert frame[(frame["model"] == "student") & (frame["benchmark"] == "pocket")].empty
 
 
 def test_zero_passes_are_reported_with_their_bound(whole):
@@ -111,3 +148,12 @@ def test_notebooks_find_a_cell_by_its_axes(whole, monkeypatch):
         load_cell(heat=1)
     with pytest.raises(UserError, match="fits 4 cells"):
         load_cell(alpha=0.5, seed=0)
+
+
+def test_make_install_makes_the_library_importable_anywhere(tmp_path):
+    if not any(Path(folder, "codestill.pth").exists() for folder in site.getsitepackages()):
+        pytest.skip("this environment was not set up by `make install`, which tells Python where the library is")
+    code = "from codestill.report import load_scores, load_cell; print(load_cell.__name__)"
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=plain, capture_output=True, text=True)
+    assert done.stdout == "load_cell\n", done.stderr

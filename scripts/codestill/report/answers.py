@@ -1,7 +1,7 @@
 """What the page opens with: the four models, the experiments, and what the numbers can and cannot tell."""
 
 from codestill.report.compared import reference
-from codestill.report.measures import describe, pass_at, show, show_interval
+from codestill.report.measures import describe, pass_at, show, show_interval, show_p, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
 from codestill.report.uncertainty import below
@@ -66,7 +66,9 @@ def headline(results, tables):
             if row is None and setting:
                 cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
         label = f"{benchmark} {measure}" if benchmark else known.label
-        rows.append({"label": label, "unit": known.unit, "better": known.better, "cells": cells})
+        head = label if benchmark else title(measure)
+        told = {"label": label, "title": head, "unit": known.unit, "better": known.better}
+        rows.append({**told, "cost": measure.startswith(COST), "cells": cells})
     return rows
 
 
@@ -86,7 +88,7 @@ def _cell(row, teacher, unit, borrowed):
 
 
 def solved_text(results, benchmark, setting, frame):
-    """`0 of 164, below 1.8 %` and the like: what a pass@1 says in problems; None where it is missing."""
+    """`0 of 164 problems: a rate below 1.8 %` and the like: what a pass@1 says; None where it is missing."""
     row = lookup(frame, setting, benchmark, "pass@1")
     if row is None:
         return None
@@ -94,35 +96,41 @@ def solved_text(results, benchmark, setting, frame):
     samples = f"{draws} samples a problem" if draws > 1 else "one sample a problem"
     if row["value"] == 0:
         return f"0 of {row['n']:.0f} problems ({samples}): a rate below {100 * below(row['n']):.1f} %"
-    return f"{100 * row['value']:.1f} % {show_interval(row['low'], row['high'], 'share')} ({samples})"
+    return f"{show(row['value'], 'share')} {show_interval(row['low'], row['high'], 'share')} ({samples})"
 
 
 def verdicts(results, tables):
-    """One sentence a benchmark: what distillation gained over fine-tuning alone, and how sure that is."""
-    said, comparisons = [], tables["comparisons"]
-    main = main_settings(results)
-    for benchmark in results.benchmarks:
-        part = comparisons[(comparisons["benchmark"] == benchmark) & (comparisons["label"] == "headline")]
-        if part.empty:
-            said.append(f"{benchmark}: nothing can be said yet; the chosen cells are not both graded.")
-            continue
-        row = part.iloc[0]
-        ours, theirs = (
-            solved_text(results, benchmark, main[column], tables["settings"])
-            for column in ("best distilled", "fine-tuned alone")
-        )
-        gap = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-        if row["low"] > 0:
-            end = "distillation helps: the 95 % interval of the paired difference excludes zero"
-        elif row["high"] < 0:
-            end = "distillation hurts: the 95 % interval of the paired difference excludes zero"
-        else:
-            end = "no difference can be claimed: the 95 % interval of the paired difference holds zero"
-        said.append(
-            f"{benchmark}: distilled ({row['setting']}) {ours}; fine-tuned alone ({row['against']}) {theirs}; "
-            f"pass@1 differs by {gap} over {row['problems']:.0f} shared problems. So {end}."
-        )
-    return said
+    """(claim, figures) for each benchmark: what distillation gained over fine-tuning alone, and how sure that is."""
+    return [_verdict(results, tables, benchmark) for benchmark in results.benchmarks]
+
+
+def _verdict(results, tables, benchmark):
+    part, main = tables["comparisons"], main_settings(results)
+    part = part[(part["benchmark"] == benchmark) & (part["label"] == "headline")]
+    if part.empty:
+        return f"{benchmark}: nothing can be said yet", "The chosen cells are not both graded."
+    row = part.iloc[0]
+    apart = row["low"] > 0 or row["high"] < 0
+    claim = (
+        ("distillation helps" if row["low"] > 0 else "distillation hurts") if apart else "no difference can be claimed"
+    )
+    figures = [
+        f"pass@1 differs by {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] ({show_p(row['p'])}), "
+        f"paired over {row['problems']:.0f} problems: the 95 % interval {'excludes' if apart else 'holds'} zero."
+    ]
+    named = {"best distilled": "Distilled", "fine-tuned alone": "Fine-tuned alone", "teacher": "Teacher"}
+    for column, name in named.items():
+        solved = solved_text(results, benchmark, main[column], tables["settings"])
+        setting = "" if column == "teacher" else f" ({main[column]})"
+        figures.append(f"{name}{setting}: {solved or 'missing'}.")
+    return f"{benchmark}: {claim}", " ".join(figures)
+
+
+def costs(rows):
+    """The cost of the distilled student as shares of the teacher's, in one sentence from the headline's rows."""
+    shares = [(row["label"], row["cells"]["best distilled"]["share"]) for row in rows if row["cost"]]
+    told = [f"{label}: {100 * share:.0f} %" for label, share in shares if share is not None]
+    return f"As shares of the teacher's: {'; '.join(told)}." if told else "Its size and speed are not measured yet."
 
 
 def discrimination(results, tables):

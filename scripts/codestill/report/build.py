@@ -26,18 +26,18 @@ def write_tables(results, folder, benchmarks=None):
 
 
 def build(study_file, results_folder, output, benchmarks=None):
-    """Write the report of a study into `output`; returns (its Markdown, the list of what is missing)."""
+    """Write the report of a study into `output`; returns (its Markdown, what is missing, what cannot be read)."""
     results, output = Results.load(study_file, results_folder), Path(output)
     place = Path(benchmarks) if benchmarks else Path("benchmarks") / results.name
     tables = write_tables(results, output, place if place.is_dir() else None)
     passport = passports.study_passport(results, output)
-    passports.write(passport, output, figures.FIGURES)
     figures.draw(tables, output / "figures", note=passports.note(passport))
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
     page.write_page(story, results, tables, output, passports.summary(passport))
     paper.write(story, results, tables, output)
-    return text, story["missing"]
+    passports.write(passport, output, figures.FIGURES)
+    return text, story["missing"], story["damaged"]
 
 
 def redraw(folder, output=None, names=None, cell=None):

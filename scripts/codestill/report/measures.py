@@ -51,6 +51,17 @@ def describe(name):
     return Measure(name.replace("_", " "), "")
 
 
+def title(name):
+    """The label of a measure for a table's head, with its unit where the numbers do not carry it."""
+    known = describe(name)
+    return f"{known.label} ({known.unit})" if known.unit in ("nats/token", "ms", "s") else known.label
+
+
+def show_p(p):
+    """A p-value as people read it: two digits, and never smaller than what the bootstrap can resolve."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def pass_at(scores):
     """The names `pass@k` in a mapping or list of measures, by rising k."""
     return sorted((name for name in scores if name.startswith("pass@")), key=lambda name: int(name[5:]))
@@ -68,7 +79,7 @@ def show(value, unit):
         return f"{value:.3f}"
     if unit in ("ms", "tokens/s", "s"):
         return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:#.4g}".rstrip(".")
 
 
 def show_interval(low, high, unit):

@@ -1,5 +1,6 @@
 """What a notebook asks of a study: its tidy table, and all that is known of one cell."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def load_scores(results=None):
     """
     from codestill.report.table import score_frame
 
-    folder = find_results(results)
-    return score_frame(Results.load(folder / "study.json", folder))
+    study = _load(results)
+    frame = score_frame(study)
+    _warn(study)
+    return frame
 
 
 def load_cell(results=None, model=None, **axes):
@@ -44,20 +47,30 @@ def load_cell(results=None, model=None, **axes):
 
     from codestill.report.table import curve_frame, score_frame
 
-    folder = find_results(results)
-    study = Results.load(folder / "study.json", folder)
+    study = _load(results)
     cell = study.by_name.get(model) if model else _the_cell(study, axes)
     if cell is None:
-        raise UserError(f"{folder}/study.json: no model {model!r}; it has {', '.join(study.by_name)}")
+        raise UserError(f"{study.folder}/study.json: no model {model!r}; it has {', '.join(study.by_name)}")
     scores, curves = score_frame(study), curve_frame(study)
+    _warn(study)
     return Cell(
         name=cell.name,
         axes=cell.axes,
-        folder=folder / "models" / cell.name,
+        folder=study.folder / "models" / cell.name,
         scores=scores[scores["model"] == cell.name].reset_index(drop=True),
         curves=pandas.DataFrame(curves[curves["model"] == cell.name]).reset_index(drop=True),
         provenance=study.trained(cell, "provenance"),
     )
+
+
+def _load(results):
+    folder = find_results(results)
+    return Results.load(folder / "study.json", folder)
+
+
+def _warn(study):
+    for why in sorted(study.damaged.values()):
+        warnings.warn(f"left out: {why}", stacklevel=3)
 
 
 def _the_cell(study, axes):
@@ -67,7 +80,7 @@ def _the_cell(study, axes):
         raise UserError(f"no axis {', '.join(unknown)} in study {study.name}; it has {', '.join(study.axes)}")
     cells = [model for model in study.models if model.role == "cell"]
     fitting = [cell for cell in cells if all(cell.axes.get(axis) == value for axis, value in axes.items())]
-    for axis, usual in _defaults(study).items():
+    for axis, usual in study.defaults.items():
         kept = [cell for cell in fitting if cell.axes.get(axis) == usual]
         if axis not in axes and kept:
             fitting = kept
@@ -78,12 +91,3 @@ def _the_cell(study, axes):
         raise UserError(f"no cell of study {study.name} has {asked}")
     names = ", ".join(cell.name for cell in fitting)
     raise UserError(f"{asked} fits {len(fitting)} cells of study {study.name} ({names}): name one more axis")
-
-
-def _defaults(study):
-    """{axis: value} of the study's default cell, as far as its config says."""
-    config = study.study.get("config", {})
-    named = {**config.get("training", {}), **config.get("distillation", {})}
-    if config.get("seeds"):
-        named["seed"] = config["seeds"][0]
-    return {axis: named[axis] for axis in study.axes if axis in named}

@@ -3,7 +3,7 @@
 import base64
 from pathlib import Path
 
-from codestill.report.measures import describe, show, show_interval
+from codestill.report.measures import show, show_interval, show_p, title
 from codestill.study.files import atomic
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -21,21 +21,21 @@ def environment(escape):
         keep_trailing_newline=True,
     )
     made.filters["signed"] = lambda value: "missing" if value is None or value != value else f"{value:+.3f}"
-    made.filters["number"] = lambda value: "" if value is None or value != value else f"{value:.4g}"
+    made.filters["p"] = lambda value: "" if value is None or value != value else show_p(value)
     made.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.0f} %"
     return made
 
 
 def measure_label(name):
-    """`pocket pass@1` as it is; the label of a measure without a benchmark."""
-    return name if " " in name else describe(name).label
+    """`pocket pass@1` as it is; the label of a measure without a benchmark, with its unit."""
+    return name if " " in name else title(name)
 
 
 def cell_rows(results, tables):
     """(columns, rows) of the sortable table of all models: text to show and value to sort by."""
     frame = tables["scores"]
     measures = [("", "eval_loss"), ("", "bits_per_byte"), *[(name, "pass@1") for name in results.benchmarks]]
-    columns = ["model", "T", "alpha", "seed", *[f"{a} {b}".strip() if a else describe(b).label for a, b in measures]]
+    columns = ["model", "T", "alpha", "seed", *[f"{a} {b}" if a else title(b) for a, b in measures]]
     rows = []
     indexed = {
         (row["model"], row["benchmark"], row["measure"]): row

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codestill.study.files import read_json, read_jsonl
+from codestill.study.layout import EFFICIENCY_MODELS
 from codestill.study.program import UserError
-
-CHOSEN = ("best_distilled", "best_finetuned")
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,12 @@ class Results:
     """A study (`study.json`) and its results folder.
 
     `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
-    copy of, marked in `Model.chosen`, and the files of either name count for it.
+    copy of, marked in `Model.chosen`, and the files of either name count for it. A file that is there and cannot be
+    read counts as missing; `damaged` says which those are, and why.
     """
 
     def __init__(self, study, folder):
-        self.study, self.folder, self._read = study, Path(folder), {}
+        self.study, self.folder, self._read, self.damaged = study, Path(folder), {}, {}
         self.choices = self._read_choices()
         self.models = self._list_models()
         self.by_name = {model.name: model for model in self.models}
@@ -62,12 +62,13 @@ class Results:
     def _read_choices(self):
         found = {}
         for alias, entry in self.study["models"].items():
-            path = self.folder / "models" / alias / "chosen.json"
-            if entry["role"] == "chosen" and path.exists():
-                choice = read_json(path)
-                if choice.get("cell") not in self.study["models"]:
-                    raise UserError(f"{path}: cell {choice.get('cell')!r} is not in the study; choose again")
+            path = f"models/{alias}/chosen.json"
+            choice = self.optional(path) if entry["role"] == "chosen" else None
+            if choice and choice.get("cell") in self.study["models"]:
                 found[alias] = choice
+            elif choice is not None:
+                cell = choice.get("cell")
+                self.damaged[path] = f"{self.folder / path}: cell {cell!r} is not in the study; delete it, choose again"
         return found
 
     def _list_models(self):
@@ -101,27 +102,39 @@ class Results:
         seen = {}
         for axes in cells:
             for axis, value in axes.items():
-                if value is not None:
-                    seen.setdefault(axis, set()).add(value)
+                seen.setdefault(axis, set()).add(value)
         return {axis for axis, values in seen.items() if len(values) > 1}
+
+    @functools.cached_property
+    def defaults(self):
+        """{axis: value} of the study's default cell, as far as its config says; the seed is the first."""
+        config = self.study.get("config", {})
+        named = {**config.get("training", {}), **config.get("distillation", {})}
+        if config.get("seeds"):
+            named["seed"] = config["seeds"][0]
+        return {axis: named[axis] for axis in self.axes if axis in named}
 
     def names_of(self, model):
         """The names under which files of this model may lie: its own first, then those it was chosen as."""
         return [model.name, *model.chosen]
 
-    def _first(self, model, pattern):
-        for name in self.names_of(model):
-            path = self.folder / pattern.format(name)
-            if path.exists():
-                return path
-        return None
+    def _load(self, path, read=read_json, kind=dict):
+        """What `read` makes of a file of the study, read once; None where it is missing, damaged or no `kind`."""
+        if path not in self._read:
+            self._read[path] = None
+            try:
+                value = read(self.folder / path) if (self.folder / path).exists() else None
+                if value is not None and not isinstance(value, kind):
+                    raise UserError(f"{self.folder / path}: holds no {kind.__name__}; delete it and run again")
+                self._read[path] = value
+            except UserError as error:
+                self.damaged[path] = str(error)
+        return self._read[path]
 
     def document(self, model, pattern):
-        """The JSON of the first file that exists among the model's names put into `pattern`; None without one."""
-        path = self._first(model, pattern)
-        if path is not None and path not in self._read:
-            self._read[path] = read_json(path)
-        return self._read.get(path)
+        """The JSON of the first readable file among the model's names put into `pattern`; None without one."""
+        found = (self._load(pattern.format(name)) for name in self.names_of(model))
+        return next((value for value in found if value is not None), None)
 
     def trained(self, model, what):
         """`eval_results`, `train_results`, `trainer_state` or `provenance` of a model's folder; None if missing."""
@@ -132,18 +145,17 @@ class Results:
 
     def verdicts(self, model, benchmark):
         """The graded samples of a model, as a list; None if missing."""
-        path = self._first(model, f"verdicts/{benchmark}/{{}}.jsonl")
-        return list(read_jsonl(path)) if path else None
+        found = (self._load(f"verdicts/{benchmark}/{name}.jsonl", _rows, list) for name in self.names_of(model))
+        return next((rows for rows in found if rows is not None), None)
 
     def problems(self, benchmark):
         """The benchmark's problems by task_id, {} where its file is missing."""
-        path = self.folder / "inputs" / "benchmarks" / f"{benchmark}.jsonl"
-        return {row["task_id"]: row for row in read_jsonl(path)} if path.exists() else {}
+        rows = self._load(f"inputs/benchmarks/{benchmark}.jsonl", _rows, list)
+        return {row["task_id"]: row for row in rows or ()}
 
     def optional(self, path):
         """A JSON file of the study by its path in the results folder; None if missing."""
-        path = self.folder / path
-        return read_json(path) if path.exists() else None
+        return self._load(path)
 
     def chosen(self, alias):
         """The model chosen on validation as `alias`; None before the choice was made."""
@@ -162,20 +174,30 @@ class Results:
             return "–"  # the teacher's distance to itself; validation belongs to training
         return "missing"
 
+    def _named(self, name):
+        """The model of that name; before it is chosen, one that stands for it."""
+        return self.by_name.get(name) or Model(name, "chosen")
+
     def missing(self):
-        """Files that the finished study has and this folder lacks, as paths inside it, in a fixed order."""
-        wanted = []
-        for model in self.models:
-            if model.role == "cell":
-                wanted.append((model, "models/{}/eval_results.json"))
+        """Files that the finished study has and this folder lacks or cannot read, inside it, in a fixed order."""
+        wanted = [(model, "models/{}/eval_results.json") for model in self.models if model.role == "cell"]
         for benchmark, entry in self.benchmarks.items():
-            for name in entry.get("models", []):
-                wanted.append((self.by_name.get(name) or Model(name, "chosen"), f"scores/{benchmark}/{{}}.json"))
-        lost = [pattern.format(model.name) for model, pattern in wanted if self._first(model, pattern) is None]
+            wanted += [(self._named(name), f"scores/{benchmark}/{{}}.json") for name in entry.get("models", [])]
+        wanted += [(model, "language/{}.json") for model in self.models]
+        timed = [name for name in EFFICIENCY_MODELS if name in self.study["models"]]
+        wanted += [(self._named(name), "efficiency/{}.json") for name in timed]
+        lost = [pattern.format(model.name) for model, pattern in wanted if self.document(model, pattern) is None]
         for alias, entry in self.study["models"].items():
             if entry["role"] == "chosen" and alias not in self.choices:
                 lost.append(f"models/{alias}/chosen.json")
         return list(dict.fromkeys(lost))
+
+
+def _rows(path):
+    rows = list(read_jsonl(path))
+    if not rows or not all(isinstance(row, dict) and "task_id" in row for row in rows):
+        raise UserError(f"{path}: not one row with a task_id a line; delete it and run again")
+    return rows
 
 
 def find_results(results=None):

@@ -13,6 +13,7 @@ CIRCUMSTANCES = (
     "fastest_over_median",
 )
 LOSSES = ("loss_ce", "loss_kl", "loss_total")
+TEACHING = ("temperature", "objective", "beta", "teacher")  # what a cell without a teacher has not
 SHORT = {"temperature": "T", "learning_rate": "lr", "weight_decay": "decay"}
 
 
@@ -22,14 +23,15 @@ def axis_columns(results):
 
 
 def setting_label(results, model):
-    """A model for people, without its seed: `T 2, alpha 0.5`, with the axes in which the study's cells differ."""
+    """A model for people, without its seed: `T 2, alpha 0.5`, and whatever else is not the study's default."""
     if model.role != "cell":
         return {"teacher": "teacher", "student": "student before"}.get(model.role, model.name)
     parts = []
     for axis, value in model.axes.items():
-        if axis == "seed" or value is None or not (axis in results.varied or axis in ("temperature", "alpha")):
+        told = axis in ("temperature", "alpha") or (axis in results.varied and value != results.defaults.get(axis))
+        if axis == "seed" or not told or (value is None and axis in TEACHING):
             continue
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
     return ", ".join(parts) or model.name
 

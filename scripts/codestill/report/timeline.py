@@ -14,10 +14,11 @@ def timeline_rows(folder):
     found = []
     for path in sorted(Path(folder).rglob("*.tsv")):
         with open(path, encoding="utf-8", newline="") as handle:
-            rows = [row for row in csv.DictReader(handle, delimiter="\t") if row.get("s")]
-        if not rows:
-            continue
-        seconds, end = float(rows[-1]["s"]), path.stat().st_mtime
+            rows = list(csv.DictReader(handle, delimiter="\t"))
+        seconds = _float(rows[-1].get("s")) if rows else None
+        if seconds is None:
+            continue  # torn, or of a job that is still running
+        end = path.stat().st_mtime
         inner = path.relative_to(folder)
         rule = inner.parts[0] if len(inner.parts) > 1 else inner.stem
         found.append(
