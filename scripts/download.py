@@ -88,8 +88,8 @@ def arguments():
     manifest = command("manifest", "gather manifests into one")
     manifest.add_argument("--inputs", nargs="+", required=True, help="manifests of single downloads")
     manifest.add_argument("--output", required=True, help="the JSON file to write")
-    for command in (model, corpus, benchmark):
-        command.add_argument("--manifest", required=True, help="JSON file for revision, checksums and versions")
+    for one in (model, corpus, benchmark):
+        one.add_argument("--manifest", required=True, help="JSON file for revision, checksums and versions")
     return top.parse_args()
 
 
