@@ -36,6 +36,16 @@ def _empty_folder(tmp_path, monkeypatch):
         (["[1, 10]"], ["[1, 5]"], ["[1, 10] -> [1, 5]"]),
         ([repr(json.dumps({"a": {"b": 1, "c": 2}}))], [repr(json.dumps({"a": {"b": 1, "c": 3}}))], ["a.c 2 -> 3"]),
         (["'--text \"two words\"'"], ["'--text one'"], ["text two words -> one"]),
+        (
+            [repr('--shape \'{"a": 1, "b": [2, 3]}\' --x 1')],
+            [repr('--shape \'{"a": 1, "b": [2, 4]}\' --x 1')],
+            ["shape.b [2, 3] -> [2, 4]"],
+        ),
+        (
+            [repr('--shape \'{"a": 1, "b": 2}\'')],
+            [repr('--shape \'{"b": 2, "a": 1}\'')],
+            ["the same values, written otherwise"],
+        ),
         (["'--a 1'"], ["'--a 1'"], []),
     ],
 )

@@ -31,6 +31,11 @@ def hours(middle, low, high):
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
+def short(text, most):
+    """A text of at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def table(rows, markdown):
     """Rows of text, the first the head, aligned: first column left, the others right."""
     rows = [[str(cell).replace("|", "\\|") if markdown else str(cell) for cell in row] for row in rows]
@@ -142,9 +147,7 @@ class Text:
         for (kind, detail), jobs in causes[:SHOWN]:
             rules = ", ".join(dict.fromkeys(job.rule for job in jobs))
             which = jobs[0].key if len(jobs) == 1 else rules
-            rows.append(
-                [f"{kind}: {detail}" if detail else kind, len(jobs), which if len(which) < 60 else which[:57] + "..."]
-            )
+            rows.append([short(f"{kind}: {detail}" if detail else kind, 100), len(jobs), short(which, 60)])
         self._table(rows)
         if len(causes) > SHOWN:
             self._items([f"... and {len(causes) - SHOWN} more (--json has them all)"])

@@ -137,6 +137,8 @@ def changed_params(before, now):
     if rest_old or rest_new:
         shown = [" ".join(str(one) for one in rest) or "absent" for rest in (rest_old, rest_new)]
         causes.append(Cause(PARAMETER, " -> ".join(text if len(text) < 80 else f"{text[:77]}..." for text in shown)))
+    if not causes and sorted(before) != sorted(now):
+        causes.append(Cause(PARAMETER, "the same values, written otherwise"))
     return causes
 
 
@@ -166,17 +168,20 @@ def _command_line(text):
         if word.startswith("--"):
             name = word[2:]
             found[name] = "on"
+        elif word.startswith("{") and found.get(name) == "on":
+            del found[name]
+            found |= _config(word, name)
         elif name:
             found[name] = word if found[name] == "on" else f"{found[name]} {word}"
     return found
 
 
-def _config(text):
-    """A config in JSON, as {dotted field: value}."""
+def _config(text, name=""):
+    """A config in JSON, or the part of it that a flag `name` takes, as {dotted field: value}."""
     try:
-        return dict(_fields(json.loads(text)))
+        return dict(_fields(json.loads(text), name))
     except ValueError:
-        return {"config": text}
+        return {name or "config": text}
 
 
 def _fields(value, path=""):
