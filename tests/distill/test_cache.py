@@ -47,6 +47,14 @@ def test_shuffled_rows_come_back_as_the_teacher_gave_them(tmp_path, teacher, exa
     assert torch.equal(cached.head_on("cpu").bias, teacher.head_on("cpu").bias)
 
 
+def test_in_half_precision_the_teachers_head_is_in_the_type_of_its_states(tmp_path, teacher, examples):
+    cached = build(tmp_path / "c", teacher, examples)
+    half = cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY, torch.bfloat16)
+    assert cached.head_on("cpu").weight.dtype == torch.float32 and half.head_on("cpu").weight.dtype == torch.float16
+    states = half.hidden(collate([examples[3]]))
+    assert torch.allclose(half.head.logits(states), cached.head.logits(states), rtol=0, atol=2e-2)
+
+
 def test_loss_and_gradient_hardly_differ_from_the_online_teachers(tmp_path, teacher, examples):
     cached, student = build(tmp_path / "c", teacher, examples), tiny.model(seed=3)
     batch = collate([examples[row] for row in (3, 1)])

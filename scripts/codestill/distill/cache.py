@@ -172,16 +172,20 @@ def storage_error(teacher, examples, kind, batch_size=8, sample=SAMPLE):
 
 
 class CachedTeacher:
-    """Hidden states read from caches; the teacher's body is never loaded. `columns` cuts its head."""
+    """Hidden states read from caches; the teacher's body is never loaded. `columns` cuts its head.
+
+    In a training whose products are in half precision (`dtype`) the teacher's head is too, in the type of its states.
+    """
 
     kind = "cache"
 
-    def __init__(self, train_folder, validation_folder, columns):
+    def __init__(self, train_folder, validation_folder, columns, dtype=torch.float32):
         self._train, self._validation = _Reader(train_folder), _Reader(validation_folder)
         self.manifest = self._train.manifest
         self.embeddings = self.manifest["embeddings"]
         head = _load_head(train_folder, self.manifest)
-        self.head = head.cut(min(columns, head.columns))
+        head = head.cut(min(columns, head.columns))
+        self.head = head if dtype == torch.float32 else head.to(dtype=self._train.dtype)
         self._head_by_device = {}
 
     def head_on(self, device):

@@ -48,11 +48,7 @@ class Head:
         `out` float32 [rows, vocabulary] receives them where it is given.
         """
         dtype = dtype or self.weight.dtype
-        if out is not None and dtype == torch.float32:
-            logits = torch.mm(hidden.to(dtype), self.weight.to(dtype).T, out=out)
-        else:
-            logits = (hidden.to(dtype) @ self.weight.to(dtype).T).float()
-            logits = logits if out is None else out.copy_(logits)
+        logits = _product(hidden.to(dtype), self.weight.to(dtype).T, out)
         if self.bias is not None:
             logits.add_(self.bias.to(dtype))
         if self.scale != 1.0:
@@ -66,6 +62,14 @@ class Head:
         if self.softcap is not None:
             gradient.mul_(1 - (logits / self.softcap).square())
         return gradient.mul_(self.scale) if self.scale != 1.0 else gradient
+
+
+def _product(left, right, out=None):
+    """left @ right in float32 whatever the factors' type: rounded to bfloat16 it would double the gradient's error."""
+    if left.is_cuda and left.dtype != torch.float32:
+        logits = torch.mm(left, right, out_dtype=torch.float32)
+        return logits if out is None else out.copy_(logits)
+    return torch.mm(left.float(), right.float(), out=out)
 
 
 def split(model, check=True):

@@ -6,6 +6,9 @@ the function and put it in OBJECTIVES; its gradient is then taken by autograd, c
 `fused` with its gradient in closed form, which is cheaper: it returns the values and leaves the gradient with respect
 to the student's scaled logits in `log_q`; it may overwrite `log_p` and `scratch`, an array of the same shape.
 
+To the sums of both KL divergences sum q - sum p is added (or taken from them): 0 but for the rounding of the two
+normalisations, which it takes out of a small divergence.
+
 A column that the teacher does not have holds log_p = ABSENT: a probability of exactly 0, without infinities.
 """
 
@@ -14,13 +17,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import softplus
 
 ABSENT = -1e30  # exp(ABSENT) == 0 and 0 * ABSENT == 0, where -inf would give NaN
 
 
 def forward_kl(log_p, log_q, beta):
     """KL(p || q): the student must cover whatever the teacher finds likely. Hinton, Vinyals & Dean 2015."""
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
+    p, q = log_p.exp(), log_q.exp()
+    return (p * (log_p - log_q)).sum(-1) + (q - p).sum(-1)
 
 
 def forward_kl_fused(log_p, log_q, beta, scratch):
@@ -29,12 +34,13 @@ def forward_kl_fused(log_p, log_q, beta, scratch):
     p, q = log_p.exp_(), log_q.exp_()
     values = row_dot(p, ratio)
     q.sub_(p)
-    return values
+    return values + q.sum(-1)
 
 
 def reverse_kl(log_p, log_q, beta):
     """KL(q || p): the student must stay where the teacher is likely. Gu et al. 2023 (MiniLLM), eq. 1."""
-    return (log_q.exp() * (log_q - log_p)).sum(-1)
+    p, q = log_p.exp(), log_q.exp()
+    return (q * (log_q - log_p)).sum(-1) + (p - q).sum(-1)
 
 
 def reverse_kl_fused(log_p, log_q, beta, scratch):
@@ -42,8 +48,9 @@ def reverse_kl_fused(log_p, log_q, beta, scratch):
     ratio = torch.sub(log_q, log_p, out=scratch)
     q = log_q.exp_()
     values = row_dot(q, ratio)
+    q_sum = q.sum(-1)
     q.mul_(ratio.sub_(values[:, None]))
-    return values
+    return values + log_p.exp_().sum(-1) - q_sum
 
 
 def jsd(log_p, log_q, beta):
@@ -51,19 +58,23 @@ def jsd(log_p, log_q, beta):
 
     Agarwal et al. 2023 (GKD), eq. 1, with 0 < beta < 1; about beta KL(p || q) as beta goes to 0.
     """
-    log_m = _mixture(log_p, log_q, beta)
-    return (beta * log_p.exp() * (log_p - log_m) + (1 - beta) * log_q.exp() * (log_q - log_m)).sum(-1)
+    odds = log_p - log_q + _logit(beta)
+    teacher, student = beta * log_p.exp() * softplus(-odds), (1 - beta) * log_q.exp() * softplus(odds)
+    return _entropy(beta) - (teacher + student).sum(-1)
 
 
 def jsd_fused(log_p, log_q, beta, scratch):
-    """With r = (1 - beta) (log q - log m): d jsd / d logits of q = q (r - sum q r)."""
-    log_m = scratch.copy_(_mixture(log_p, log_q, beta))
-    teacher = log_p - log_m
-    student = torch.sub(log_q, log_m, out=scratch)
-    q = log_q.exp_()
-    mean = row_dot(q, student)
-    values = beta * row_dot(log_p.exp_(), teacher) + (1 - beta) * mean
-    q.mul_(student.sub_(mean[:, None])).mul_(1 - beta)
+    """With the log-odds u = log(beta p / ((1 - beta) q)): log(q / m) = -log(1 - beta) - softplus(u).
+
+    d jsd / d logits of q = (1 - beta) q (sum q softplus(u) - softplus(u)): the constant is left out, since where p and
+    q hardly overlap all of log(q / m) but a trace would be that constant.
+    """
+    odds = torch.sub(log_p, log_q, out=scratch).add_(_logit(beta))
+    share = softplus(odds)
+    p, q = log_p.exp_(), log_q.exp_()
+    mean = row_dot(q, share)
+    values = _entropy(beta) - (1 - beta) * mean - beta * row_dot(p, torch.sub(share, odds, out=scratch))
+    q.mul_(share.neg_().add_(mean[:, None])).mul_(1 - beta)
     return values
 
 
@@ -72,8 +83,12 @@ def row_dot(left, right):
     return torch.bmm(left[:, None, :], right[:, :, None]).flatten()
 
 
-def _mixture(log_p, log_q, beta):
-    return torch.logaddexp(log_p + math.log(beta), log_q + math.log1p(-beta))
+def _logit(beta):
+    return math.log(beta) - math.log1p(-beta)
+
+
+def _entropy(beta):
+    return -beta * math.log(beta) - (1 - beta) * math.log1p(-beta)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def choose_teacher(run):
         teacher = load_teacher(run.job.teacher_path, run.head.columns, device, run.dtype, packed)
     else:
         run.agree(plan.ensure)
-        teacher = cache.CachedTeacher(*plan.staged(options.stage_cache_in), run.head.columns)
+        teacher = cache.CachedTeacher(*plan.staged(options.stage_cache_in), run.head.columns, run.dtype)
         facts |= {"cache": {key: teacher.manifest[key] for key in ("kind", "model", "tokens", "kl_error")}}
     return teacher, facts | {"columns": teacher.head.columns}
 
