@@ -139,6 +139,7 @@ def curves(training, validation, steps=100):
         ([4.0, 3.6, 3.2, 2.9, 2.6, 2.3], [3.5, 2.9, 2.4], "underfitting"),
         ([3.0, 2.6, 2.4, 2.3, 2.2, 2.1, 2.0, 1.95, 1.85, 1.8], [1.9], "underfitting"),
         ([3.0, 2.1, 2.02, 2.01, 2.0, 2.0], [2.1, 2.02, 2.01], "no sign"),
+        ([6.02, 6.01, 6.0, 6.0], [6.0], "underfitting: the training hardly moved the loss from 6.02"),
         ([], [2.0], "too few figures"),
     ],
 )

@@ -29,6 +29,13 @@ def diagnose(history, steps):
             f"overfitting begins: the training loss is well below validation ({figures}); more data, "
             "more weight decay or dropout, or a lower alpha"
         )
+    head = [ce for step, ce in training if step <= 0.1 * steps] or [training[0][1]]
+    begun = sum(head) / len(head)
+    if begun - fitted < LITTLE * begun:
+        return (
+            f"underfitting: the training hardly moved the loss from {begun:.3f} ({figures}); a higher learning rate, "
+            "more steps (epochs, or smaller batches), or a larger student, unless it began as a finished model"
+        )
     if _still_falling(evaluations, training, steps):
         return (
             f"underfitting: the loss was still falling at the end ({figures}); more epochs, a higher learning rate, "
