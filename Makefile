@@ -1,7 +1,7 @@
 # Install, test, demo and bench. Results are Snakemake targets: see README.md.
 PYTHON ?= python3.11
 STUDY ?= demo
-CORES ?= $(shell nproc)
+CORES ?= $(or $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null),1)
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
@@ -16,7 +16,9 @@ help: ## list what make can do
 install: $(INSTALLED) ## set up .venv from the pinned requirements
 
 $(INSTALLED): requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || command -v $(PYTHON) >/dev/null || \
+	  { echo "error: PYTHON=$(PYTHON): no such program; install Python 3.11 with its venv, or give its path" >&2; exit 2; }
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -c "import site; print('$(CURDIR)/scripts', file=open(site.getsitepackages()[0] + '/codestill.pth', 'w'))"
 	touch $@
