@@ -84,7 +84,8 @@ def hub(study):
         with urllib.request.urlopen(constants.ENDPOINT, timeout=10):
             pass
     except OSError as error:
-        remedy = f"fill HF_HOME where there is a network (hf download {missing[0]}), or name a local folder"
+        first = f"--repo-type dataset {missing[0]}" if missing[0] in corpora else missing[0]
+        remedy = f"fill HF_HOME where there is a network (hf download {first}), or name a local folder"
         reason = getattr(error, "reason", error)
         return Finding(BAD, f"hub: out of reach ({reason}), and not cached: {', '.join(missing)}", remedy)
     return Finding(OK, f"hub: within reach, for {', '.join(missing)}")
@@ -114,9 +115,12 @@ def slurm(profile, study):
     requests = Requests(
         study, Layout(study, build_grid(study, study.study)), read_limits(profile.parent / "partitions.yaml")
     )
-    plain, trained = cluster.read_profile(profile)
-    found.append(cluster.accounts(plain))
-    for kind, rule, resources in (("CPU", "prepare_corpus", plain), ("GPU", "teach", trained)):
+    resources_of = cluster.read_profile(profile)
+    found.append(cluster.accounts(resources_of("prepare_corpus")))
+    processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
+    largest = max(processes, key=processes.get)
+    trained = {"gpu": processes[largest], **resources_of(largest)}
+    for kind, rule, resources in (("CPU", "prepare_corpus", resources_of("prepare_corpus")), ("GPU", largest, trained)):
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
             asked = requests.minutes(rule, {}, attempt), requests.megabytes(rule, {}, attempt)
             found.append(cluster.submission(kind, resources, *asked))
@@ -125,8 +129,8 @@ def slurm(profile, study):
 
 def within_job(options):
     """Run this program's second half in a job on a GPU; its exit code."""
-    _, trained = cluster.read_profile(options.profile)
-    command = ["srun", *cluster.sbatch_flags(trained), "--time=10", "--mem=4000", "--ntasks=1"]
+    resources = cluster.read_profile(options.profile)("generate")
+    command = ["srun", *cluster.sbatch_flags(resources), "--time=10", "--mem=4000", "--ntasks=1"]
     command += [
         sys.executable,
         __file__,

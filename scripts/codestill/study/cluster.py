@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from codestill.study.limits import minutes
+from codestill.study.program import UserError
 
 OK, NOTE, BAD = "ok", "note", "FAIL"
 GIB = 2**30
@@ -45,10 +46,13 @@ def ask(*command, timeout=30):
 
 
 def read_profile(path):
-    """(resources of jobs without a GPU, of a job with one) in a profile: of `choose`, say, and `generate`."""
-    profile = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    defaults = profile.get("default-resources", {})
-    return defaults, {**defaults, **profile.get("set-resources", {}).get("generate", {})}
+    """A function of a profile: the resources that it gives the jobs of a rule."""
+    try:
+        profile = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        defaults, own = profile.get("default-resources", {}), profile.get("set-resources", {})
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: not a profile that can be read ({error}); see profiles/slurm/profile.yaml") from None
+    return lambda rule: {**defaults, **own.get(rule, {})}
 
 
 def controller():
@@ -87,6 +91,7 @@ def sbatch_flags(resources):
     flags += [("--constraint", value("constraint")), ("--gres", value("gres"))]
     gpus = value("gpu")
     flags.append(("--gpus", f"{value('gpu_model')}:{gpus}" if gpus and value("gpu_model") else gpus))
+    flags.append(("--nodes", value("nodes")))
     found = [f"{name}={text}" for name, text in flags if text]
     return found + shlex.split(str(value("slurm_extra") or "").strip("'\""))
 
@@ -113,7 +118,8 @@ def submission(kind, resources, runtime, megabytes):
         "partition": "name the site's partition in profiles/slurm/profile.yaml (sinfo -s lists them)",
         "account": "set slurm_account under default-resources (sacctmgr show user $USER withassoc lists yours)",
         "memory": "lower max_mem_mb in profiles/slurm/partitions.yaml to what a node has (sinfo -o '%P %m')",
-        "configuration": "ask for what a node has: sinfo -o '%P %G %m %l' (gpu_model or gres, mem_mb, runtime)",
+        "configuration": "ask for what a node has (sinfo -o '%P %G %m'): GPUs by the profile and the config, "
+        "memory by max_mem_mb in profiles/slurm/partitions.yaml",
         "qos": "set qos under default-resources (sacctmgr show qos)",
     }
     remedy = next((remedies[word] for word in remedies if word in text.lower()), "correct profiles/slurm/profile.yaml")
