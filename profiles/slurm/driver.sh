@@ -36,6 +36,8 @@ trap go_on USR1
 # The end of the job itself, by scancel: the jobs are cancelled with it.
 trap 'kill -INT "$driver"; wait "$driver"; exit 143' TERM
 
+# Job control: without it a shell starts what it sends to the background deaf to SIGINT.
+set -m
 echo "$(date '+%F %T') job $job on $(hostname), start $((${SLURM_RESTART_COUNT:-0} + 1))"
 # A driver that was killed leaves Snakemake's lock behind.
 "$snakemake" --profile slurm --unlock "$@" >/dev/null 2>&1
