@@ -23,10 +23,11 @@ $(INSTALLED): requirements.txt
 	$(BIN)/python -c "import site; print('$(CURDIR)/scripts', file=open(site.getsitepackages()[0] + '/codestill.pth', 'w'))"
 	touch $@
 
-# flock instead of Snakemake's own lock: it ends with its holder, so that a killed run needs no unlocking.
+# flock instead of Snakemake's own lock: Snakemake itself holds it and no job does, so that a killed run needs no
+# unlocking and an interrupted one is over when make returns.
 demo: install ## run the demo study to its report (ten minutes on two cores)
 	@mkdir -p .snakemake
-	@flock --nonblock --close --conflict-exit-code 75 .snakemake/demo.lock \
+	@flock --nonblock --no-fork --conflict-exit-code 75 .snakemake/demo.lock \
 	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host -- all \
 	  || { code=$$?; test $$code != 75 || echo "error: another make demo is at work here" >&2; exit $$code; }
 	@cat results/demo/report/table.md
