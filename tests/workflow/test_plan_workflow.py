@@ -214,6 +214,12 @@ def test_bad_input_ends_in_one_line(tmp_path):
         assert "seeds" in line or "absent.yaml: no such file" in line
 
 
+def test_an_unknown_target_ends_in_one_line(finished):
+    done = plan(finished[0], "experiment_9", check=False)
+    (line,) = done.stderr.strip().splitlines()
+    assert (done.returncode, line[:42]) == (2, "error: No rule to produce experiment_9 (if")
+
+
 @pytest.mark.parametrize(("cells", "seconds"), [(43, 10), (1003, 30)])
 def test_large_grids_are_planned_in_seconds(tmp_path, cells, seconds):
     """Processor seconds: other work on the machine must not fail it."""

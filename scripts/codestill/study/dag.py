@@ -118,7 +118,7 @@ def dry_run(snakefile, configfiles=(), values=None, targets=(), cores=1, forceal
     Raises UserError with Snakemake's own words where the graph cannot be built.
     """
     from snakemake.api import SnakemakeApi
-    from snakemake.exceptions import WorkflowError
+    from snakemake.exceptions import RuleException, WorkflowError
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
@@ -141,7 +141,7 @@ def dry_run(snakefile, configfiles=(), values=None, targets=(), cores=1, forceal
                 graph = flow.dag(DAGSettings(targets=frozenset(targets), forceall=forceall))
                 graph.execute_workflow(executor="dryrun")
                 yield flow._workflow
-        except WorkflowError as error:
+        except (WorkflowError, RuleException) as error:
             raise UserError(" ".join(str(error).split()) or repr(error)) from error
 
 
