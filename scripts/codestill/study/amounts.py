@@ -11,8 +11,10 @@ KNOWN_CORPORA = {
     "google/code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
     "code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
 }
-# Functions of a source by its kind, before any is dropped: (train, validation, test).
-KIND_FUNCTIONS = {"pocket": (6000, 300, 300), "stdlib": (4500, 250, 250)}
+# Functions of a source by its kind, before any is dropped: (train, validation, test), and tokens of one where they
+# are known to be few.
+KIND_FUNCTIONS = {"pocket": (5375, 300, 325), "stdlib": (4500, 250, 250)}
+KIND_TOKENS = {"pocket": 60}
 KIND_PROBLEMS = {"humaneval": 164, "mbpp": 500, "pocket": 160}
 UNKNOWN_CORPUS = 100_000
 
@@ -34,20 +36,27 @@ class Amounts:
     def _assumed_functions(self):
         corpus, totals, words = self.study.corpus, [0, 0, 0], "as the sources are known"
         for source in corpus.sources.values():
-            found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
-            if found is None:
-                rest = 1 - corpus.validation_fraction - corpus.test_fraction
-                count = _lines(source.path)
-                words = words if count else "assumed (give plan.functions)"
-                shares = (rest, corpus.validation_fraction, corpus.test_fraction)
-                found = [(count or UNKNOWN_CORPUS) * share for share in shares]
-            scale = min(1, source.max_samples / sum(found)) if source.max_samples else 1
-            totals = [total + count * scale for total, count in zip(totals, found, strict=True)]
+            counts, known = self._source(source)
+            words = words if known else "assumed (give plan.functions)"
+            totals = [total + count for total, count in zip(totals, counts, strict=True)]
         limit = self.study.plan.functions or corpus.max_samples
         if self.study.plan.functions or (limit and limit < totals[0]):
             totals, words = [count * limit / totals[0] for count in totals], "as the config limits or gives them"
         self.notes.append(f"functions: {round(totals[0]):,} to train on, {words}")
         return {split: max(1, round(count)) for split, count in zip(SPLITS, totals, strict=True)}
+
+    def _source(self, source):
+        """([functions of each split], whether they are known) of one source before it is read."""
+        corpus = self.study.corpus
+        found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
+        lines = 0 if found else _lines(source.path)
+        known = bool(found or lines)
+        if not found:
+            rest = 1 - corpus.validation_fraction - corpus.test_fraction
+            shares = (rest, corpus.validation_fraction, corpus.test_fraction)
+            found = [(lines or UNKNOWN_CORPUS) * share for share in shares]
+        scale = min(1, source.max_samples / sum(found)) if source.max_samples else 1
+        return [count * scale for count in found], known
 
     @cached_property
     def tokens(self):
@@ -56,8 +65,11 @@ class Amounts:
         if found:
             self.notes.append("tokens: counted")
             return found
-        mean = min(self.study.plan.tokens_per_function, self.study.tokens.max_seq_length)
-        self.notes.append(f"tokens: {mean:g} a function, assumed (plan.tokens_per_function)")
+        usual, sources = self.study.plan.tokens_per_function, self.study.corpus.sources.values()
+        sizes = [(sum(self._source(source)[0]), KIND_TOKENS.get(source.kind, usual)) for source in sources]
+        mean = sum(count * tokens for count, tokens in sizes) / sum(count for count, _ in sizes)
+        mean = min(mean, self.study.tokens.max_seq_length)
+        self.notes.append(f"tokens: {mean:.0f} a function, assumed (plan.tokens_per_function)")
         return {split: count * mean for split, count in self.functions.items()}
 
     def rows(self, split, limit=None):

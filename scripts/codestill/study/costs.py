@@ -13,8 +13,8 @@ from codestill.study.amounts import Amounts, Recorded
 from codestill.study.architecture import Architecture, from_config, from_folder, guessed
 
 GIB = 2**30
-TORCH_START = 12.0  # seconds to import torch and transformers and load a small model, on a busy core
-PLAIN_START = 2.0
+TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
+PLAIN_START = 0.5
 HEAVY = ("teach", "distill", "generate", "measure_language", "measure_efficiency")  # rules that use a GPU
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
@@ -224,11 +224,11 @@ class Costs:
         grading = self.study.grading
         samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
         role = model if model in ("teacher", "student") else "cell"
-        seconds = samples * (0.02 + 0.01 * grading.timeout) / grading.workers
+        seconds = samples * (0.004 + 0.001 * grading.timeout) / grading.workers
         return Work(
             "grade",
             f"{benchmark}/{role}",
-            4.0,
+            2.0,
             seconds,
             0,
             grading.workers,
@@ -255,10 +255,10 @@ class Costs:
         gpu = self.on_gpu(settings.device)
         memory = TORCH_BYTES + 8 * one.parameters
         variant = "teacher" if model == "teacher" else "student"
-        return Work("measure_efficiency", variant, TORCH_START, 20 + seconds, int(gpu), settings.threads, memory)
+        return Work("measure_efficiency", variant, TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
 
     def _choose(self, chosen):
-        return Work("choose", "all", PLAIN_START, 3.0, disk=self._model_bytes("student"))
+        return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))
 
     def _download_model(self, base):
         size = self._model_bytes(base)
@@ -266,18 +266,19 @@ class Costs:
 
     def _download_corpus(self, source):
         count = sum(self.amounts.functions.values()) / len(self.study.corpus.sources)
-        return Work("download_corpus", source, 10.0, count * 2e-4, memory=1e9 + count * 2e3, disk=count * 600)
+        start = 10.0 if self.study.corpus.sources[source].kind == "hub" else PLAIN_START
+        return Work("download_corpus", source, start, count * 2e-4, memory=1e9 + count * 2e3, disk=count * 600)
 
     def _download_benchmark(self, benchmark):
-        return Work("download_benchmark", benchmark, PLAIN_START, 3.0, disk=2e5)
+        return Work("download_benchmark", benchmark, PLAIN_START, 0.5, disk=2e5)
 
     def _prepare_corpus(self):
         count = sum(self.amounts.functions.values())
-        return Work("prepare_corpus", "all", PLAIN_START, count * 2e-3, memory=0.5e9 + count * 3e3, disk=count * 1800)
+        return Work("prepare_corpus", "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
 
     def _build_model(self, base):
         trains = base == "teacher" and self.study.teacher.shape is not None
-        work = min(self.amounts.functions["train"], 1e5) * 5e-4 if trains else 1.0
+        work = min(self.amounts.functions["train"], 1e5) * 2e-4 if trains else 1.0
         size = self._model_bytes(base)
         return Work("build_model", base, TORCH_START, work, memory=TORCH_BYTES + 2 * size, disk=size)
 
@@ -287,21 +288,18 @@ class Costs:
         return Work("match_vocabulary", "all", TORCH_START, self.student.vocabulary * 2e-4, memory=memory, disk=size)
 
     def _tokenize_corpus(self):
-        tokens, count = sum(self.amounts.tokens.values()), sum(self.amounts.functions.values())
-        return Work("tokenize_corpus", "all", 6.0, count * 5e-4, memory=1e9 + tokens * 30, disk=tokens * 12)
+        tokens = sum(self.amounts.tokens.values())
+        return Work("tokenize_corpus", "all", TORCH_START, tokens * 1e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
 
     def _manifest(self):
         return Work("manifest", "all", PLAIN_START, 0.5)
 
     def _resolve_study(self):
-        return Work("resolve_study", "all", 1.0, 0.2, memory=0.2e9)
+        return Work("resolve_study", "all", PLAIN_START, 0.1, memory=0.2e9)
 
     def _report(self):
         models = len(self.layout.models)
-        return Work("report", "all", 5.0, 10 + 0.3 * models, memory=1e9, disk=5e6 + 2e5 * models)
+        return Work("report", "all", 3.0, 5 + 0.3 * models, memory=1e9, disk=5e6 + 2e5 * models)
 
     def _model_card(self, model):
-        return Work("model_card", "all", PLAIN_START, 1.0)
-
-    def _draw_cell(self, cell):
-        return Work("draw_cell", "all", PLAIN_START, 2.0)
+        return Work("model_card", "all", PLAIN_START, 0.5)
