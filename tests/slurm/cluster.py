@@ -3,10 +3,10 @@
     python tests/slurm/cluster.py start [--no-accounting]   install what Debian lacks, configure, start, wait until idle
     python tests/slurm/cluster.py stop                       end exactly the daemons that start recorded
 
-Two nodes of four CPUs and two fake GPUs each, a partition `gpu` and a partition `cpu` over both, an account
-`codestill`. Everything lives in one folder (CODESTILL_CLUSTER, else /var/tmp/codestill-cluster) and listens on the
-loopback only. The commands find it through links in /etc/slurm, since SLURM_CONF does not reach the jobs' own srun;
-where a machine has a SLURM of its own there, start refuses.
+Two nodes of four CPUs and two fake GPUs each, under the partitions `gpu` and `cpu`, and under `urgent`, which preempts
+both; an account `codestill`. Everything lives in one folder (CODESTILL_CLUSTER, else /var/tmp/codestill-cluster) and
+listens on the loopback only. The commands find it through links in /etc/slurm, since SLURM_CONF does not reach the
+jobs' own srun; where a machine has a SLURM of its own there, start refuses.
 """
 
 import argparse
@@ -25,6 +25,7 @@ CONFIGS = ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf")
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 NODES, CPUS, GPUS, MEMORY_MB = ("node1", "node2"), 4, 2, 6000
+PATIENCE = 300  # seconds for what must come about: a busy machine is slow, and a test that passes waits no longer
 CONTROLLER_PORT, ACCOUNTING_PORT, NODE_PORT = 26817, 26819, 27001
 
 SLURM_CONF = """\
@@ -63,8 +64,12 @@ KillWait=20
 MinJobAge=300
 GresTypes=gpu
 {nodes}
+# The urgent partition takes what it wants from the others, whose jobs go back into the queue.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=gpu Nodes=ALL Default=NO MaxTime=01:00:00 State=UP
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=01:00:00 State=UP
+PartitionName=urgent Nodes=ALL Default=NO MaxTime=01:00:00 PriorityTier=2 State=UP
 """
 
 ACCOUNTING = """\
@@ -101,7 +106,7 @@ def alive(pid):
         return False
 
 
-def until(true, seconds, what):
+def until(true, what, seconds=PATIENCE):
     """Wait until `true()`; TimeoutError names what did not come about."""
     end = time.monotonic() + seconds
     while not true():
@@ -133,7 +138,7 @@ class Cluster:
     def cancel_all(self):
         """Cancel every job and wait until none is left, so that one test cannot disturb the next."""
         self.ask("scancel", "--user=root", check=False)
-        until(lambda: not self.ask("squeue", "--noheader").strip(), 30, "an empty queue")
+        until(lambda: not self.ask("squeue", "--noheader").strip(), "an empty queue")
 
     # -- starting ----------------------------------------------------------------------------------------------
 
@@ -155,11 +160,11 @@ class Cluster:
             if self.accounting:
                 self._start_accounting()
             self._launch("slurmctld", "slurmctld", "-D", "-i")
-            until(lambda: self.answers("scontrol", "ping"), 30, "slurmctld answers")
+            until(lambda: self.answers("scontrol", "ping"), "slurmctld answers")
             for node in NODES:
                 self.start_node(node)
-            until(lambda: self._idle() == set(NODES), 30, "all nodes are idle")
-            until(lambda: self.answers("srun", "--ntasks=1", "--immediate=5", "true"), 30, "a job runs")
+            until(lambda: self._idle() == set(NODES), "all nodes are idle")
+            until(lambda: self.answers("srun", "--ntasks=1", "--immediate=5", "true"), "a job runs")
         except BaseException:
             self.stop()
             raise
@@ -238,7 +243,7 @@ class Cluster:
         files = [f"--{name}={folder}/{name.removesuffix('-file')}" for name in ("key-file", "log-file", "pid-file")]
         files += [f"--seed-file={folder}/seed", f"--socket={folder}/socket"]
         self._launch("munged", "munged", "--foreground", *files)
-        until(lambda: self.answers("munge", "--no-input", f"--socket={folder}/socket"), 10, "munge answers")
+        until(lambda: self.answers("munge", "--no-input", f"--socket={folder}/socket"), "munge answers")
 
     def _start_accounting(self):
         data, log = ROOT / "mysql", ROOT / "log" / "mariadb-install"
@@ -252,9 +257,9 @@ class Cluster:
             *("--innodb-buffer-pool-size=128M", "--innodb-lock-wait-timeout=900"),
         )
         client = ("mariadb", "--no-defaults", f"--socket={ROOT}/mysql.sock", "--user=root", "--execute")
-        until(lambda: self.answers(*client, "create database if not exists slurm_acct_db"), 30, "mariadb answers")
+        until(lambda: self.answers(*client, "create database if not exists slurm_acct_db"), "mariadb answers")
         self._launch("slurmdbd", "slurmdbd", "-D")
-        until(lambda: self.answers("sacctmgr", "--noheader", "list", "cluster"), 60, "slurmdbd answers")
+        until(lambda: self.answers("sacctmgr", "--noheader", "list", "cluster"), "slurmdbd answers")
         manage = ("sacctmgr", "--immediate", "--quiet", "add")
         self.ask(*manage, "cluster", "codestill")
         self.ask(*manage, "account", "codestill", "cluster=codestill")
@@ -304,7 +309,7 @@ class Cluster:
         for node in NODES:
             if f"slurmd-{node}" not in running:
                 self.start_node(node)
-        until(lambda: self._idle() == set(NODES), 60, "all nodes are idle again")
+        until(lambda: self._idle() == set(NODES), "all nodes are idle again")
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
@@ -325,13 +330,13 @@ class Cluster:
         if "slurmctld" in dict(recorded):
             self.ask("scancel", "--user=root", check=False)
             try:
-                until(lambda: not self.ask("squeue", "--noheader", check=False).strip(), 15, "an empty queue")
+                until(lambda: not self.ask("squeue", "--noheader", check=False).strip(), "an empty queue", 15)
             except TimeoutError as error:
                 print(error, file=sys.stderr)
         for name, pid in reversed(recorded):
             os.kill(pid, signal.SIGTERM)
             try:
-                until(lambda pid=pid: not alive(pid), 10, f"{name} ends")
+                until(lambda pid=pid: not alive(pid), f"{name} ends", 10)
             except TimeoutError as error:
                 print(f"{error}: killed", file=sys.stderr)
                 os.kill(pid, signal.SIGKILL)

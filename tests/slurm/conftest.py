@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import Cluster, alive, until
+from cluster import PATIENCE, Cluster, alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "config", "profiles", "scripts", "envs", "slurm", "report", "requirements.txt")
@@ -34,9 +34,9 @@ TASKS = [
 ]
 # Ask after one second and not ten: the jobs take seconds.
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
-# Trained for some twenty seconds on an idle machine, so that there is time to strike.
 FIRST = "T-2.0_alpha-0.5_seed-1"
-LONG = "T-2.0_alpha-0.5_epochs-240.0_seed-1"
+EPOCHS = "240.0"  # some twenty seconds on an idle machine, so that there is time to strike
+LONG = f"T-2.0_alpha-0.5_epochs-{EPOCHS}_seed-1"
 
 collect_ignore_glob = [] if os.environ.get("CODESTILL_SLURM") else ["test_*.py"]
 
@@ -78,7 +78,7 @@ class Call:
         """SLURM's numbers of the jobs that were submitted, in order."""
         return re.findall(r"submitted with SLURM jobid (\d+)", self.text)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=2 * PATIENCE):
         """The exit code. Fails, with what was printed last, where it takes longer."""
         try:
             return self.process.wait(seconds)
@@ -88,7 +88,7 @@ class Call:
 
     def submitted(self):
         """The first job's number, as soon as there is one."""
-        until(lambda: self.jobs or self.process.poll() is not None, 60, "a job is submitted")
+        until(lambda: self.jobs or self.process.poll() is not None, "a job is submitted")
         assert self.jobs, self.text[-3000:]
         return self.jobs[0]
 
@@ -140,10 +140,15 @@ class Study:
             shutil.rmtree(self.results / folder / cell, ignore_errors=True)
         (self.root / f"logs/tiny/distill/{cell}.log").unlink(missing_ok=True)
 
-    def until_training(self, cell, seconds=90):
+    def until_training(self, cell):
         """Wait until the cell's first steps are taken."""
-        until(lambda: "optimiser steps on" in self.log(cell), seconds, f"{cell} is being trained")
+        until(lambda: "optimiser steps on" in self.log(cell), f"{cell} is being trained")
         time.sleep(3)
+
+    def resumed(self, cell):
+        """The step that the last start of a cell's training went on from; 0 where it began anew."""
+        found = re.search(r"resuming from \S*checkpoint-(\d+)", self.log(cell))
+        return int(found[1]) if found else 0
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +190,7 @@ def chain(cluster, study):
     watch = Watch(cluster)
     watch.start()
     call = study.call()
-    call.code = call.wait(900)
+    call.code = call.wait(4 * PATIENCE)
     watch.over.set()
     watch.join()
     call.moments = watch.moments
@@ -196,7 +201,9 @@ def chain(cluster, study):
 def ready(study):
     """The study with a cell trained; nothing is left to do for it where the whole chain ran before."""
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--", study.model(FIRST)]
-    done = subprocess.run(command, cwd=study.root, env=study.environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(
+        command, cwd=study.root, env=study.environment, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -206,9 +213,9 @@ def reference(ready, study):
     trained = json.loads((study.results / f"models/{FIRST}/provenance.json").read_text())["command"]
     other = study.root / "reference"
     command = [sys.executable, *trained]
-    for flag, value in (("--output_dir", other), ("--work_dir", f"{other}.work"), ("--num_train_epochs", "240.0")):
+    for flag, value in (("--output_dir", other), ("--work_dir", f"{other}.work"), ("--num_train_epochs", EPOCHS)):
         command[command.index(flag) + 1] = str(value)
-    subprocess.run(command, cwd=study.root, env=study.environment, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, cwd=study.root, env=study.environment, check=True, capture_output=True, timeout=PATIENCE)
     return hashlib.sha256((other / "model.safetensors").read_bytes()).hexdigest()
 
 
