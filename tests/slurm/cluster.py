@@ -25,7 +25,7 @@ CONFIGS = ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf")
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 NODES, CPUS, GPUS, MEMORY_MB = ("node1", "node2"), 4, 2, 6000
-PATIENCE = 300  # seconds for what must come about: a busy machine is slow, and a test that passes waits no longer
+PATIENCE = 600  # seconds for what must come about: a busy machine is slow, and a test that passes waits no longer
 CONTROLLER_PORT, ACCOUNTING_PORT, NODE_PORT = 26817, 26819, 27001
 
 SLURM_CONF = """\
