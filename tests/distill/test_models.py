@@ -165,6 +165,14 @@ def test_the_teacher_is_frozen_and_without_dropout():
     assert all(torch.equal(a, b) for a, b in zip(before, made.parameters(), strict=True))
 
 
+def test_a_model_of_nan_weights_is_refused_as_such():
+    model = tiny.model()
+    with torch.no_grad():
+        model.transformer.wte.weight[3] = float("nan")
+    with pytest.raises(UserError, match="logits are not finite"):
+        split(model)
+
+
 def test_a_model_whose_head_is_not_linear_in_its_last_state_is_refused():
     model = tiny.model()
     original = model.forward

@@ -110,6 +110,19 @@ def test_ids_beyond_the_teachers_embeddings_stop_it(run):
         preflight(run)
 
 
+def test_a_tokenizer_larger_than_the_teachers_embedding_stops_it(run, tmp_path):
+    """Although no token of the data is one of those without a row; a special token without one is harmless."""
+    path = tmp_path / "teacher"
+    more = tiny.tokenizer()
+    more.add_special_tokens({"unk_token": "<|UNKNOWN|>"})
+    more.save_pretrained(path)
+    preflight(run)
+    more.add_tokens(["extra"])
+    more.save_pretrained(path)
+    with pytest.raises(UserError, match=r"98 tokens and its embedding 96 rows: none for 'extra' \(id 97\)"):
+        preflight(run)
+
+
 def test_a_teacher_that_knows_no_more_than_the_student_stops_it(run):
     run.teacher = OnlineTeacher(tiny.model(width=32, seed=9), 96)
     with pytest.raises(UserError, match=r"not better than the untrained student's.*fine-tune the teacher first"):

@@ -105,6 +105,8 @@ def _verify(model, body, head, name):
     expected = model(input_ids=ids, use_cache=False).logits[0].float()
     found = head.logits(body(input_ids=ids, use_cache=False).last_hidden_state[0])
     model.train(training)
+    if not torch.isfinite(expected).all():
+        raise UserError(f"{name}: its logits are not finite: its weights hold NaN or infinite values")
     bound = (1e-4 if head.weight.dtype == torch.float32 else 3e-2) * max(1.0, expected.abs().max().item())
     if expected.shape != found.shape or not (expected - found).abs().max().item() <= bound:
         raise UserError(f"{name}: its logits are not a linear map of its last hidden state; this model cannot be used")

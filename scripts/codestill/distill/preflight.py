@@ -37,24 +37,52 @@ def problems(run):
             "its tokenizer is larger than the model: use another vocabulary policy"
         )
     if run.job.teacher_path:
+        yield from row_problems(run.job.teacher_path, run.teacher.embeddings)
         columns = min(run.head.columns, run.teacher.head.columns)
         yield from vocabulary_problems(run.job.teacher_path, run.job.tokenizer_path, columns)
     yield from loss_problems(run)
 
 
-def vocabulary(folder):
-    """{token string: id} of a tokenizer's folder, or None where there is none."""
+def _tokenizer(folder):
+    """The tokenizer of a folder, as the library tokenizers has it, or None."""
     path = Path(folder) / "tokenizer.json"
     if path.is_file():
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+        return Tokenizer.from_file(str(path))
     try:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True).get_vocab()
-    except (OSError, ValueError, ImportError):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    except (OSError, ValueError, ImportError, AttributeError):
         return None
+
+
+def vocabulary(folder):
+    """{token string: id} of a tokenizer's folder, or None where there is none."""
+    tokenizer = _tokenizer(folder)
+    return tokenizer and tokenizer.get_vocab(with_added_tokens=True)
+
+
+def row_problems(teacher_path, rows):
+    """Yield where the teacher's tokenizer makes tokens of text for which its embedding has no row.
+
+    A special token without a row (CodeGPT's unknown token) is none of them: no text becomes it.
+    """
+    tokenizer = _tokenizer(teacher_path)
+    if tokenizer is None:
+        return
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    without = sorted(
+        (number, token) for token, number in vocabulary.items() if number >= rows and number not in special
+    )
+    if without:
+        number, token = without[0]
+        yield (
+            f"{teacher_path}: its tokenizer has {len(vocabulary)} tokens and its embedding {rows} rows: none for "
+            f"{token!r} (id {number}); resize the model, or give it the tokenizer it was trained with"
+        )
 
 
 def vocabulary_problems(teacher_path, student_path, columns):
