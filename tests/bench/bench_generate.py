@@ -123,7 +123,7 @@ def main():
     cli.add_argument("--n", type=int, default=20, help="samples per problem")
     cli.add_argument("--max_new_tokens", type=int, default=64)
     cli.add_argument("--ends", type=float, nargs="+", default=[0.0, 0.02], help="chance of the end at each token")
-    cli.add_argument("--batch_size", type=int, default=64, help="of our loop")
+    cli.add_argument("--batch_size", type=int, default=128, help="of our loop")
     cli.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="tried for generate's best")
     cli.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS, help="a long measurement is made in parts")
     cli.add_argument("--threads", type=int, default=2)

@@ -304,7 +304,7 @@ def test_memory_bounds_the_batch(folder, benchmark):
     for gib in (0.0012, 0.002, 4.0):
         settings = settings_for(folder, memory=gib)
         sizes.append(LanesEngine(model.model, model.tokenizer, (), settings, [task]).batch)
-    assert 1 <= sizes[0] < sizes[1] < sizes[2] == 64
+    assert 1 <= sizes[0] < sizes[1] < sizes[2] == 128
     with pytest.raises(UserError, match="--memory"):
         LanesEngine(model.model, model.tokenizer, (), settings_for(folder, memory=1e-5), [task])
 

@@ -15,7 +15,9 @@ from codestill.judge.truncation import row_key
 from codestill.study.program import UserError, log
 
 SHARED_FROM = 6  # samples per problem from which lanes share their prompt instead of copying it
-DEFAULT_BATCH = {"cpu": 64, "cuda": 256}
+# Lanes where --memory allows more: on a CPU products of 128 rows run a quarter faster than of 64, and beyond, a step's
+# logits leave the cache.
+DEFAULT_BATCH = {"cpu": 128, "cuda": 256}
 
 
 def drawable(model, tokenizer):
@@ -77,7 +79,7 @@ class LanesEngine:
         free = budget - sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
         if free < lane:
             raise UserError(f"--memory {self.settings.memory}: too little for the model and one sample; give more GiB")
-        return int(min(free // lane, DEFAULT_BATCH.get(self.lanes.device.type, 64)))
+        return int(min(free // lane, DEFAULT_BATCH.get(self.lanes.device.type, 128)))
 
     def draw(self, pairs, finished):
         """Sample `pairs` of (Task, index). A batch that does not fit in memory is halved and what is left goes on."""
