@@ -31,6 +31,7 @@ localrules:
     download_corpus,
     download_benchmark,
     manifest,
+    gather_samples,
     resolve_study,
     report,
 

@@ -1,4 +1,4 @@
-# Completions of a model on a benchmark.
+# Completions of a model on a benchmark, by one job or, where the config says samples_per_job, by several.
 
 
 rule generate:
@@ -15,6 +15,8 @@ rule generate:
         log_of("generate", "{benchmark}/{model}"),
     benchmark:
         benchmark_of("generate", "{benchmark}/{model}")
+    wildcard_constraints:
+        benchmark=PLACE.one_of(PLACE.drawn_whole),
     conda:
         "../envs/torch.yaml"
     threads: STUDY.generation.threads
@@ -28,3 +30,64 @@ rule generate:
     shell:
         "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
         "--protocol {output.protocol} --work_dir {params.work} {params.protocol} > {log} 2>&1"
+
+
+rule generate_part:
+    """Sample one part of a model's completions; which part draws a sample does not change it."""
+    input:
+        model=PLACE.model("{model}"),
+        script=program("generate"),
+        library=imports_of("generate"),
+        tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+    output:
+        samples=temp(
+            f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}/samples.jsonl"
+        ),
+        protocol=temp(
+            f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}/protocol.json"
+        ),
+    log:
+        log_of("generate_part", "{benchmark}/{model}/{part}"),
+    benchmark:
+        benchmark_of("generate_part", "{benchmark}/{model}/{part}")
+    wildcard_constraints:
+        benchmark=PLACE.one_of(PLACE.drawn_in_parts),
+        part=r"\d+-of-\d+",
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.generation.threads
+    resources:
+        runtime=minutes_of("generate_part"),
+        mem_mb=megabytes_of("generate_part"),
+    params:
+        model=lambda wildcards, input: folder_of(input.model),
+        work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
+        protocol=lambda wildcards: PLACE.generation_flags(wildcards.benchmark),
+        shard=lambda wildcards: wildcards.part.replace("-of-", "/"),
+    shell:
+        "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
+        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {params.shard} > {log} 2>&1"
+
+
+rule gather_samples:
+    """Join the parts, refused where they overlap, leave a sample out, or were drawn differently."""
+    input:
+        script=program("gather_samples"),
+        library=imports_of("gather_samples"),
+        tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+        samples=lambda wildcards: PLACE.parts(wildcards, "samples.jsonl"),
+        protocols=lambda wildcards: PLACE.parts(wildcards, "protocol.json"),
+    output:
+        samples=f"{PLACE.results}/samples/{{benchmark}}/{{model}}.jsonl",
+        protocol=f"{PLACE.results}/samples/{{benchmark}}/{{model}}.protocol.json",
+    log:
+        log_of("gather_samples", "{benchmark}/{model}"),
+    benchmark:
+        benchmark_of("gather_samples", "{benchmark}/{model}")
+    wildcard_constraints:
+        benchmark=PLACE.one_of(PLACE.drawn_in_parts),
+    conda:
+        "../envs/report.yaml"
+    shell:
+        "python {input.script} --benchmark {input.tasks} --samples {input.samples} --protocols {input.protocols} "
+        "--output {output.samples} --protocol {output.protocol} > {log} 2>&1"

@@ -8,7 +8,8 @@ import pytest
 
 from codestill.study.imports import SCRIPTS, imports_of
 
-NAMES = ("attempts", "cell", "config", "files", "grid", "layout", "prices", "program", "section")
+NAMES = ["attempts", "cell", "config", "configfiles", "files", "grid", "layout", "mistakes", "parts", "prices"]
+NAMES += ["program", "section"]
 PROGRAMS = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
 

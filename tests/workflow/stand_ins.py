@@ -51,6 +51,7 @@ contents = {
 }
 written = ["output", "outputs", "output_dir", "manifest", "accounting", "report", "verdicts", "scores"]
 written += {"prepare_corpus": ["train", "validation", "test"], "generate": ["protocol"]}.get("NAME", [])
+written += ["protocol"] if "NAME" == "gather_samples" else []
 for flag in written:
     for path in map(Path, flags.get(flag, [])):
         files = [path] if path.suffix in (".json", ".jsonl", ".gz", ".md") else [path / file for file in folders]

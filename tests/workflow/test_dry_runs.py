@@ -44,6 +44,13 @@ def test_experiments_sweeps_baselines_and_single_cells_are_targets(tmp_path):
     assert dry_run(tmp_path, config, cell)["distill"] == 1
 
 
+def test_samples_per_job_scatters_and_gathers(tmp_path):
+    config = write_config(tmp_path / "parts.yaml", "config.yaml", generation={"samples_per_job": 1000})
+    counts = dry_run(tmp_path, config, "baselines")  # 5 models; 164 problems x 20 samples
+    assert (counts["generate_part"], counts["gather_samples"], counts["grade"]) == (20, 5, 5)
+    assert "generate" not in counts
+
+
 def test_alpha_one_needs_no_teacher(tmp_path):
     cell = "results/codegpt-distilgpt2/models/alpha-1.0_seed-42/model.safetensors"
     assert "teach" not in dry_run(tmp_path, CONFIG / "config.yaml", cell)

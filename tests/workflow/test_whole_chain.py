@@ -52,10 +52,10 @@ def jobs(folder, *arguments):
     return job_counts(done.stdout), done.stdout
 
 
-def kill_when(folder, sign):
-    """Start the workflow and kill it and its jobs, without warning, once the file `sign` exists."""
+def kill_when(folder, sign, *targets):
+    """Start the workflow, for `targets` or all, and kill it and its jobs, unwarned, once the file `sign` exists."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", folder / "Snakefile", "--directory", folder]
-    command += ["--configfile", folder / "tiny.yaml", "--cores", "2", "--nolock"]
+    command += ["--configfile", folder / "tiny.yaml", "--cores", "2", "--nolock", "--", *targets]
     environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     with open(folder / "killed.log", "w") as log:
         driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -145,6 +145,22 @@ def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
     assert counts["distill"] == len(CELLS) and counts["teach"] == 1
     assert "tokenize_corpus" not in counts and "download_corpus" not in counts
     assert "objectives.py" in text  # the reason names the file
+
+
+def test_a_model_sampled_in_parts_by_jobs_that_were_killed_has_the_same_samples(edited):
+    target = "results/tiny/samples/greetings/student.jsonl"
+    whole = (edited / target).read_bytes()
+    (edited / target).unlink()
+    (edited / "tiny.yaml").write_text(
+        yaml.safe_dump({**TINY, "generation": {**TINY["generation"], "samples_per_job": 1}})
+    )
+    assert jobs(edited, target)[0]["generate_part"] == 4
+    kill_when(edited, "results/tiny/work/generate/greetings/student/*-of-4/greetings/lease.json", target)
+    run(edited, "--cores", 2, "--nolock", "--rerun-incomplete", "--", target)
+    assert (edited / target).read_bytes() == whole
+    protocol = json.loads((edited / target.replace(".jsonl", ".protocol.json")).read_text())
+    assert (protocol["shard"], protocol["samples"]) == ("1..4", 4)
+    assert not list((edited / "results/tiny/work/generate/greetings/student").glob("*-of-4/*.jsonl"))
 
 
 def test_a_new_cell_reruns_no_old_one(edited):

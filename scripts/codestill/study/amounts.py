@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codestill.study.files import read_json
 from codestill.study.layout import SPLITS
+from codestill.study.parts import known_problems
 
 # Records of train, validation and test, by the name of the hub's data set.
 KNOWN_CORPORA = {
@@ -15,7 +16,6 @@ KNOWN_CORPORA = {
 # are known to be few.
 KIND_FUNCTIONS = {"pocket": (5375, 300, 325), "stdlib": (4500, 250, 250)}
 KIND_TOKENS = {"pocket": 60}
-KIND_PROBLEMS = {"humaneval": 164, "mbpp": 500, "pocket": 160}
 UNKNOWN_CORPUS = 100_000
 
 
@@ -88,7 +88,7 @@ class Amounts:
         """Problems of a benchmark."""
         benchmark = self.study.benchmarks[name]
         count = _lines(self.layout.inputs("benchmarks", f"{name}.jsonl")) or _lines(benchmark.path)
-        count = count or self.study.plan.problems.get(name) or KIND_PROBLEMS.get(benchmark.kind, 200)
+        count = count or self.study.plan.problems.get(name) or known_problems(benchmark)
         return min(count, benchmark.problems or count)
 
     def counts(self):

@@ -15,7 +15,8 @@ from codestill.study.architecture import Architecture, from_config, from_folder,
 GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
 PLAIN_START = 0.5
-HEAVY = ("teach", "distill", "generate", "measure_language", "measure_efficiency")  # rules that use a GPU
+# The rules that use a GPU.
+HEAVY = ("teach", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
 
@@ -192,10 +193,11 @@ class Costs:
             "distill", "taught" if taught else "alone", self.student, training, self.teacher if taught else None
         )
 
-    def _generate(self, benchmark, model):
+    def _generate(self, benchmark, model, jobs=1):
         """Samples are drawn in lanes side by side: one pass over the weights serves a token of every lane."""
         settings, one = self.study.generation, self.architecture_of(model)
-        samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
+        problems = self.amounts.problems(benchmark) / jobs
+        samples = problems * self.study.benchmarks[benchmark].n
         item = FLOAT_BYTES[settings.precision]
         lane = one.cache_bytes(settings.max_new_tokens + 200, item) + 12 * one.vocabulary
         lanes = min(samples, max(1, min(256, settings.memory * GIB // 2 / lane)))
@@ -204,12 +206,12 @@ class Costs:
         least = one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
         operations, moved = lanes * one.forward(context=300), item * one.parameters
         step = least + self.seconds(operations, moved, settings.device, settings.precision, settings.threads)
-        prompts = self.amounts.problems(benchmark) * 150 * one.forward(75)
+        prompts = problems * 150 * one.forward(75)
         prefill = self.seconds(prompts, 0, settings.device, settings.precision, settings.threads)
         memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
         variant = f"{benchmark}/{model if model in ('teacher', 'student') else 'cell'}"
         return Work(
-            "generate",
+            "generate" if jobs == 1 else "generate_part",
             variant,
             TORCH_START,
             steps * step + prefill,
@@ -219,6 +221,13 @@ class Costs:
             samples * 500.0,
             0.0,
         )
+
+    def _generate_part(self, benchmark, model, part):
+        return self._generate(benchmark, model, int(part.split("-of-")[1]))
+
+    def _gather_samples(self, benchmark, model):
+        samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
+        return Work("gather_samples", "all", PLAIN_START, 0.1 + samples * 1e-5, disk=samples * 500.0)
 
     def _grade(self, benchmark, model):
         grading = self.study.grading

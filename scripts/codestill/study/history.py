@@ -17,6 +17,8 @@ from codestill.study.files import read_json
 WILDCARDS = {
     "distill": ("cell",),
     "generate": ("benchmark", "model"),
+    "generate_part": ("benchmark", "model", "part"),
+    "gather_samples": ("benchmark", "model"),
     "grade": ("benchmark", "model"),
     "measure_language": ("model",),
     "measure_efficiency": ("model",),

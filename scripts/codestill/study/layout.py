@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from codestill.study.grid import default_cell, parse_cell
+from codestill.study.parts import jobs_of
 
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
@@ -38,6 +39,8 @@ class Layout:
         self.logs = f"logs/{study.study}"
         self.benchmarks = f"benchmarks/{study.study}"
         self.defaults = default_cell(study)
+        limit = study.generation.samples_per_job
+        self.sampling_jobs = {name: jobs_of(one, limit) for name, one in study.benchmarks.items()}
 
     # -- paths -------------------------------------------------------------------------------------------------
 
@@ -63,6 +66,22 @@ class Layout:
             for model in models
             if model in self.judged(benchmark)
         ]
+
+    @property
+    def drawn_whole(self):
+        """The benchmarks whose samples of a model are drawn by one job."""
+        return [name for name, jobs in self.sampling_jobs.items() if jobs == 1]
+
+    @property
+    def drawn_in_parts(self):
+        """The benchmarks whose samples of a model are drawn by several jobs and gathered."""
+        return [name for name, jobs in self.sampling_jobs.items() if jobs > 1]
+
+    def parts(self, wildcards, file):
+        """`file` (samples.jsonl or protocol.json) of every part of a model's samples on a benchmark."""
+        jobs = self.sampling_jobs[wildcards.benchmark]
+        home = f"{self.results}/work/generate/{wildcards.benchmark}/{wildcards.model}"
+        return [f"{home}/{part}-of-{jobs}/{file}" for part in range(1, jobs + 1)]
 
     def language(self, models):
         """The language measures of `models`."""
@@ -266,7 +285,7 @@ class Layout:
 
     def generation_flags(self, benchmark):
         """The flags of generate.py for one benchmark; a newline within a stop string is written \\n."""
-        values = self.study.generation.model_dump()
+        values = self.study.generation.model_dump(exclude={"samples_per_job"})
         values["stop"] = [stop.replace("\n", "\\n") for stop in values["stop"]]
         return flags(n=self.study.benchmarks[benchmark].n, **values)
 
