@@ -56,5 +56,5 @@ lint: install ## check the style of code, rules and workflow
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules workflow
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
-bench: install ## measure speed and memory side by side, as ratios
+bench: install ## measure speed and memory side by side, as ratios (requirements-bench.txt adds TRL and Liger)
 	for bench in tests/bench/bench_*.py; do PYTHONPATH=scripts $(BIN)/python $$bench || exit 1; done

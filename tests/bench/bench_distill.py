@@ -4,8 +4,8 @@
 
 Each way runs in a process of its own on the same random models and tokens: plain fine-tuning with our chunked loss
 (the unit), ours with the teacher run online and with its states cached, plain fine-tuning and distillation with full
-logits (what the original study did), and, where they are installed, TRL's chunked divergence and Liger's fused JSD on
-cached states. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M
+logits (what the original study did), and, where they are installed (pip install -r requirements-bench.txt), TRL's
+chunked divergence and Liger's fused JSD on cached states. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M
 teacher, a vocabulary of 50,001 and 3,072 tokens a step; `small` is for a quick look.
 """
 
