@@ -24,7 +24,7 @@ rule resolve_study:
 
 
 rule report:
-    """Tables, figures and a page from everything that was measured."""
+    """Tables, figures and a page from everything that was measured, and each cell's losses."""
     input:
         PLACE.measured(),
         PLACE.inputs("manifest.json"),
@@ -54,6 +54,15 @@ rule report:
                 labels={"figure": name},
             )
             for name, files in PLACE.figures().items()
+        ],
+        curves=[
+            report(
+                path,
+                caption="../report/cell.rst",
+                category="Cells",
+                labels=PLACE.labels(GRID.cells[cell]),
+            )
+            for cell, path in PLACE.curves().items()
         ],
     log:
         log_of("report"),
@@ -93,7 +102,7 @@ rule report_now:
 
 
 rule figures:
-    """Draw the report's figures again from its tables alone."""
+    """Draw the report's figures and each cell's losses again, from its tables alone."""
     input:
         script=program("figures"),
         library=imports_of("figures"),
@@ -108,39 +117,6 @@ rule figures:
         tables=lambda wildcards, input: folder_of(input.tables),
     shell:
         "python {input.script} --tables {params.tables} > {log} 2>&1"
-
-
-rule draw_cell:
-    """Draw one cell's losses, so that Snakemake's report can switch between cells."""
-    input:
-        script=program("figures"),
-        library=imports_of("figures"),
-        tables=rules.report.output.scores,
-    output:
-        curves=report(
-            f"{PLACE.results}/report/cells/{{cell}}/curves.svg",
-            caption="../report/cell.rst",
-            category="Cells",
-            labels=lambda wildcards: PLACE.labels(cell_of(wildcards)),
-        ),
-    log:
-        log_of("draw_cell", "{cell}"),
-    benchmark:
-        benchmark_of("draw_cell", "{cell}")
-    conda:
-        "../envs/report.yaml"
-    params:
-        tables=lambda wildcards, input: folder_of(input.tables),
-        folder=lambda wildcards, output: folder_of(output.curves),
-    shell:
-        "python {input.script} --tables {params.tables} --cell {wildcards.cell} --output {params.folder} "
-        "> {log} 2>&1"
-
-
-rule cells:
-    """Every cell's losses, for `snakemake cells` and then `snakemake --report report.html all cells`."""
-    input:
-        expand(rules.draw_cell.output.curves, cell=GRID.cells),
 
 
 rule model_card:

@@ -1,9 +1,11 @@
 """Draw the figures of a report again, from its tables alone: no results, no GPU, no network.
 
     python scripts/figures.py --tables results/demo/report
-    python scripts/figures.py --tables results/demo/report --cell T-2.0_alpha-0.5_seed-42 --output curves/
+    python scripts/figures.py --tables results/demo/report --figure heat_map --output somewhere
+    python scripts/figures.py --tables results/demo/report --cell T-2.0_alpha-0.5_seed-42
 
-The same tables give the same bytes under the same matplotlib; elsewhere the same data, drawn alike.
+Writes figures/NAME.{png,pdf,svg}, and the losses of each cell as cells/CELL/curves.svg. The same tables give the same
+bytes under the same matplotlib; elsewhere the same data, drawn alike.
 """
 
 from codestill.study.program import UserError, log, parser, run
@@ -13,9 +15,9 @@ def main():
     """The program."""
     options = parser(__doc__)
     options.add_argument("--tables", required=True, help="a report's folder: its tables and passport.json")
-    options.add_argument("--output", help="folder to draw into; default: figures/ among the tables")
-    options.add_argument("--figure", nargs="+", help="draw only these; default: all")
-    options.add_argument("--cell", help="draw the loss curves of this cell instead, as curves.{png,pdf,svg}")
+    options.add_argument("--output", help="folder for figures/ and cells/; default: that of the tables")
+    options.add_argument("--figure", nargs="+", help="draw these only; default: all")
+    options.add_argument("--cell", nargs="+", help="draw the losses of these cells only; default: of all")
     arguments = options.parse_args()
     from codestill.report.build import redraw
     from codestill.report.figures import FIGURES

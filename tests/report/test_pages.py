@@ -1,24 +1,36 @@
 """The pages in a real browser: nothing logged, nothing fetched, everything visible, tables that sort."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import browser
+import pytest
+import yaml
 
 from codestill.report.figures import FIGURES
 from codestill.report.story import CAPTIONS
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid
+from codestill.study.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SNAKEFILE = """
 report: "{root}/report/workflow.rst"
+CELLS = {{
+    "T-2.0_alpha-0.5_seed-0": {{"T": "2.0", "alpha": "0.5"}},
+    "alpha-1.0_seed-0": {{"T": "none", "alpha": "1.0"}},
+}}
 rule curves:
     output:
-        report("cells/{{cell}}/curves.svg", caption="{root}/report/cell.rst", category="Cells",
-               labels={{"T": "{{cell}}", "alpha": "0.5"}})
-    params: folder=lambda w, output: output[0].rpartition("/")[0]
-    shell: "{python} {root}/scripts/figures.py --tables {tables} --cell {{wildcards.cell}} --output {{params.folder}}"
+        [report(f"cells/{{cell}}/curves.svg", caption="{root}/report/cell.rst", category="Cells", labels=labels)
+         for cell, labels in CELLS.items()],
+        report("figures/heat_map.png", caption="{root}/report/heat_map.rst", category="Figures")
+    params: cells=list(CELLS)
+    shell: "{python} {root}/scripts/figures.py --tables {tables} --figure heat_map --cell {{params.cells}} --output ."
 """
 
 
@@ -58,17 +70,25 @@ def test_code_that_models_wrote_stays_text(whole):
 
 
 def test_snakemakes_own_report_opens_too(whole, tmp_path):
-    cell = "T-2.0_alpha-0.5_seed-0"
     text = SNAKEFILE.format(root=ROOT, python=sys.executable, tables=whole / "report")
     (tmp_path / "Snakefile").write_text(text)
     for more in (["--cores", "1"], ["--report", "report.html"]):
-        command = [sys.executable, "-m", "snakemake", f"cells/{cell}/curves.svg", *more]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", "snakemake", *more], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
     page = tmp_path / "report.html"
-    dom, console = browser.chromium("--virtual-time-budget=15000", "--dump-dom", page.as_uri())
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r'"cells/([^"/]+)/curves\.svg": \{[^{}]*"labels": (\{[^}]*\})[^{}]*Losses of one cell', text)
+    assert {cell: json.loads(labels) for cell, labels in found} == {
+        "T-2.0_alpha-0.5_seed-0": {"T": "2.0", "alpha": "0.5"},
+        "alpha-1.0_seed-0": {"T": "none", "alpha": "1.0"},
+    }
+    log = tmp_path / "net.json"
+    dom, console = browser.chromium("--virtual-time-budget=15000", f"--log-net-log={log}", "--dump-dom", page.as_uri())
     assert not [line for line in console if "error" in line.lower()]
-    assert "Cells" in dom
+    assert "Cells" in dom and "Figures" in dom
+    # The browser asks its own makers for updates; the page asks nobody.
+    asked = set(re.findall(r'"url":"https?://([^"/]+)', log.read_text()))
+    assert not [host for host in asked if not host.endswith((".googleapis.com", ".google.com", ".gvt1.com"))]
     browser.screenshot(page.as_uri(), tmp_path / "report.png", wait=15000)
     assert browser.colours(tmp_path / "report.png")[0] > 50
 
@@ -76,3 +96,13 @@ def test_snakemakes_own_report_opens_too(whole, tmp_path):
 def test_captions_in_snakemakes_report_are_the_pages_own():
     for name, caption in CAPTIONS.items():
         assert " ".join((ROOT / "report" / f"{name}.rst").read_text().split()) == caption
+
+
+@pytest.mark.parametrize("name", ["demo", "config"])
+def test_labels_tell_every_cell_of_a_study_from_the_others(name):
+    study = load_study(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()), name)
+    grid = build_grid(study, study.study)
+    place = Layout(study, grid)
+    labels = [place.labels(grid.cells[cell]) for cell in place.curves()]
+    assert len(labels) > 3 and all(set(one) >= {"T", "alpha", "seed"} for one in labels)
+    assert len({tuple(one.items()) for one in labels}) == len(labels)

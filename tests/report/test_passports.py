@@ -12,6 +12,7 @@ import pytest
 from codestill.report.archive import pack
 from codestill.report.build import redraw
 from codestill.report.figures import FIGURES
+from codestill.report.table import read_csv
 from codestill.report.verify import drift
 from codestill.study.files import read_json, sha256, write_json
 from codestill.study.program import UserError
@@ -51,17 +52,20 @@ def test_an_archive_redraws_the_same_bytes_elsewhere(whole, tmp_path):
         assert len(archive.getnames()) == count
         assert not [name for name in archive.getnames() if name.startswith(("models", "samples", "verdicts"))]
         archive.extractall(tmp_path / "else", filter="data")
-    for path in (tmp_path / "else/report/figures").glob("*.[ps][ndv][gf]"):
-        path.unlink()
-    drawn = redraw(tmp_path / "else/report")
-    assert len(drawn) == 3 * len(FIGURES)
+    drawn = redraw(tmp_path / "else/report", tmp_path / "drawn")
+    cells = sorted(path.parent.name for path in (whole / "report").glob("cells/*/curves.svg"))
+    assert len(drawn) == 3 * len(FIGURES) + len(cells) and "T-2.0_alpha-0.5_seed-0" in cells
     for path in drawn:
-        assert path.read_bytes() == (whole / "report/figures" / path.name).read_bytes(), path.name
+        there = whole / "report" / path.relative_to(tmp_path / "drawn")
+        assert path.read_bytes() == there.read_bytes(), path.name
 
 
 def test_one_cell_is_drawn_alone(whole, tmp_path):
-    paths = redraw(whole / "report", tmp_path, cell="alpha-1.0_seed-0")
-    assert sorted(path.name for path in paths) == ["curves.pdf", "curves.png", "curves.svg"]
+    paths = redraw(whole / "report", tmp_path, cells=["alpha-1.0_seed-0"])
+    assert paths == [tmp_path / "cells/alpha-1.0_seed-0/curves.svg"]
+    assert paths[0].read_bytes() == (whole / "report/cells/alpha-1.0_seed-0/curves.svg").read_bytes()
+    with pytest.raises(UserError, match="--cell teacher: no cell of study made"):
+        redraw(whole / "report", tmp_path, cells=["teacher"])
 
 
 def test_nothing_drifts_in_an_untouched_study(mine):
@@ -131,6 +135,9 @@ def test_headline_numbers_say_which_models_they_are_of(whole):
     assert best["models"] == [f"T-2.0_alpha-0.5_seed-{seed}" for seed in (0, 1, 2)]
     text = (whole / "report/numbers.tex").read_text()
     assert f"\\newcommand{{\\csBestDistilledPocketPassAtOne}}{{{best['text']}}}" in text
+    gain = read_csv(whole / "report/comparisons.csv").query("label == 'headline' and benchmark == 'pocket'").iloc[0]
+    assert numbers["csGainPocketPassAtOne"]["value"] == gain["difference"]
+    assert numbers["csGainPocketPassAtOneInterval"]["text"] == f"[{gain['low']:+.3f}, {gain['high']:+.3f}]"
     names = [line.split("}")[0] for line in text.splitlines()]
     assert len(names) == len(set(names))
     for name in ("table.tex", "experiments.tex", "hyperparameters.tex", "compute.tex", "data.tex"):

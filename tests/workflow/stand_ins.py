@@ -52,6 +52,9 @@ contents = {
 written = ["output", "outputs", "output_dir", "manifest", "accounting", "report", "verdicts", "scores"]
 written += {"prepare_corpus": ["train", "validation", "test"], "generate": ["protocol"]}.get("NAME", [])
 written += ["protocol"] if "NAME" == "gather_samples" else []
+if "NAME" == "report":
+    cells = Path(flags["results"][0], "models").glob("*/eval_results.json")
+    folders += [f"cells/{path.parent.name}/curves.svg" for path in cells]
 for flag in written:
     for path in map(Path, flags.get(flag, [])):
         files = [path] if path.suffix in (".json", ".jsonl", ".gz", ".md") else [path / file for file in folders]

@@ -8,6 +8,7 @@ from codestill.report.results import Results
 from codestill.report.settings import setting_frame
 from codestill.report.story import tell
 from codestill.report.timeline import timeline_frame
+from codestill.study.program import UserError
 
 
 def write_tables(results, folder, benchmarks=None):
@@ -32,6 +33,8 @@ def build(study_file, results_folder, output, benchmarks=None):
     tables = write_tables(results, output, place if place.is_dir() else None)
     passport = passports.study_passport(results, output)
     figures.draw(tables, output / "figures", note=passports.note(passport))
+    cells = [model.name for model in results.models if model.role == "cell"]
+    figures.draw_cells(tables, cells, output / "cells", note=passports.note(passport))
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
     page.write_page(story, results, tables, output, passports.summary(passport))
@@ -40,14 +43,19 @@ def build(study_file, results_folder, output, benchmarks=None):
     return text, story["missing"], story["damaged"]
 
 
-def redraw(folder, output=None, names=None, cell=None):
+def redraw(folder, output=None, names=None, cells=None):
     """Draw figures again from the tables of a report alone; returns the paths written.
 
-    `names` are figures (default: all); with `cell`, the curves of that model alone are drawn, as curves.*.
+    `names` are figures, `cells` models whose losses are drawn as <cell>/curves.svg; without either, everything is
+    drawn. Figures go to figures/ and cells/ in the report's folder, or in `output`.
     """
-    tables, note = figures.load_tables(folder), passports.note(passports.load(folder))
-    target = Path(output) if output else Path(folder) / "figures"
-    if cell:
-        return figures.draw_cell(tables, cell, target, note=note)
-    made = figures.draw(tables, target, names, note)
-    return [path for paths in made.values() for path in paths]
+    tables, passport = figures.load_tables(folder), passports.load(folder)
+    note, target = passports.note(passport), Path(output or folder)
+    known = [name for name, facts in passport["models"].items() if facts["axes"]]
+    unknown = sorted(set(cells or ()) - set(known))
+    if unknown:
+        raise UserError(f"--cell {unknown[0]}: no cell of study {passport['study']}; it has {', '.join(known)}")
+    everything = not names and not cells
+    made = figures.draw(tables, target / "figures", names, note) if names or everything else {}
+    curves = figures.draw_cells(tables, known if everything else cells or [], target / "cells", note)
+    return [path for paths in made.values() for path in paths] + curves

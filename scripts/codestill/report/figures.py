@@ -4,6 +4,7 @@ from pathlib import Path
 
 from codestill.report import draw_grid, draw_models, draw_runs, style
 from codestill.report.table import read_csv
+from codestill.study.program import progress
 
 # name: (what draws it, title). All are always written; one without data says so in its panel.
 FIGURES = {
@@ -34,10 +35,11 @@ def draw(tables, folder, names=None, note=None):
     return made
 
 
-def draw_cell(tables, model, folder, name="curves", note=None):
-    """Write the loss curves of one cell into `folder`; returns the paths."""
-    plt = style.start()
-    figure = draw_runs.cell_curves(plt, tables, model)
-    paths = style.save(figure, Path(folder), name, note)
-    plt.close(figure)
+def draw_cells(tables, names, folder, note=None):
+    """Write the loss curves of each cell in `names` as <cell>/curves.svg in `folder`; returns the paths."""
+    plt, paths = style.start(), []
+    for name in progress(names, desc="cells", unit="cell"):
+        figure = draw_runs.cell_curves(plt, tables, name)
+        paths += style.save(figure, Path(folder) / name, "curves", note, formats=("svg",))
+        plt.close(figure)
     return paths

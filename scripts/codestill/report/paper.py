@@ -3,10 +3,12 @@
 import re
 
 from codestill.report.answers import COLUMNS
+from codestill.report.measures import show_p
 from codestill.study.files import atomic, write_json
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "`": r"\textasciigrave{}", "–": "--"}
 
 BIBLIOGRAPHY = r"""@article{hinton2015distilling,
   title = {Distilling the Knowledge in a Neural Network},
@@ -67,6 +69,23 @@ def numbers(story):
                 found[name + "Interval"] = facts | {"value": cell["interval"], "text": cell["interval"]}
             if cell["share"] is not None and column != "teacher":
                 found[name + "Share"] = facts | {"value": cell["share"], "text": f"{100 * cell['share']:.0f} %"}
+    return found | _gains(story)
+
+
+def _gains(story):
+    """The headline comparison of each benchmark: what distillation gained, its interval, its p, over how much."""
+    found = {}
+    for row in story["comparisons"]:
+        if row["label"] != "headline":
+            continue
+        facts = {"measure": f"{row['benchmark']} {row['measure']}, distilled less fine-tuned alone"}
+        facts |= {"model": "best distilled", "setting": row["setting"], "against": row["against"], "unit": "share"}
+        name = macro("gain", row["benchmark"], row["measure"])
+        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+        found[name] = facts | {"value": row["difference"], "text": f"{row['difference']:+.3f}"}
+        found[name + "Interval"] = facts | {"value": interval, "text": interval}
+        found[name + "P"] = facts | {"value": row["p"], "text": show_p(row["p"])}
+        found[name + "Problems"] = facts | {"value": row["problems"], "text": f"{row['problems']:.0f}"}
     return found
 
 
@@ -90,7 +109,7 @@ def results_table(story):
     rows = []
     for row in story["headline"]:
         cells = [row["cells"][column] for column in COLUMNS]
-        rows.append([row["label"], *[f"{cell['text']} {cell['interval']}".strip() for cell in cells]])
+        rows.append([row["title"], *[f"{cell['text']} {cell['interval']}".strip() for cell in cells]])
     return _table(["", *COLUMNS], rows, "lrrrr")
 
 
@@ -105,12 +124,24 @@ def experiments_table(story, label):
     return _table(["", "setting", *names], rows, "ll" + "r" * len(names))
 
 
+def _pair(config, story):
+    """Who taught whom."""
+    sizes = next((row["cells"] for row in story["headline"] if row["label"] == "parameters"), None)
+    told = []
+    for part, column in (("teacher", "teacher"), ("student", "student before")):
+        name = (config.get(part) or {}).get("name") or "a model built for the study"
+        size = f" ({sizes[column]['text']} parameters)" if sizes and sizes[column]["value"] else ""
+        told.append(f"the {part} was {name}{size}")
+    return escape(f"In study {story['study']}, {' and '.join(told)}.")
+
+
 def methods(story, results):
     """A methods paragraph, in which every figure is one of this study's."""
     config = results.study.get("config", {})
     sampling, training = config.get("generation", {}), config.get("training", {})
     seeds = config.get("seeds", [])
     parts = [
+        _pair(config, story),
         r"Students were trained on $\alpha\,\mathrm{CE} + (1-\alpha)\,T^2\,\mathrm{KL}$, both averaged over target "
         r"tokens, with the teacher's distribution softened by $T$~\cite{hinton2015distilling}.",
         r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
@@ -152,7 +183,7 @@ def write(story, results, tables, folder):
         "table.tex": results_table(story),
         "experiments.tex": experiments_table(story, measure_label),
         "hyperparameters.tex": _table(["part", "field", "value"], story["hyperparameters"]),
-        "data.tex": _table(["", "what", "count"], [(a, b, f"{c:,}") for a, b, c in story["data"]], "llr"),
+        "data.tex": _table(["", "what", "count"], [(a, b, f"{c:,}") for a, b, c in story["data"] if c], "llr"),
         "compute.tex": _table(["what", "jobs", "seconds"], story["compute"], "lrr"),
         "methods.tex": methods(story, results),
         "references.bib": BIBLIOGRAPHY,

@@ -121,7 +121,7 @@ def summary(passport):
 def write(passport, folder, names):
     """Write passport.json and the side file of each figure, with the checksums of what was made beside them."""
     folder = Path(folder)
-    made = sorted([*folder.glob("*.*"), *(folder / "figures").glob("*.*")])
+    made = sorted([*folder.glob("*.*"), *(folder / "figures").glob("*.*"), *(folder / "cells").glob("*/*.*")])
     made = [path for path in made if path.suffix not in (".csv", ".part") and "passport" not in path.name]
     products = {str(path.relative_to(folder)): sha256(path) for path in made}
     write_json(folder / "passport.json", passport | {"products": products})

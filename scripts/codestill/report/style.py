@@ -73,15 +73,15 @@ def empty(axes, why):
     axes.text(0.5, 0.5, why, ha="center", va="center", color=GREY, transform=axes.transAxes, wrap=True)
 
 
-def save(figure, folder, name, passport=None):
-    """Write `name` in all formats, with `passport` (short text) in the metadata; returns the paths.
+def save(figure, folder, name, passport=None, formats=FORMATS):
+    """Write `name` in `formats`, with `passport` (short text) in the metadata; returns the paths.
 
     Dates and producers are left out of the metadata, so that the same figure has the same bytes.
     """
     figure.canvas.draw()
     figure.set_layout_engine("none")  # solved once, not again for each format
     paths = []
-    for kind in FORMATS:
+    for kind in formats:
         note = {"png": "Description", "pdf": "Subject", "svg": "Description"}[kind]
         metadata = {note: passport or "codestill", "Title": name}
         metadata |= {"pdf": {"CreationDate": None, "Producer": None, "Creator": "codestill"}}.get(kind, {})

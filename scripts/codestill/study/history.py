@@ -28,7 +28,6 @@ WILDCARDS = {
     "download_benchmark": ("benchmark",),
     "build_model": ("base",),
     "model_card": ("model",),
-    "draw_cell": ("cell",),
 }
 MANY = 64  # benchmark files of one rule that a request reads at most
 RECORD = "work/plan/estimates.json"  # below results/<study>

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from functools import cached_property
 from pathlib import Path
 
 from codestill.study.grid import default_cell, parse_cell
@@ -167,8 +168,26 @@ class Layout:
         return [*scores, *self.language(self.models), *efficiency, *choices, self.inputs("audit.json")]
 
     def labels(self, cell):
-        """T and alpha of a cell, as Snakemake's report labels its figures."""
-        return {"T": "none" if cell.temperature is None else repr(cell.temperature), "alpha": repr(cell.alpha)}
+        """What Snakemake's report labels a cell's figure with: T, alpha, and whatever else tells it from others."""
+        told = {"T": "none" if cell.temperature is None else repr(cell.temperature), "alpha": repr(cell.alpha)}
+        axes = cell.axes()
+        return told | {axis: str(axes[axis]) for axis in self._varied if axis not in ("temperature", "alpha")}
+
+    @cached_property
+    def _varied(self):
+        """The axes in which the cells of the grid differ, and the seed."""
+        every = [cell.axes() for cell in self.grid.cells.values()]
+        taught = [axes for axes in every if axes["alpha"] < 1]  # without a teacher there is no objective of one
+        found = ["seed"]
+        for axis in self.defaults.axes():
+            cells = taught if axis in ("objective", "beta", "teacher") else every
+            if axis != "seed" and len({axes[axis] for axes in cells}) > 1:
+                found.append(axis)
+        return found
+
+    def curves(self):
+        """{cell: the figure of its losses}."""
+        return {name: f"{self.results}/report/cells/{name}/curves.svg" for name in self.grid.cells}
 
     def figures(self):
         """Every figure of the report, in every format: {name: files}."""
