@@ -1,6 +1,7 @@
 """The model card: README.md of a model folder, with the metadata that the hub expects, from the study's files."""
 
 from codestill.report.answers import lookup
+from codestill.report.compared import reference
 from codestill.report.measures import describe, pass_at, show, show_interval
 from codestill.report.settings import setting_frame, settings
 from codestill.report.table import setting_label
@@ -10,7 +11,7 @@ from codestill.study.program import UserError
 WHAT = {
     "teacher": "The teacher, fine-tuned on the corpus",
     "student": "The student before distillation, with the study's vocabulary",
-    "alone": "The student, fine-tuned without a teacher (the control)",
+    "alone": "The student, fine-tuned without a teacher",
     "distilled": "The student, distilled from the teacher",
 }
 
@@ -110,11 +111,11 @@ def write(results, name, path, frame=None):
 def _beside(results, model, frame):
     """(name, {measure: text}) of the controls and of this model's setting, pass@1 and bits per byte."""
     frame = setting_frame(results) if frame is None else frame
-    labels = {}
+    control, labels = reference(results), {}
+    shown = {model.setting, *([control[0].setting] if control else [])}  # of the cells; the base models always are
     for models in settings(results).values():
-        kind = _kind(models[0])
-        if kind != "distilled" or models[0].setting == model.setting:
-            labels.setdefault(kind, setting_label(results, models[0]))
+        if models[0].role != "cell" or models[0].setting in shown:
+            labels[_kind(models[0])] = setting_label(results, models[0])
     keys = [(name, "pass@1") for name in results.benchmarks] + [("", "bits_per_byte")]
     found = []
     for kind in ("teacher", "student", "alone", "distilled"):

@@ -29,6 +29,8 @@ def load_side(spec, results=None):
     PATH is a study's results folder or an archive of one; NAME a model, a chosen alias, or an experiment of one
     setting; without a name the distilled cell chosen on validation. Raises UserError where it names nothing.
     """
+    if not spec:
+        raise UserError("both sides need a name: make compare A=... B=..., each a cell, experiment, archive or folder")
     path, _, name = spec.rpartition("::") if "::" in spec else (None, None, spec)
     if path is None and (spec.endswith((".tar.gz", ".tgz")) or Path(spec).is_dir()):
         path, name = spec, "best_distilled"
@@ -58,7 +60,7 @@ def _side(folder, name, label):
     part = scores[_named(study, scores, name, folder)]
     if part.empty:
         known = ", ".join([*scores["model"].unique()[:6], *study.get("experiments", {})])
-        raise UserError(f"{folder}/report/scores.csv: nothing called {name!r}; it has {known}, ...")
+        raise UserError(f"{label}: nothing called {name!r} in study {study['study']}; it has {known}, ...")
     settings = list(dict.fromkeys(part["setting"]))
     if len(settings) > 1:
         raise UserError(f"{name}: has {len(settings)} settings ({'; '.join(settings)}); name one of their cells")
