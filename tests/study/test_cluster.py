@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from codestill.study.cluster import BAD, read_profile, room, sbatch_flags
+from codestill.study.costs import HEAVY
 from codestill.study.program import UserError
 
 PROFILE = Path(__file__).resolve().parents[2] / "profiles/slurm/profile.yaml"
@@ -45,6 +46,10 @@ def test_every_rule_of_the_profile_exists():
     rules = "".join(path.read_text() for path in (PROFILE.parents[2] / "rules").glob("*.smk"))
     for section in ("set-resources", "set-threads"):
         assert all(f"\nrule {rule}:" in rules for rule in yaml.safe_load(PROFILE.read_text())[section])
+
+
+def test_the_rules_that_the_profile_gives_a_gpu_are_those_whose_requests_stop_at_its_partition():
+    assert set(yaml.safe_load(PROFILE.read_text())["set-resources"]) == set(HEAVY)
 
 
 def test_a_folder_that_takes_no_file_is_told():
