@@ -16,7 +16,7 @@ GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
 PLAIN_START = 0.5
 # The rules that use a GPU.
-HEAVY = ("teach", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
+HEAVY = ("teach", "audit", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
 
