@@ -98,6 +98,18 @@ def test_near_ties_are_decided_alone(tmp_path, benchmark):
         assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
 
 
+def test_an_exceeded_slack_is_said_in_the_output(folder, benchmark, tmp_path, monkeypatch):
+    settings = settings_for(folder, n=2)
+    draw(settings, benchmark, tmp_path, "p1", "1/2")
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "CAUTIOUS", 1e-9)
+        assert draw(settings, benchmark, tmp_path, "p2", "2/2")[1]["guarantee"].startswith("not exact")
+    files = [[tmp_path / f"p{part}.{suffix}" for part in (1, 2)] for suffix in ("jsonl", "json")]
+    gather(benchmark, *files, tmp_path / "all.jsonl", tmp_path / "all.json")
+    joined = json.loads((tmp_path / "all.json").read_text())
+    assert joined["guarantee"].startswith("not exact") and joined["exactness"]["exceeded"]
+
+
 def test_another_seed_task_or_index_gives_another_sample(folder, benchmark, tmp_path):
     whole, _ = draw(settings_for(folder), benchmark, tmp_path, "a")
     other, _ = draw(settings_for(folder, seed=4), benchmark, tmp_path, "b")

@@ -140,6 +140,7 @@ PER_SHARD = {
     "batch_size": None,
     "halved": sum,
     "exactness": "worst",
+    "guarantee": "worst",
 }
 
 
@@ -149,7 +150,8 @@ def _joined(facts):
         if how is sum:
             whole[key] = sum(fact[key] for fact in facts)
     whole["finish"] = {name: sum(fact["finish"][name] for fact in facts) for name in facts[0]["finish"]}
-    whole["exactness"] = max((fact["exactness"] for fact in facts), key=lambda fact: fact["exceeded"])
+    worst = max(facts, key=lambda fact: fact["exactness"]["exceeded"])
+    whole |= {"exactness": worst["exactness"], "guarantee": worst["guarantee"]}
     whole["tokens_per_second"] = whole["tokens"] / whole["seconds"] if whole["seconds"] else None
     whole["shard"] = f"1..{len(facts)}"
     return whole

@@ -31,6 +31,10 @@ EXACT = (
     "shards or resumption, on this kind of machine and thread count, as long as batched logits differ from lone ones "
     "by less than the slack (exactness: compared, largest_difference, exceeded)"
 )
+DOUBTED = (
+    "not exact: some batched logits differed from lone ones by more than the slack of that moment (exactness: "
+    "exceeded), so that samples drawn just before may depend on their batch"
+)
 FIXED_PLAN = (
     "repeatable: in this precision samples may depend on their batch; the plan of batches is fixed by the settings "
     "and not by shards or resumption, so that the same settings on the same device draw the same samples"
@@ -240,7 +244,9 @@ class _Teller:
 def _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard, mark, prompts):
     rows = [journal.rows[pair] for pair in wanted]
     tokens = sum(row["tokens"] for row in rows)
-    own = EXACT if settings.exact else FIXED_PLAN
+    about = engine.facts()
+    kept = DOUBTED if about["exactness"]["exceeded"] else EXACT
+    own = kept if settings.exact else FIXED_PLAN
     return {
         "benchmark": Path(benchmark).stem,
         **science,
@@ -259,6 +265,6 @@ def _protocol(model, settings, engine, science, short, journal, wanted, benchmar
         "tokens": tokens,
         "seconds": round(journal.seconds, 3),
         "tokens_per_second": round(tokens / journal.seconds, 1) if journal.seconds else None,
-        **engine.facts(),
+        **about,
         "provenance": provenance(),
     }
