@@ -42,19 +42,18 @@ class Head:
     def _shape(self):
         return self.scale, self.softcap
 
-    def logits(self, hidden, dtype=None, out=None):
-        """Logits float32 [rows, vocabulary] of hidden [rows, width]; `dtype` is the type of the matrix product.
+    def logits(self, hidden, dtype=None, out=None, factor=1.0):
+        """`factor` times the logits, float32 [rows, vocabulary], of hidden [rows, width].
 
-        `out` float32 [rows, vocabulary] receives them where it is given.
+        `dtype` is the type of the matrix product. `out` float32 [rows, vocabulary] receives them where it is given.
         """
         dtype = dtype or self.weight.dtype
-        logits = _product(hidden.to(dtype), self.weight.to(dtype).T, out)
+        within = self.scale * (factor if self.softcap is None else 1.0)
+        logits = _product(hidden.to(dtype), self.weight.to(dtype).T, out, within)
         if self.bias is not None:
-            logits.add_(self.bias.to(dtype))
-        if self.scale != 1.0:
-            logits.mul_(self.scale)
+            logits.add_(self.bias.to(dtype), alpha=within)
         if self.softcap is not None:
-            logits.div_(self.softcap).tanh_().mul_(self.softcap)
+            logits.div_(self.softcap).tanh_().mul_(self.softcap * factor)
         return logits
 
     def backward_through(self, gradient, logits):
@@ -64,12 +63,16 @@ class Head:
         return gradient.mul_(self.scale) if self.scale != 1.0 else gradient
 
 
-def _product(left, right, out=None):
-    """left @ right in float32 whatever the factors' type: rounded to bfloat16 it would double the gradient's error."""
+def _product(left, right, out, factor):
+    """factor * left @ right in float32, whatever their type: rounded to bfloat16 the gradient's error would double."""
     if left.is_cuda and left.dtype != torch.float32:
         logits = torch.mm(left, right, out_dtype=torch.float32)
-        return logits if out is None else out.copy_(logits)
-    return torch.mm(left.float(), right.float(), out=out)
+        logits = logits if out is None else out.copy_(logits)
+        return logits.mul_(factor) if factor != 1.0 else logits
+    if out is None:
+        out = left.new_empty((left.shape[0], right.shape[1]), dtype=torch.float32)
+    # The product scales for nothing; with beta = 0 what `out` held is not read.
+    return torch.addmm(out, left.float(), right.float(), beta=0, alpha=factor, out=out)
 
 
 def split(model, check=True):

@@ -148,14 +148,14 @@ class _ChunkedLoss(torch.autograd.Function):
             if gradients:
                 gradients.add(rows, part, head.backward_through(gradient, kept), head)
         total = plan.objective.alpha * ce + (1 - plan.objective.alpha) * soft
-        ctx.gradients = gradients
+        ctx.gradients, ctx.scale = gradients, _scale(plan.objective)
         ctx.mark_non_differentiable(ce, soft)
         return total, ce, soft
 
     @staticmethod
     def backward(ctx, total, _ce, _soft):
         gradients, ctx.gradients = ctx.gradients, None
-        return *gradients.scaled(total), None
+        return *gradients.scaled(total * ctx.scale), None
 
 
 class _Gradients:
@@ -203,8 +203,16 @@ class _Space:
         return self._arrays[name].flatten()[: rows * columns].view(rows, columns)
 
 
+def _scale(objective):
+    """What a chunk's gradients are short of: the sum of the weights of CE's gradient and of D's.
+
+    Their weighted mean takes one pass over the chunk, and the scale costs nothing where the sum is scaled anyway.
+    """
+    return objective.alpha + (1 - objective.alpha) * objective.temperature if objective.needs_teacher else 1.0
+
+
 def _chunk(logits, rows, plan, space):
-    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` or None) of one chunk of rows.
+    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` / `_scale` or None) of one chunk of rows.
 
     Overwrites `logits`.
     """
@@ -225,9 +233,8 @@ def _chunk(logits, rows, plan, space):
         log_q = torch.log_softmax(logits.div_(temperature), -1, out=log_q)
     value, soft_gradient = _soft(logits, log_q, plan.teacher_hidden[rows], plan, space)
     if plan.backward:
-        # d/d logits = 1/T d/d (logits / T), times T^2.
-        soft_gradient.mul_((1 - alpha) * temperature)
-        gradient = soft_gradient if gradient is None else soft_gradient.add_(gradient, alpha=alpha)
+        # The weights are alpha and (1 - alpha) T: d/d logits = 1/T d/d (logits / T), times T^2.
+        gradient = soft_gradient if gradient is None else soft_gradient.lerp_(gradient, alpha / _scale(objective))
     return ce, value * temperature**2, gradient
 
 
@@ -251,8 +258,8 @@ def _soft(scaled, log_q, teacher_hidden, plan, space):
 def _teacher_log_probabilities(hidden, columns, plan, space):
     """log p float32 [rows, columns] at the objective's temperature; ABSENT where the teacher has no such token."""
     head = plan.teacher_head
-    logits = head.logits(hidden, out=space.take("teacher", len(hidden), head.columns))
-    logits.div_(plan.objective.temperature)
+    softer = 1 / plan.objective.temperature
+    logits = head.logits(hidden, out=space.take("teacher", len(hidden), head.columns), factor=softer)
     if head.columns == columns:
         return torch.log_softmax(logits, -1, out=space.take("log_p", len(hidden)))
     return functional.pad(logits.log_softmax(-1), (0, columns - head.columns), value=ABSENT)
