@@ -61,6 +61,9 @@ def main():
     options = arguments.parse_args()
     if options.alpha < 1 and not options.teacher_model_path:
         raise UserError("--teacher_model_path: missing; give one, or --alpha 1 for plain fine-tuning")
+    for name in ("humaneval_samples", "humaneval_max_new_tokens"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} {getattr(options, name)}: must be at least 1")
     from codestill.distill.job import distillation_job
     from codestill.distill.training import run_job
 

@@ -123,6 +123,13 @@ def test_a_tokenizer_larger_than_the_teachers_embedding_stops_it(run, tmp_path):
         preflight(run)
 
 
+@pytest.mark.parametrize("who", ["model", "teacher"])
+def test_functions_beyond_the_positions_stop_it(run, who):
+    (run.model if who == "model" else run.teacher.model).config.n_positions = 5
+    with pytest.raises(UserError, match=rf"a function has \d+ tokens, but the {who} has 5 positions; cut them"):
+        preflight(run)
+
+
 def test_a_teacher_that_knows_no_more_than_the_student_stops_it(run):
     run.teacher = OnlineTeacher(tiny.model(width=32, seed=9), 96)
     with pytest.raises(UserError, match=r"not better than the untrained student's.*fine-tune the teacher first"):

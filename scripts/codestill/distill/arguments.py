@@ -1,5 +1,6 @@
 """The flags that every training program shares, and what they mean for torch before it is imported."""
 
+import math
 import os
 
 from codestill.study.program import UserError
@@ -59,8 +60,8 @@ def settle(options):
         if value is not None and value < 1:
             raise UserError(f"--{name} {value}: must be at least 1")
     for name in ("num_train_epochs", "learning_rate", "weight_decay", "warmup_steps", "seed"):
-        if getattr(options, name) < 0:
-            raise UserError(f"--{name} {getattr(options, name)}: must not be negative")
+        if not 0 <= getattr(options, name) < math.inf:
+            raise UserError(f"--{name} {getattr(options, name)}: must be a finite number, not negative")
     if not (options.do_train or options.do_eval):
         options.do_train = options.do_eval = True
     if not options.do_train:

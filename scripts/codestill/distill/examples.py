@@ -94,6 +94,10 @@ class Examples(torch.utils.data.Dataset):
         """The largest token id of all rows."""
         return max(int(self._column("input_ids", index).max(initial=0)) for index in range(self._count))
 
+    def longest(self):
+        """Tokens of the longest function: positions that a model needs."""
+        return 1 + max(int(self._column("position_ids", index).max(initial=0)) for index in range(self._count))
+
     def labels(self, index):
         """The labels of one row, int64 [length]."""
         return self._column("labels", index)

@@ -26,6 +26,7 @@ def preflight(run):
 
 def problems(run):
     """Yield what is wrong, one line each; the costlier checks last."""
+    check_positions(run)
     yield from end_token_problems(run.job.tokenizer_path, run.train_data)
     largest = max(run.train_data.largest_id(), run.validation_data.largest_id())
     rows = run.model.get_input_embeddings().weight.shape[0]
@@ -99,6 +100,19 @@ def vocabulary_problems(teacher_path, student_path, columns):
             f"teacher and student differ in vocabulary: {len(differ)} of {columns} ids stand for other tokens, first "
             f"id {student[first]}: {by_id[student[first]]!r} and {first!r}; scripts/match_vocabulary.py matches them"
         )
+
+
+def check_positions(run):
+    """Raise UserError where a function is longer than a model can read: an index out of range, some way into it."""
+    longest = max(run.train_data.longest(), run.validation_data.longest())
+    models = {"model": run.model} | ({"teacher": run.teacher.model} if hasattr(run.teacher, "model") else {})
+    for name, model in models.items():
+        positions = getattr(model.config, "max_position_embeddings", None)
+        if positions and longest > positions:
+            raise UserError(
+                f"a function has {longest} tokens, but the {name} has {positions} positions; cut them with "
+                f"--max_seq_length {positions}"
+            )
 
 
 def end_token_problems(tokenizer_path, examples):

@@ -18,6 +18,8 @@ def locate(options, tokenizer_path):
     if not options.train_data:
         paths = _gathered(options)
     else:
+        if not Path(options.train_data).exists():
+            raise UserError(f"--train_data {options.train_data}: no such folder or file")
         paths = [options.train_data, options.validation_data or _beside(options.train_data)]
     if any(Path(path).is_file() for path in paths):
         paths = _tokenized(paths, tokenizer_path, options)
