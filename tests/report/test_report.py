@@ -13,6 +13,7 @@ from codestill.report import load_cell, load_scores
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
 from codestill.report.results import Results
+from codestill.report.study_facts import unequal_tuning
 from codestill.report.table import read_csv
 from codestill.study.files import read_json, write_json
 from codestill.study.program import UserError
@@ -110,6 +111,18 @@ def test_zero_passes_are_reported_with_their_bound(whole):
         (scores["benchmark"] == "humaneval") & (scores["role"] == "student") & (scores["measure"] == "pass@1")
     ]
     assert zero["high"].iloc[0] == pytest.approx(1 - 0.05 ** (1 / 164))
+
+
+def test_unequal_tuning_is_held_against_a_gain(whole, tmp_path):
+    assert (
+        "**Unequal tuning.** The distilled student was chosen among 8 settings"
+        in (whole / "report/table.md").read_text()
+    )
+    folder = tmp_path / "fair"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    choice = read_json(folder / "models/best_finetuned/chosen.json")
+    write_json(folder / "models/best_finetuned/chosen.json", choice | {"candidates": choice["candidates"] * 8})
+    assert unequal_tuning(Results.load(folder / "study.json", folder)) == ""
 
 
 def test_what_was_never_planned_is_not_called_missing(whole):

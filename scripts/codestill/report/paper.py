@@ -162,7 +162,7 @@ def methods(story, results):
         escape(f"Programs were run against their tests and scored by the unbiased pass@k ({counts})")
         + r"~\cite{chen2021evaluating}."
     )
-    parts += [escape(sentence) for sentence in story["selection"]]
+    parts += [escape(sentence) for sentence in (*story["selection"], story["unequal_tuning"]) if sentence]
     parts.append(
         r"Intervals are 95\,\% percentile bootstrap intervals over problems, paired between models, with seeds as an "
         r"outer level~\cite{miller2024adding}; other comparisons than that of the chosen settings are exploratory and "

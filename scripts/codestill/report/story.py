@@ -32,6 +32,7 @@ def tell(results, tables):
         "main": answers.main_settings(results),
         "verdicts": answers.verdicts(results, tables),
         "costs": answers.costs(headline),
+        "unequal_tuning": study_facts.unequal_tuning(results),
         "selection": study_facts.selection(results),
         "experiments": answers.experiments(results, tables),
         "measures": ["eval_loss", "bits_per_byte", "kl", *[f"{name} pass@1" for name in results.benchmarks]],
