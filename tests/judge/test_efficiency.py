@@ -26,7 +26,10 @@ def test_counts_and_timings(kind, tmp_path):
     total = found["latency_ms_first_token"] + steps * found["latency_ms_per_token"]
     assert found["latency_ms"] == pytest.approx(total)
     assert found["tokens_per_second_1"] == pytest.approx(1e3 / found["latency_ms_per_token"])
-    assert found["tokens_per_second_4"] > 0
+    for batch in (1, 4):
+        low, high = found["intervals"][f"tokens_per_second_{batch}"]
+        assert 0 < low <= found[f"tokens_per_second_{batch}"] <= high
+    assert found["intervals"]["latency_ms"][0] <= found["intervals"]["latency_ms"][1]
     assert found["peak_memory_bytes"] > 4 * found["parameters"]
     assert found["device"] == "cpu" and found["threads"] >= 1 and found["repeats"]["4"] >= 2
     assert found["prompt_tokens"] + found["new_tokens"] <= 96

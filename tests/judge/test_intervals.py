@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from codestill.judge.intervals import compare, draws_of, indices, interval
+from codestill.judge.intervals import compare, draws_of, indices, interval, median_interval
 
 
 def test_agrees_with_the_normal_interval_of_a_mean():
@@ -81,3 +81,11 @@ def test_bad_values_are_refused(values):
         interval(values)
     with pytest.raises(ValueError, match="paired"):
         compare([1.0], [1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last"), [(5, 1, 5), (6, 1, 6), (9, 2, 8), (10, 2, 9), (20, 6, 15), (25, 8, 18)]
+)
+def test_median_interval_has_the_ranks_of_the_printed_tables(count, first, last):
+    values = [float(rank) for rank in range(count, 0, -1)]
+    assert median_interval(values) == [first, last]

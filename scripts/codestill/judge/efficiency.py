@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from codestill.judge.intervals import median_interval
 from codestill.judge.lanes import Lanes
 from codestill.judge.prompts import positions_of
 from codestill.study.program import UserError, progress
@@ -38,13 +39,18 @@ def measure(model, folder, batch_sizes=(1, 8, 32), seconds=1.5):
         torch.cuda.reset_peak_memory_stats(device)
     columns = model.get_output_embeddings().weight.shape[0]
     lanes = Lanes(model, columns)
-    timings, spread = {}, {}
+    timings, spread, found["intervals"] = {}, {}, {}
     with torch.inference_mode(), progress(batch_sizes, desc="efficiency", unit="batch size") as bar:
         for batch in bar:
             lanes.allocate(batch, prompt + new)
             runs = _repeat(functools.partial(_run, lanes, batch, prompt, new, device), seconds)
             timings[batch] = [statistics.median(column) for column in zip(*runs, strict=True)]
             spread[batch] = [run[1] for run in runs]
+            slow, fast = (batch / step for step in reversed(median_interval(spread[batch])))
+            found["intervals"][f"tokens_per_second_{batch}"] = [slow, fast]
+            if batch == 1:
+                whole = [1e3 * (first + (new - 1) * step) for first, step in runs]
+                found["intervals"]["latency_ms"] = median_interval(whole)
     first, step = timings[batch_sizes[0]]
     if batch_sizes[0] == 1:
         found["latency_ms_first_token"] = 1e3 * first

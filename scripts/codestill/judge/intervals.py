@@ -6,6 +6,8 @@ comparison are therefore drawn with the same indices. Where a model stands for s
 Miller 2024 (arXiv 2411.00640); for why few problems ask for care, Bowyer et al. 2025 (arXiv 2503.01747).
 """
 
+import math
+
 import numpy
 
 from codestill.judge.passk import upper_bound
@@ -65,6 +67,19 @@ def interval(values, confidence=0.95, draws=DRAWS, seed=0):
     if (table == 1).all():
         return [1.0 - upper_bound(problems, confidence), 1.0]
     return _percentiles(draws_of(table, draws, seed), confidence)
+
+
+def median_interval(values):
+    """[low, high] of the median of repeated measurements at 95 % or more, by order statistics; of five or fewer, all.
+
+    The median lies below the i-th smallest of n values with the chance of at most i - 1 heads in n tosses.
+    """
+    ordered, count, cut = sorted(values), len(values), 0
+    below = 1
+    while below + math.comb(count, cut + 1) <= 0.025 * 2**count:
+        cut += 1
+        below += math.comb(count, cut)
+    return [float(ordered[cut]), float(ordered[count - 1 - cut])]
 
 
 def compare(first, second, confidence=0.95, draws=DRAWS, seed=0):
