@@ -112,9 +112,8 @@ def slurm(profile, study):
     from codestill.study.layout import Layout
     from codestill.study.limits import read_limits
 
-    requests = Requests(
-        study, Layout(study, build_grid(study, study.study)), read_limits(profile.parent / "partitions.yaml")
-    )
+    layout = Layout(study, build_grid(study, study.study))
+    requests = Requests(study, layout, read_limits(profile.parent / "partitions.yaml"))
     resources_of = cluster.read_profile(profile)
     found.append(cluster.accounts(resources_of("prepare_corpus")))
     processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
@@ -122,7 +121,8 @@ def slurm(profile, study):
     trained = {"gpu": processes[largest], **resources_of(largest)}
     for kind, rule, resources in (("CPU", "prepare_corpus", resources_of("prepare_corpus")), ("GPU", largest, trained)):
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
-            asked = requests.minutes(rule, {}, attempt), requests.megabytes(rule, {}, attempt)
+            one = {"cell": layout.distilled[0]} if rule == "distill" else {}
+            asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
             found.append(cluster.submission(kind, resources, *asked))
     return found
 
