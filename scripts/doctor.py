@@ -119,7 +119,10 @@ def slurm(profile, study):
     processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
     largest = max(processes, key=processes.get)
     trained = {"gpu": processes[largest], **resources_of(largest)}
-    for kind, rule, resources in (("CPU", "prepare_corpus", resources_of("prepare_corpus")), ("GPU", largest, trained)):
+    kinds = [("CPU", "prepare_corpus", resources_of("prepare_corpus")), ("GPU", largest, trained)]
+    if resources_of("generate") != trained:
+        kinds.append(("GPU", largest, resources_of("generate")))
+    for kind, rule, resources in kinds:
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
             one = {"cell": layout.distilled[0]} if rule == "distill" else {}
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
