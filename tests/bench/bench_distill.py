@@ -5,8 +5,9 @@
 Each way runs in a process of its own on the same random models and tokens: plain fine-tuning with our chunked loss
 (the unit), ours with the teacher run online and with its states cached, plain fine-tuning and distillation with full
 logits (what the original study did), and, where they are installed (pip install -r requirements-bench.txt), TRL's
-chunked divergence and Liger's fused JSD on cached states. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M
-teacher, a vocabulary of 50,001 and 3,072 tokens a step; `small` is for a quick look.
+chunked divergence and Liger's fused JSD on cached states. Ours use models as we load them, the others as transformers
+does. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M teacher, a
+vocabulary of 50,001 and 3,072 tokens a step; `small` is for a quick look.
 """
 
 import argparse
@@ -35,6 +36,7 @@ WAYS = {
     "trl": "TRL's chunked divergence, states cached",
     "liger": "Liger's fused JSD, states cached",
 }
+OURS = ("plain", "cache", "online")  # with models as we load them
 LOSSES = ("plain", "cache", "naive")  # of these the loss alone is measured too: on given states, without a body
 TEMPERATURE, ALPHA = 2.0, 0.5
 
@@ -195,6 +197,8 @@ def measure(options):
     """Time and memory of one way, as JSON on standard output."""
     import torch
 
+    from codestill.distill.models import fuse_activations
+
     torch.set_num_threads(options.threads)
     shape, device = SHAPES[options.shape], torch.device(options.device)
     if options.alone:
@@ -202,6 +206,8 @@ def measure(options):
         optimizer = None
     else:
         student = build(*shape["student"], shape["vocabulary"], 1).to(device).train()
+        if options.way in OURS:
+            fuse_activations(student)
         optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4, fused=True)
         step = make_loss(options.way, shape, student, batch_of(shape, device), device)
     before, seconds = resident(device)[0], []

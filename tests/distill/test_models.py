@@ -6,10 +6,12 @@ import pytest
 import tiny_models as tiny
 import torch
 from datasets import Dataset
+from torch.nn import GELU
+from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from codestill.distill.examples import FILLER, Examples, Filled, collate
 from codestill.distill.heads import row_fault, split, target_rows
-from codestill.distill.models import dropouts, load_config, load_model, set_dropout
+from codestill.distill.models import dropouts, fuse_activations, load_config, load_model, set_dropout
 from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
@@ -246,3 +248,18 @@ def test_rows_are_cut_and_limited():
     assert Examples(dataset).checksum() == Examples(Dataset.from_list(tiny.rows(5))).checksum()
     with pytest.raises(UserError, match="no column position_ids"):
         Examples(dataset.remove_columns("position_ids"))
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "gelu_fast"])
+def test_fused_activations_are_the_same_function(activation, tmp_path):
+    model = tiny.model("gpt2", activation_function=activation)
+    batch = collate(list(examples(2)))
+    expected = gradients(model, [batch], PLAIN)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    assert fuse_activations(model) is model
+    kinds = {type(module) for module in model.modules()}
+    assert GELU in kinds and not kinds & {NewGELUActivation, FastGELUActivation}
+    same(gradients(model, [batch], PLAIN), expected)
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    model.save_pretrained(tmp_path)
+    assert load_config(tmp_path).activation_function == activation
