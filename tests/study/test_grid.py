@@ -67,7 +67,16 @@ def test_the_home_grid_holds_every_cell_once(study):
     assert grid.controls == ["alpha-1.0_seed-42", "alpha-1.0_seed-43", "alpha-1.0_seed-44"]
     # Sweep 25; learning rate +2; epochs +2; weight decay +1; dropout +2; the three other controls' and experiments'
     # seeds: controls +2, default +2, experiment 1 +2 (T 3 alpha 0 stands in the sweep), 2 +3 (T 2.5), 3 +2.
-    assert len(grid.cells) == 25 + 2 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 2
+    # The control's own tuning: 3 by 3 by 2 by 2 settings, less the 5 that are excluded.
+    assert len(grid.cells) == 25 + 2 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 2 + 36 - 5
+
+
+@pytest.mark.parametrize("name", ["config", "adapted", "codegen", "qwen", "pilot", "demo-study"])
+def test_both_sides_are_chosen_among_as_many_settings(name):
+    cells = build_grid(load_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))).cells.values()
+    settings = {(cell.alpha == 1, *(pair for pair in cell.axes().items() if pair[0] != "seed")) for cell in cells}
+    distilled = [alone for alone, *_ in settings].count(False)
+    assert distilled == len(settings) - distilled
 
 
 def test_every_name_parses_back_to_its_cell(study):
