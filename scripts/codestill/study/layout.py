@@ -206,7 +206,7 @@ class Layout:
         part = getattr(self.study, base)
         if part.shape is None:
             return flags(layers_of=self.inputs("models", "teacher"), every=part.every_layer_of_teacher)
-        shape = flags(shape=json.dumps(part.shape), seed=self.study.seeds[0])
+        shape = flags(shape=json.dumps(part.shape, sort_keys=True), seed=self.study.seeds[0])
         if base == "teacher":
             vocabulary = flags(train=self.inputs("corpus", "train.jsonl"), vocab_size=self.study.vocabulary.size)
         else:
