@@ -23,9 +23,10 @@ from codestill.study.limits import read_limits
 from codestill.study.local import check_local
 from codestill.study.program import UserError
 from codestill.study.relay import relay_signals
-from codestill.study.surroundings import prepare
+from codestill.study.surroundings import look_once, prepare
 
 prepare()
+look_once(workflow.scheduling_settings)
 if workflow.remote_exec:  # within a job of a cluster
     relay_signals()
 
