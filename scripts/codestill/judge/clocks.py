@@ -9,6 +9,7 @@ import os
 import time
 
 QUIET = 0.1  # share of its time that a run which is over its limit may have queued for a core and count as alone
+_UNCOUNTED = 8  # times its limit on the wall clock after which a run ends whose queueing is not counted
 SLOWEST = 10 / 2**30  # most seconds of kernel time for a byte of memory; 0.4 to 3 s for a GiB were seen
 _MOMENT = 0.006  # seconds in which the kernel's count of a running process moves on
 _SETTLED = 5  # seconds after which the counts are taken as they are
@@ -25,7 +26,7 @@ def _schedule(pid):
 
 
 def queued(pid):
-    """Seconds that the process has waited for a core, or None where the kernel does not count them."""
+    """Seconds that the process's first thread has waited for a core, or None where the kernel does not count them."""
     found = _schedule(pid)
     return found[1] / 1e9 if found else None
 
@@ -86,14 +87,22 @@ def for_memory(pid):
     return min(int(found[12]) / _TICKS, _peak(pid) * SLOWEST) if found else 0.0
 
 
+def in_threads(pid, cpu):
+    """Seconds of the process's `cpu` that were not its first thread's; 0 where the kernel does not tell."""
+    found = _schedule(pid)
+    return cpu - found[0] / 1e9 if found else 0.0
+
+
 def spent(wall, cpu, waited, handing):
     """(seconds that a run would have taken with a core for each process, whether it had nearly that).
 
-    All in seconds: the wall clock; the candidate's CPU time; how long it or its tests queued for a core, or None;
-    `for_memory`. Without a count of the queueing the wall clock stands, sure only where the CPU was in use all along.
+    All in seconds: the wall clock; the CPU time of the candidate and its tests; how long the two queued for a core,
+    or None where that is not counted; `for_memory`. Without the count a run that kept a core busy all along took what
+    the wall clock says; another may have slept or queued, hence has its limit on CPU time, and a later one on the
+    wall clock.
     """
-    if waited is None:
-        sure = cpu >= (1 - QUIET) * wall
-        return (wall if sure else max(cpu, wall / 2)) - handing, sure
-    # Threads that queue for the cores which they themselves fill are no reason to wait longer.
-    return max(wall - waited, cpu / os.cpu_count()) - handing, waited <= QUIET * wall
+    if waited is not None:
+        return wall - waited - handing, waited <= QUIET * wall
+    if cpu >= (1 - QUIET) * wall:
+        return wall - handing, True
+    return max(cpu / len(os.sched_getaffinity(0)), wall / _UNCOUNTED) - handing, False

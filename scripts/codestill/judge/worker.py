@@ -239,9 +239,10 @@ class Run:
         cpu, pid = self.cradle.look()
         wall = min(time.monotonic() - self.began, clocks.age(pid))
         waited, own, handing = clocks.queued(pid), clocks.queued(self.bench.pid), clocks.for_memory(pid)
-        if waited is None or own is None:
-            return clocks.spent(wall, cpu + clocks.cpu_of(self.bench.pid) - self.cpu_before, None, handing)
-        return clocks.spent(wall, cpu, waited + own - self.queued_before, handing)
+        # Nobody counts how long threads queued that have ended.
+        counted = None not in (waited, own) and clocks.in_threads(pid, cpu) <= clocks.QUIET * cpu
+        cpu += clocks.cpu_of(self.bench.pid) - self.cpu_before
+        return clocks.spent(wall, cpu, waited + own - self.queued_before if counted else None, handing)
 
 
 def _death(number, code):
