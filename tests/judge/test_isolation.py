@@ -1,6 +1,11 @@
 """Levels of isolation: each does what it says here, the filter is right for both architectures, none below is used."""
 
+import shutil
 import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +14,7 @@ from codestill.judge.isolation import LEVELS, empty, named
 from codestill.judge.pool import Job, Pool, Refused, started
 from codestill.study.program import UserError
 from judge.attacks import ATTACKS, PROBLEM, RIGHT
+from shared_data import ROOT
 
 MEMORY = 1 << 30
 
@@ -60,6 +66,29 @@ def test_acceptable_levels_confine(level, tmp_path):
     assert "hunter2" not in str(outcomes)
     after = victim.stat()
     assert (after.st_mode, after.st_mtime_ns, victim.read_text()) == (before.st_mode, before.st_mtime_ns, "unchanged")
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/opt"])
+def test_namespaces_show_a_python_wherever_it_lies(place, tmp_path):
+    """In /tmp, too, where programs find their scratch otherwise."""
+    tree = Path(tempfile.mkdtemp(dir=place))
+    (tree / "module.py").write_text("x = 1")
+    program = f"""
+import os, sys, tempfile
+from codestill.judge import namespaces
+shown = [{str(tree)!r}, *namespaces.trees()]
+namespaces.trees = lambda: shown
+namespaces.enter({str(tmp_path)!r})
+os.chdir(namespaces.SCRATCH)
+assert os.listdir({str(tree)!r}) == ["module.py"]
+tempfile.TemporaryFile().write(b"x")
+"""
+    environment = {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    shutil.rmtree(tree)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("no namespaces here")
+    assert done.returncode == 0, done.stderr
 
 
 def test_weak_levels_need_leave():

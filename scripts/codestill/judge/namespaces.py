@@ -13,7 +13,7 @@ _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT = 1, 2, 4, 0x20
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-SCRATCH = "/scratch/tmp"  # /tmp is a link to it
+SCRATCH = "/scratch/tmp"  # /tmp is a link to it, but where something must be readable there
 SCRATCH_OPTIONS = "size=64m,nr_inodes=4096,mode=1777"
 
 
@@ -84,7 +84,9 @@ def _new_root(root):
             _show(root, path, _NO_SUID)
     _link_like_the_host(root)
     os.makedirs(root + SCRATCH, exist_ok=True)
-    os.symlink(SCRATCH[1:], root + "/tmp")
+    # Where Python itself lies in /tmp, the folder that it is in stands there; Python looks on for another to write.
+    if not os.path.lexists(root + "/tmp"):
+        os.symlink(SCRATCH[1:], root + "/tmp")
     os.mkdir(root + "/.old")
     os.chdir(root)
     syscall("pivot_root", ctypes.c_char_p(b"."), ctypes.c_char_p(b".old"))
