@@ -26,7 +26,6 @@ from codestill.study.relay import relay_signals
 from codestill.study.surroundings import look_once, prepare
 
 prepare()
-look_once(workflow.scheduling_settings)
 if workflow.remote_exec:  # within a job of a cluster
     relay_signals()
 
@@ -57,6 +56,7 @@ if workflow.is_main_process:
 
 # Once a call, when the graph stands and before any job starts; the processes of single jobs have no hooks.
 onstart:
+    look_once(workflow.scheduler)
     try:
         budget.before_run(workflow, STUDY, PLACE)
     except UserError as error:

@@ -130,13 +130,23 @@ def test_alpha_one_needs_no_teacher_and_ignores_temperature(home):
     assert read_json(other / "provenance.json")["cell"]["temperature"] is None
 
 
+def _newest(work):
+    """The step of the newest checkpoint in a work folder, 0 without one."""
+    return max((int(path.name.rsplit("-", 1)[1]) for path in work.glob("checkpoint-*")), default=0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_points_the_weights_are_bit_identical(home, cell, tmp_path, seed):
     draw, attempts = random.Random(seed), 0
     command = flags(home, tmp_path / "cell", save_steps=3)
+    # Each kill comes a moment after some step: soon after the start, then ever later.
+    kills = [0, *sorted(draw.sample(range(3, 25), 4))]
     for attempts in range(1, 30):
         process = children.start("distill", command, tmp_path / "log")
-        process.join(draw.uniform(0.2, 1.5) if attempts < 6 else None)
+        step = kills[attempts - 1] if attempts <= len(kills) else STEPS + 1
+        while process.exitcode is None and _newest(tmp_path / "cell.work") < step:
+            process.join(0.002)
+        process.join(draw.uniform(0, 0.1))
         if process.exitcode is None:
             os.kill(process.pid, signal.SIGKILL)
             process.join()

@@ -1,17 +1,17 @@
 """What Snakemake is spared."""
 
-from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
+from types import SimpleNamespace
+
+import pytest
+from snakemake.scheduling.job_scheduler import JobRateLimiter
+from snakemake.settings.types import MaxJobsPerTimespan
 
 from codestill.study.surroundings import look_once
 
 
-def settings(limit):
-    return SchedulingSettings(max_jobs_per_timespan=limit and MaxJobsPerTimespan.parse_choice(limit))
-
-
-def test_the_default_limit_of_new_jobs_is_lifted_and_a_given_one_stays():
-    default, given, none = settings("100/1s"), settings("60/1m"), settings(None)
-    for one in (default, given, none, None):
-        look_once(one)
-    assert default.max_jobs_per_timespan is None
-    assert (given.max_jobs_per_timespan.max_jobs, given.max_jobs_per_timespan.timespan) == (60, 60)
+@pytest.mark.parametrize(("limit", "stays"), [("100/1s", False), ("60/1m", True), ("100/1m", True)])
+def test_the_default_limit_of_new_jobs_is_lifted_and_a_given_one_stays(limit, stays):
+    limiter = JobRateLimiter(MaxJobsPerTimespan.parse_choice(limit))
+    scheduler = SimpleNamespace(job_rate_limiter=limiter)
+    look_once(scheduler)
+    assert scheduler.job_rate_limiter is (limiter if stays else None)

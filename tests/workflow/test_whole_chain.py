@@ -59,7 +59,7 @@ def kill_when(folder, sign, *targets):
     environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     with open(folder / "killed.log", "w") as log:
         driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not list(folder.glob(sign)):
         assert driver.poll() is None and time.monotonic() < deadline, (folder / "killed.log").read_text()
         time.sleep(0.05)

@@ -17,12 +17,12 @@ def prepare():
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def look_once(scheduling):
+def look_once(scheduler):
     """Lift Snakemake's default limit of 100 new jobs a second; one that the user gave stays.
 
     With a limit, Snakemake 9.27 looks at its whole queue again once a second for each job that has ended, until it ends
     (github.com/snakemake/snakemake/pull/3744): after 170 jobs a quarter of a core, in a long run a whole one.
     """
-    limit = getattr(scheduling, "max_jobs_per_timespan", None)
+    limit = scheduler.job_rate_limiter
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-        scheduling.max_jobs_per_timespan = None
+        scheduler.job_rate_limiter = None
