@@ -73,6 +73,8 @@ def main():
     drawn = read_json(options.protocol) if options.protocol else None
     with Pool(options.workers, options.memory << 20, options.allow_weak_isolation, options.isolation) as pool:
         level = pool.level
+        for refusal in pool.refused:
+            log(f"a stronger isolation is not to be had here: {refusal}")
         log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
         grading = Grading(problems, options.samples, rules, pool, options.timeout)
         grading.run(lambda outcomes: progress(outcomes, unit=" programs"))

@@ -99,7 +99,7 @@ class Pool:
 
     def __init__(self, count, memory, allow_weak=False, wanted=None):
         self.memory, self.workers = memory, []
-        reasons = []
+        self.refused = []  # stronger levels that this machine does not offer, each with its reason
         for level in LEVELS:
             if (wanted and level.name != wanted) or ((level.landlock or level.seccomp) and not supported()):
                 continue
@@ -110,8 +110,8 @@ class Pool:
                 self.level = level
                 return
             except Refused as refusal:
-                reasons.append(f"{level.name}: {refusal}")
-        tried = "; ".join(reasons) or "no level may be used"
+                self.refused.append(f"{level.name}: {refusal}")
+        tried = "; ".join(self.refused) or "no level may be used"
         raise UserError(
             f"this machine offers too little isolation to run untrusted programs ({tried}); "
             "grade elsewhere, or accept the risk with --allow_weak_isolation"
