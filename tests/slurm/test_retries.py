@@ -1,8 +1,11 @@
 """What is retried, how, and what is not: memory, time, and what cannot succeed."""
 
 import json
+import os
+import signal
 import time
 
+from cluster import until
 from conftest import LONG
 
 TRAINED = "T-2.0_alpha-0.5_seed-11"
@@ -24,12 +27,21 @@ def test_a_job_over_its_time_resumes_and_ends_with_the_same_weights(cluster, fre
     call = fresh.call("--", fresh.model(LONG))
     job = call.submitted()
     fresh.until_training(LONG)
+    # SLURM looks at limits twice a minute, when the training would be over: it stands still until then.
+    trainer = json.loads((fresh.results / f"work/distill/{LONG}/lease.json").read_text())["pid"]
+    os.kill(trainer, signal.SIGSTOP)
     cluster.ask(
         "scontrol",
         "update",
         f"jobid={job}",
         time.strftime("EndTime=%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 2)),
     )
+    until(
+        lambda: cluster.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip() != "RUNNING",
+        90,
+        "the limit is noticed",
+    )
+    os.kill(trainer, signal.SIGCONT)
     assert call.wait() == 0, call.text[-3000:]
     states = {row["JobIDRaw"]: row for row in rows(call.jobs, "TimelimitRaw")}
     assert len(call.jobs) == 2
