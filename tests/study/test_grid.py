@@ -71,7 +71,7 @@ def test_the_home_grid_holds_every_cell_once(study):
     assert len(grid.cells) == 25 + 2 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 2 + 36 - 5
 
 
-@pytest.mark.parametrize("name", ["config", "adapted", "codegen", "qwen", "pilot", "demo-study"])
+@pytest.mark.parametrize("name", ["config", "adapted", "codegen", "qwen", "pilot", "demo", "demo-study"])
 def test_both_sides_are_chosen_among_as_many_settings(name):
     cells = build_grid(load_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))).cells.values()
     settings = {(cell.alpha == 1, *(pair for pair in cell.axes().items() if pair[0] != "seed")) for cell in cells}
