@@ -38,7 +38,6 @@ def test_a_job_over_its_time_resumes_and_ends_with_the_same_weights(cluster, fre
     )
     until(
         lambda: cluster.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip() != "RUNNING",
-        90,
         "the limit is noticed",
     )
     os.kill(trainer, signal.SIGCONT)
