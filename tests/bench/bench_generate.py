@@ -10,6 +10,7 @@ prompts (its best of the given sizes), and ours. Figures are of process time (--
 of wall time.
 """
 
+import copy
 import sys
 import time
 from pathlib import Path
@@ -73,9 +74,12 @@ def prompts(count, size, seed=0):
 def ours(model, tasks, args, clock):
     import torch
 
+    from codestill.distill.models import fuse_activations
     from codestill.judge.engines import LanesEngine
+    from codestill.judge.packed import pack
     from codestill.judge.sampling import Settings
 
+    model = pack(fuse_activations(copy.deepcopy(model)))  # as sampling.Model loads it
     settings = Settings("", n=args.n, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
     engine = LanesEngine(model, Ids(model.config.vocab_size), (), settings, tasks)
     engine.rules.pieces = [b""] * model.config.vocab_size

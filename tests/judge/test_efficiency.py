@@ -54,3 +54,13 @@ def test_several_models_in_one_program(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert [json.loads(path.read_text())["threads"] for path in outputs] == [1, 1]
+
+
+def test_tied_embeddings_are_counted_once(tmp_path):
+    def tie(model):
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+
+    folder = make_folder(tmp_path / "tied", change=tie)
+    found = efficiency.measure_folder(str(folder), batch_sizes=(1,), seconds=0.01, device="cpu")
+    assert found["parameters"] == AutoModelForCausalLM.from_pretrained(folder).num_parameters()

@@ -16,6 +16,7 @@ import torch
 
 from codestill.judge.intervals import median_interval
 from codestill.judge.lanes import Lanes
+from codestill.judge.packed import pack
 from codestill.judge.prompts import positions_of
 from codestill.study.program import UserError, progress
 
@@ -24,7 +25,10 @@ REPEATS = 25
 
 
 def measure(model, folder, batch_sizes=(1, 8, 32), seconds=1.5):
-    """The measures of a loaded `model` whose files are in `folder`, as a dict. seconds: spent on each timing."""
+    """The measures of a loaded `model` whose files are in `folder`, as a dict; its layers are packed for it.
+
+    seconds: spent on each timing.
+    """
     limit = positions_of(model.config)
     prompt = PROMPT if limit is None else min(PROMPT, limit // 2)
     new = NEW if limit is None else min(NEW, limit - prompt)
@@ -38,7 +42,7 @@ def measure(model, folder, batch_sizes=(1, 8, 32), seconds=1.5):
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     columns = model.get_output_embeddings().weight.shape[0]
-    lanes = Lanes(model, columns)
+    lanes = Lanes(pack(model), columns)
     timings, spread, found["intervals"] = {}, {}, {}
     with torch.inference_mode(), progress(batch_sizes, desc="efficiency", unit="batch size") as bar:
         for batch in bar:

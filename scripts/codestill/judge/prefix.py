@@ -48,13 +48,14 @@ def attend(module, query, key, value, attention_mask, scaling=None, **options):
     share = heads // kv_heads
     longest = Groups.longest
     query = (query * (width**-0.5 if scaling is None else scaling)).view(batch, kv_heads, share, width)
-    scores = query.new_full((batch, kv_heads, share, longest + own), torch.finfo(query.dtype).min)
+    scores = query.new_empty(batch, kv_heads, share, longest + own)
     torch.add(torch.matmul(query, key.transpose(-1, -2)), attention_mask, out=scores[..., longest:])
     for group in Groups.current:
         prompt = group.states[module.layer_idx][0]
         asking = query[group.rows].transpose(0, 1).reshape(kv_heads, -1, width)
         found = torch.bmm(asking, prompt.transpose(1, 2)).view(kv_heads, -1, share, group.length)
         scores[group.rows, :, :, : group.length] = found.transpose(0, 1)
+        scores[group.rows, :, :, group.length : longest] = torch.finfo(query.dtype).min
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
     mixed = torch.matmul(weights[..., longest:], value)
     for group in Groups.current:

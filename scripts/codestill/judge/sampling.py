@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from codestill.distill.models import device_of, load_config
+from codestill.distill.models import device_of, fuse_activations, load_config
 from codestill.judge.engines import engine_for
 from codestill.judge.lanes import Unsupported
+from codestill.judge.packed import pack
 from codestill.judge.prompts import positions_of, read_tasks, shortage
 from codestill.judge.sample_files import Journal, fingerprint, shard_of
 from codestill.judge.truncation import BadLogits
@@ -116,12 +117,12 @@ class Model:
             torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
         try:
             self.tokenizer = load_tokenizer(folder)
-            self.model = AutoModelForCausalLM.from_pretrained(
+            model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=PRECISIONS[settings.precision], local_files_only=True
             )
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: cannot load the model ({str(error).splitlines()[0]})") from error
-        self.model.eval().requires_grad_(False).to(device)
+        self.model = pack(fuse_activations(model.eval().requires_grad_(False).to(device)))
         self.limit = positions_of(config)
         self.device = device
 

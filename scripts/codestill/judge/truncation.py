@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 SHORTLISTS = (128, 512, 2048)  # tokens looked at first; rows where they do not reach top_p are sorted whole
+CACHED = 2**18  # logits that a core's cache holds beside what is made of them
 _MASK = 0xFFFFFFFF
 
 
@@ -75,26 +76,31 @@ def choose(logits, words, temperature, top_p, slack=0.0):
         return _greedy(logits, slack)
     if top_p >= 1:
         return _draw_from_all(logits, words, temperature, slack / temperature)
-    scaled = logits / temperature
-    total = torch.logsumexp(scaled, dim=-1, keepdim=True)
+    total = _log_mass(logits, temperature)
     if not bool(torch.isfinite(total).all()):
         raise BadLogits
-    width = scaled.shape[-1]
+    width = logits.shape[-1]
     # Lone rows (slack 0) are few, and take the one path whose order of ties is fixed.
     sizes = [size for size in SHORTLISTS if 2 * size <= width] if slack else []
-    return _narrow(scaled, total, words, top_p, slack / temperature, sizes)
+    return _narrow(logits, total, words, temperature, top_p, slack / temperature, sizes)
 
 
-def _narrow(scaled, total, words, top_p, slack, sizes):
+def _log_mass(logits, temperature):
+    """The logarithm of the sum of exp(logit / temperature) over each row, [B, 1]."""
+    rows = logits.shape[0] if logits.is_cuda else max(1, CACHED // logits.shape[1])
+    return torch.cat([torch.logsumexp(part / temperature, dim=-1, keepdim=True) for part in logits.split(rows)])
+
+
+def _narrow(logits, total, words, temperature, top_p, slack, sizes):
     """Draw from the shortest of the lists that is long enough for each row; beyond the last, sort whole rows."""
     if not sizes:
-        values, tokens = scaled.sort(dim=-1, descending=True, stable=slack == 0)
-        return _draw(values, tokens, total, words, top_p, slack, whole=True)[:2]
-    values, tokens = scaled.topk(sizes[0], dim=-1)
-    ids, sure, covered = _draw(values, tokens, total, words, top_p, slack, whole=False)
+        values, tokens = logits.sort(dim=-1, descending=True, stable=slack == 0)
+        return _draw(values / temperature, tokens, total, words, top_p, slack, whole=True)[:2]
+    values, tokens = logits.topk(sizes[0], dim=-1)
+    ids, sure, covered = _draw(values / temperature, tokens, total, words, top_p, slack, whole=False)
     if not bool(covered.all()):
         rest = (~covered).nonzero(as_tuple=True)[0]
-        ids[rest], sure[rest] = _narrow(scaled[rest], total[rest], words[rest], top_p, slack, sizes[1:])
+        ids[rest], sure[rest] = _narrow(logits[rest], total[rest], words[rest], temperature, top_p, slack, sizes[1:])
     return ids, sure
 
 
