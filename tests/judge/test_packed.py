@@ -1,4 +1,4 @@
-"""Packed layers: the same function as those they replace, and none where the machine or the model is not made for it."""
+"""Packed layers: the same function as those they replace, and none where machine or model are not made for it."""
 
 import copy
 
