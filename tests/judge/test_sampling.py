@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_models import EXTRA, KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
 from test_truncation import chi_square_z, warped
+from transformers import AutoModelForCausalLM
 
 from codestill.judge import decoding, sampling
 from codestill.judge.engines import LanesEngine, TransformersEngine, drawable, engine_for
@@ -406,3 +407,9 @@ def test_gathering_refuses_what_does_not_fit_together(folder, benchmark, tmp_pat
             attempt(*names)
     with pytest.raises(UserError, match="--shard"):
         draw(settings, benchmark, tmp_path, "bad", "3/2")
+
+
+def test_lanes_share_prompts_whether_or_not_their_maker_wants_gradients(folder):
+    lanes = Lanes(AutoModelForCausalLM.from_pretrained(folder).eval(), 30, shared=True)
+    lanes.trial()
+    assert lanes.shared

@@ -114,6 +114,7 @@ class LanesEngine:
         return {
             "batch_size": self.batch,
             "halved": self.halved,
+            "prompts_shared": self.lanes.shared,
             "exactness": {
                 "compared": slack.compared if slack else 0,
                 "decided_alone": slack.decided_alone if slack else 0,

@@ -182,6 +182,7 @@ class Lanes:
             cache.update(keys, values, number)
         return self._logits(self._forward(ids, cache, prompt.length + len(ids)))[0]
 
+    @torch.inference_mode()
     def trial(self):
         """Step two lanes of unlike length and compare with the model alone. Raises Unsupported where they differ.
 
