@@ -6,6 +6,7 @@ prompt is run here as well, for the names that a test uses: a test never sees a 
 
 import ast
 import builtins
+import mmap
 import os
 import random
 import resource
@@ -118,6 +119,28 @@ class RemoteIterator(Remote):
         return self._link.ask(["next", self.handle], [])
 
 
+class Progress:
+    """How far the candidate has come, in memory that this process and its worker share: known whatever ends them."""
+
+    STAGES = ("starts", "syntax", "parses", "compiles", "defines")
+
+    def __init__(self):
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def reach(self, stage):
+        """Note a stage."""
+        self._shared[0] = self.STAGES.index(stage)
+
+    def reached(self):
+        """The stage noted last."""
+        return self.STAGES[self._shared[0]]
+
+
+def prepares(test):
+    """Whether a test prepares values, which takes time and is done once for all candidates."""
+    return "def prepare(" in test
+
+
 class Problem:
     """A problem's compiled prompt and test. Raises SyntaxError where the test is no Python.
 
@@ -131,7 +154,7 @@ class Problem:
         self.prompt = compile(_closed(prompt), "<prompt>", "exec", dont_inherit=True)
         self.memory = {}
         began = time.process_time()
-        if "def prepare(" in test:
+        if prepares(test):
             self.names()["prepare"]()
         self.allowance = 4 * (time.process_time() - began) if self.memory else 0.0
 
@@ -172,11 +195,11 @@ def _verdict(error):
     return "exception", f"{type(error).__name__}: {detail}" if detail else type(error).__name__
 
 
-def examine(problem, receive_from, send_to, report):
+def examine(problem, receive_from, send_to, report, progress):
     """Run a problem's test against the candidate behind two pipes; returns its verdict (kind, detail).
 
-    `report("stage", name)` is called as the candidate gets on. Should the candidate go while its test runs, this
-    process reports the verdict and ends: a test that catches every exception must not go on without it.
+    `progress` is told how the candidate gets on. Should the candidate go while its test runs, this process reports
+    the verdict and ends: a test that catches every exception must not go on without it.
     """
 
     def gone(kind, detail):
@@ -187,7 +210,7 @@ def examine(problem, receive_from, send_to, report):
     sys.setrecursionlimit(1000)
     link = Link(receive_from, send_to, gone)
     try:
-        _await_program(link, report, problem.entry_point)
+        _await_program(link, progress, problem.entry_point)
         namespace = link.names = problem.names()
         stand_in = RemoteFunction(link, 0)
         stand_in.__name__ = problem.entry_point
@@ -206,17 +229,17 @@ def _failed(failure):
     return kind, f"{names[0]}: {message}" if message else str(names[0])
 
 
-def _await_program(link, report, entry_point):
+def _await_program(link, progress, entry_point):
     """Follow the candidate until its program has run. Raises _Ended where it does not get that far."""
     try:
         stage, failure = link.receive()
-        report("stage", stage if stage in ("syntax", "parses") else "compiles")
+        progress.reach(stage if stage in ("syntax", "parses") else "compiles")
         if failure is not None:
             kind, detail = _failed(failure)
             raise _Ended("memory" if kind == "memory" else "syntax", detail)
         _, failure, defined = link.receive()
         if defined:
-            report("stage", "defines")
+            progress.reach("defines")
     except (ValueError, TypeError, IndexError) as broken:
         raise _Ended("exception", f"unreadable answer: {broken}") from None
     if failure is not None:
@@ -225,11 +248,12 @@ def _await_program(link, report, entry_point):
         raise _Ended("missing entry point", entry_point)
 
 
-def serve(control, problems):
-    """Examine candidates until `control`, a socket, closes: each name in `problems` comes with the two pipe ends.
+def serve(control, problems, progress):
+    """Examine candidates until `control`, a socket, closes.
 
-    Reports go back on it: ["stage", name], then ["verdict", kind, detail]. A process that has seen much says
-    ["last", kind, detail] instead and ends, and its worker starts another.
+    ["problem", name, prompt, test, entry_point] adds to `problems` and is answered by its name.
+    ["examine", name] comes with the two pipe ends of a candidate; answered by ["verdict", kind, detail]. A process
+    that has seen much says ["last", kind, detail] instead and ends, and its worker starts another.
     """
     sys.stdin = sys.stdout = sys.stderr = Mute()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -238,16 +262,20 @@ def serve(control, problems):
     def report(*message):
         wire.send(control.fileno(), list(message))
 
-    for run in range(1, RUNS + 1):
-        _, pipes, _, _ = socket.recv_fds(control, 1, 2)
+    runs, last = 0, False
+    while not last:
         try:
-            name = wire.receive(control.fileno())
+            what, name, *text = wire.receive(control.fileno())
         except wire.Closed:
             return
-        verdict = examine(problems[name], *pipes, report)
+        if what == "problem":
+            problems[name] = Problem(*text)
+            wire.send(control.fileno(), name)
+            continue
+        _, pipes, _, _ = socket.recv_fds(control, 1, 2)
+        verdict = examine(problems[name], *pipes, report, progress)
         for end in pipes:
             os.close(end)
-        swollen = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SWOLLEN >> 10
-        report("last" if run == RUNS or swollen else "verdict", *verdict)
-        if swollen:
-            return
+        runs += 1
+        last = runs == RUNS or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SWOLLEN >> 10
+        report("last" if last else "verdict", *verdict)

@@ -18,6 +18,8 @@ from codestill.judge.syscalls import die_with_parent, prctl, syscall
 NOBODY = 65534
 SPARE = 16 << 20  # bytes of address space beyond a candidate's limit: for telling that it ran out of memory
 _PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
+# Made here, since a type made in a candidate's process is made again for each.
+_CapabilityHeader, _Capabilities = ctypes.c_uint32 * 2, ctypes.c_uint32 * 6
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Zygote:
             self.scratch = scratch
             if self.root:
                 os.chown(scratch, NOBODY, NOBODY)
+        if level.seccomp:
+            seccomp.program(0)  # read its tables now, once, and not in every candidate
         self.ruleset = None
         if level.landlock:
             # A rule is tied to what is mounted now; one on the folder above holds for every later scratch as well.
@@ -133,8 +137,8 @@ def _open_to_all():
 
 def _drop_capabilities(kept):
     """Set this process's capabilities to the bits in `kept`."""
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
-    data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
+    header = _CapabilityHeader(_CAPABILITY_VERSION, 0)
+    data = _Capabilities(kept, kept, 0, 0, 0, 0)
     syscall("capset", header, data)
 
 

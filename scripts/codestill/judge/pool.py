@@ -57,10 +57,14 @@ class Worker:
         self.jobs.append(job)
         wire.send(requests, ["run", problem["task_id"], job.source, timeout])
 
-    def close(self):
-        """End it; it ends its zygote."""
+    def dismiss(self):
+        """Tell it to end; it ends its zygote."""
         self.process.stdin.close()
         self.process.stdout.close()
+
+    def close(self):
+        """End it, and wait until it has."""
+        self.dismiss()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -130,7 +134,9 @@ class Pool:
         self.close()
 
     def close(self):
-        """End all workers."""
+        """End all workers, side by side."""
+        for worker in self.workers:
+            worker.dismiss()
         for worker in self.workers:
             worker.close()
         self.workers = []

@@ -69,7 +69,7 @@ def program(pid, machine=None):
 
 
 class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
 def no_new_privileges():
@@ -80,7 +80,6 @@ def no_new_privileges():
 def confine():
     """Put this process under the filter, for good. Raises OSError where the kernel refuses."""
     code = program(os.getpid())
-    buffer = ctypes.create_string_buffer(code, len(code))
-    record = _Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    record = _Program(len(code) // 8, code)
     arguments = (ctypes.c_ulong(_FILTER_MODE), ctypes.byref(record), ctypes.c_ulong(0), ctypes.c_ulong(0))
     checked(libc.prctl(ctypes.c_int(_PR_SET_SECCOMP), *arguments), "seccomp")

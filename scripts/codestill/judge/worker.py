@@ -27,7 +27,7 @@ class Cradle:
     """The zygote's process and the socket to it."""
 
     def __init__(self, level):
-        from codestill.judge import wire, zygote
+        from codestill.judge import zygote
 
         self.folder = tempfile.mkdtemp(prefix="grading-")
         os.chmod(self.folder, 0o711)
@@ -54,8 +54,13 @@ class Cradle:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         self.socket = ours
+
+    def ready(self):
+        """Wait until it is. Raises Refused where the level is not to be had; the process has then ended."""
+        from codestill.judge import wire
+
         try:
-            answer = wire.receive(ours.fileno())
+            answer = wire.receive(self.socket.fileno())
         except wire.Closed:
             answer = ["refused", "the zygote died"]
         if answer[0] != "ready":
@@ -110,49 +115,67 @@ class Cradle:
 
 
 class Bench:
-    """The tests' process, forked from here when there is none; `problems` are those that a new one has.
+    """The tests' process, forked from here when there is none, and the problems: texts, and those that prepare values.
 
-    private: descriptors that it does not inherit.
+    private: descriptors that the process does not inherit.
     """
 
     def __init__(self, private):
-        self.private = private
-        self.pid, self.problems, self.known = None, {}, set()
+        from codestill.judge.examiner import Progress
 
-    def add(self, name, prompt, test, entry_point):
-        """Take a problem."""
-        from codestill.judge.examiner import Problem
+        self.private, self.progress = private, Progress()
+        self.pid, self.texts, self.prepared, self.known = None, {}, {}, set()
 
-        self.problems[name] = Problem(prompt, test, entry_point)
+    def add(self, name, *text):
+        """Take a problem: its prompt, test and entry point. Values that its test prepares are prepared once, here."""
+        from codestill.judge.examiner import Problem, prepares
 
-    def _start(self, pipes):
+        self.texts[name] = text
+        if prepares(text[1]):
+            self.prepared[name] = Problem(*text)
+
+    def allowance(self, name):
+        """Seconds beyond the usual limit that a candidate for this problem has."""
+        return self.prepared[name].allowance if name in self.prepared else 0.0
+
+    def _start(self):
         from codestill.judge import examiner
         from codestill.judge.syscalls import die_with_parent
 
         self.control, theirs = socket.socketpair()
-        self.known = set(self.problems)
+        self.known = set(self.prepared)
         self.pid = os.fork()
         if self.pid:
             theirs.close()
             return
         try:
-            for descriptor in (*self.private, *pipes, self.control.fileno()):
+            for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
             die_with_parent()
-            examiner.serve(theirs, self.problems)
+            examiner.serve(theirs, self.prepared, self.progress)
         finally:
             os._exit(0)
+
+    def ready(self, name):
+        """Have a process that knows this problem."""
+        from codestill.judge import wire
+
+        if self.pid and name in self.prepared and name not in self.known:
+            self.end()
+        if not self.pid:
+            self._start()
+        if name not in self.known:
+            wire.send(self.control.fileno(), ["problem", name, *self.texts[name]])
+            wire.receive(self.control.fileno())  # compiled: that is not the candidate's time
+            self.known.add(name)
 
     def examine(self, pipes, name):
         """Have the candidate behind `pipes` examined."""
         from codestill.judge import wire
 
-        if self.pid and name not in self.known:
-            self.end()
-        if not self.pid:
-            self._start(pipes)
+        self.progress.reach("starts")
+        wire.send(self.control.fileno(), ["examine", name])
         socket.send_fds(self.control, [b"!"], list(pipes))
-        wire.send(self.control.fileno(), name)
 
     def end(self):
         """Kill it."""
@@ -168,10 +191,11 @@ class Run:
     def __init__(self, cradle, bench, name, source, memory, timeout):
         from codestill.judge import clocks
 
-        entry_point = bench.problems[name].entry_point
-        timeout += bench.problems[name].allowance
+        *_, entry_point = bench.texts[name]
+        timeout += bench.allowance(name)
         self.cradle, self.bench, self.timeout = cradle, bench, timeout
         self.most_cpu = _OVERTIME * timeout + memory * clocks.SLOWEST
+        bench.ready(name)
         to_candidate, to_tests = os.pipe(), os.pipe()
         self.began = time.monotonic()
         cradle.run([to_candidate[0], to_tests[1]], source, entry_point, memory, self.most_cpu)
@@ -183,7 +207,6 @@ class Run:
             os.close(end)
         self.queued_before = clocks.queued(bench.pid) or 0.0
         self.cpu_before = clocks.cpu_of(bench.pid)
-        self.stage = "starts"
 
     def outcome(self):
         """{kind, detail, stage, seconds, peak, sure}; `sure` is False where the run must be repeated alone."""
@@ -198,7 +221,8 @@ class Run:
         if kind == "died":
             # The kernel's own limit may come first, where many cores work for one candidate.
             kind, detail = ("timeout", self._over()) if seconds >= self.most_cpu else (kind, _death(number, code))
-        return {"kind": kind, "detail": detail, "stage": self.stage, "seconds": seconds, "peak": peak, "sure": sure}
+        stage = self.bench.progress.reached()
+        return {"kind": kind, "detail": detail, "stage": stage, "seconds": seconds, "peak": peak, "sure": sure}
 
     def _follow(self):
         """((kind, detail), sure) once the tests have reported or the time is up."""
@@ -217,10 +241,8 @@ class Run:
                     return ("exception", "the tests' process died"), True
                 if what == "last":
                     self.bench.end()
-                if what in ("verdict", "last"):
-                    return rest, True
-                self.stage = rest[0]
-            elif left <= 0:
+                return rest, True
+            if left <= 0:
                 spent, sure = self._spent()
                 if spent >= self.timeout:
                     clocks.settle(self.cradle.look()[1])
@@ -262,12 +284,13 @@ def main():
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
     os.dup2(2, 1)
+    cradle = Cradle(level)
+    common.load()  # while the zygote starts
     try:
-        cradle = Cradle(level)
+        cradle.ready()
     except Refused as refusal:
         wire.send(answers, ["refused", str(refusal)])
         return
-    common.load()
     wire.send(answers, ["ready"])
     bench = Bench([requests, answers, cradle.socket.fileno()])
     try:
