@@ -10,7 +10,7 @@ import time
 
 QUIET = 0.1  # share of its time that a run which is over its limit may have queued for a core and count as alone
 _UNCOUNTED = 8  # times its limit on the wall clock after which a run ends whose queueing is not counted
-SLOWEST = 10 / 2**30  # most seconds of kernel time for a byte of memory; 0.4 to 3 s for a GiB were seen
+SLOWEST = 6 / 2**30  # most seconds of kernel time for a byte of memory; 0.4 to 3 s for a GiB were seen
 _MOMENT = 0.006  # seconds in which the kernel's count of a running process moves on
 _SETTLED = 5  # seconds after which the counts are taken as they are
 _TICKS = os.sysconf("SC_CLK_TCK")
