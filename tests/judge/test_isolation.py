@@ -1,5 +1,6 @@
 """Levels of isolation: each does what it says here, the filter is right for both architectures, none below is used."""
 
+import json
 import shutil
 import struct
 import subprocess
@@ -103,6 +104,41 @@ def test_a_level_that_cannot_be_entered_is_refused(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(Refused):
         started(2, named("limits"), MEMORY)
+
+
+WITHOUT_NAMESPACES = """
+import ctypes, platform, runpy, sys
+from codestill.judge import seccomp
+from codestill.judge.syscalls import libc
+unshare = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+jump, leave = seccomp._JUMP_EQUAL, seccomp._RETURN
+steps = [(seccomp._LOAD, seccomp._NUMBER), (jump, unshare, 0, 1), (leave, seccomp._ERRNO | 1), (leave, seccomp._ALLOW)]
+code = b"".join(seccomp._operation(*step) for step in steps)
+seccomp.no_new_privileges()
+record = seccomp._Program(len(steps), code)
+assert not libc.prctl(22, ctypes.c_ulong(2), ctypes.byref(record), ctypes.c_ulong(0), ctypes.c_ulong(0))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("worse", [[], ["--isolation", "namespaces+seccomp"]])
+def test_where_the_kernel_refuses_namespaces_the_next_level_serves_or_none(tmp_path, worse):
+    """As on a distribution that keeps user namespaces from its users: the kernel itself refuses here."""
+    offered(named("landlock+seccomp")).close()
+    samples = tmp_path / "S.jsonl"
+    samples.write_text(json.dumps({"task_id": "HumanEval/0", "completion": "    return None\n"}) + "\n")
+    command = [sys.executable, "-c", WITHOUT_NAMESPACES, ROOT / "scripts" / "grade.py", "--benchmark", "humaneval"]
+    command += ["--samples", samples, "--verdicts", tmp_path / "V.jsonl", "--scores", tmp_path / "SC.json", *worse]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    reason = "namespaces+{}: [Errno 1] unshare: Operation not permitted"
+    if worse:
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "too little isolation" in done.stderr and reason.format("seccomp") in done.stderr
+    else:
+        assert done.returncode == 0 and done.stderr == ""
+        assert reason.format("landlock+seccomp") in done.stdout
+        assert json.loads((tmp_path / "V.jsonl").read_text())["isolation"] == "landlock+seccomp"
 
 
 def run_filter(code, number, argument, arch):

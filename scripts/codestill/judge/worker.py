@@ -289,7 +289,8 @@ def main():
     try:
         cradle.ready()
     except Refused as refusal:
-        wire.send(answers, ["refused", str(refusal)])
+        with contextlib.suppress(wire.Closed):  # another worker's refusal has come first
+            wire.send(answers, ["refused", str(refusal)])
         return
     wire.send(answers, ["ready"])
     bench = Bench([requests, answers, cradle.socket.fileno()])
