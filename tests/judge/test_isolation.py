@@ -92,6 +92,18 @@ tempfile.TemporaryFile().write(b"x")
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+def test_a_candidate_holds_its_two_pipes_and_no_other_descriptor(level):
+    """0 to 2 are /dev/null, 3 and 4 the pipes; the rule set's place, once entered, must be free as well."""
+    look = (
+        "    return a + b\n\nimport os\nheld = []\nfor number in range(1024):\n    try:\n        os.fstat(number)\n"
+        "    except OSError:\n        continue\n    held.append(number)\nassert held == [0, 1, 2, 3, 4], held\n"
+    )
+    with offered(level) as pool:
+        ((_, outcome),) = pool.run([Job("held", PROBLEM, PROBLEM["prompt"] + look)], 3.0)
+    assert outcome["kind"] == "passed", outcome["detail"]
+
+
 def test_weak_levels_need_leave():
     weak = [level for level in LEVELS if not level.acceptable]
     assert weak
