@@ -19,16 +19,24 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear):
         super().__init__()
-        weight = linear.weight.detach()
-        if isinstance(linear, Conv1D):
-            weight = weight.t()
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS)
+        self.kind = type(linear)
+        weight = linear.weight.t() if self.kind is Conv1D else linear.weight
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
         self.weight = nn.Parameter(packed, requires_grad=False)
-        self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach(), requires_grad=False)
+        self.bias = linear.bias
 
     def forward(self, x):
         """x [..., in] -> [..., out]."""
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+    def unpacked(self):
+        """The layer as it was."""
+        weight = self.weight.to_dense()
+        with torch.device("meta"):
+            linear = Conv1D(*weight.shape) if self.kind is Conv1D else nn.Linear(*reversed(weight.shape))
+        weight = weight.t().contiguous() if self.kind is Conv1D else weight
+        linear.weight, linear.bias = nn.Parameter(weight, requires_grad=False), self.bias
+        return linear
 
 
 def packable(model):
@@ -52,18 +60,18 @@ def pack(model):
     if not packable(model):
         return model
     layers = [
-        (module, name, child)
+        (module, name)
         for module in model.modules()
         for name, child in module.named_children()
         if type(child) in (nn.Linear, Conv1D)
     ]
     ids = torch.arange(8)[None] % model.config.get_text_config(decoder=True).vocab_size
     before = model(input_ids=ids, use_cache=False).logits
-    for module, name, child in layers:
-        setattr(module, name, PackedLinear(child))
+    for module, name in layers:  # one by one, so that memory holds one layer twice and not all of them
+        setattr(module, name, PackedLinear(getattr(module, name)))
     if not _agrees(model, ids, before):
-        for module, name, child in layers:
-            setattr(module, name, child)
+        for module, name in layers:
+            setattr(module, name, getattr(module, name).unpacked())
     return model
 
 
