@@ -50,6 +50,11 @@ def arguments():
     cli.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's own choice")
     cli.add_argument("--memory", type=float, default=4.0, help="GiB for weights, caches, logits; 0: half of all")
     cli.add_argument("--batch_size", type=int, default=0, help="samples at once; 0 lets --memory decide")
+    cli.add_argument(
+        "--compile",
+        action="store_true",
+        help="run the steps of lanes through torch.compile: made for GPUs, does not pay on a CPU; needs a C++ compiler",
+    )
     cli.add_argument("--shard", default="1/1", help="I/N: draw only the I-th of N parts")
     return cli.parse_args()
 
@@ -89,6 +94,7 @@ def main():
             memory=args.memory,
             device=args.device,
             threads=args.threads,
+            compile=args.compile,
         )
         model = model or Model(settings)
         work_dir = Path(args.work_dir) / Path(benchmark).stem

@@ -4,6 +4,9 @@ The keys and values of all lanes live in buffers allocated once. A prompt is run
 its keys and values (`shared`), or each lane gets a copy. A lane whose sample ended takes the next one at once, so
 that the batch stays full. Works on any causal model of transformers whose layers are plain attention: its own
 forward is called; only the cache, and in `shared` the attention of one token, are ours.
+
+A step may run through `torch.compile`, on CUDA with recorded graphs. Its shapes then seldom change: all lanes take
+part, idle ones too, and the attended length doubles where it grows. Its first logits are held against a plain step's.
 """
 
 import contextlib
@@ -14,8 +17,11 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from codestill.judge.prefix import NAME, Group, Groups, Unshareable
+from codestill.study.program import log
 
 ROUND = 16  # the attended length is rounded up to this, so that its shape changes seldom
+SHORTEST = 64  # attended length of the first compiled shape
+SHAPES = 64  # compiled at most: batches that are halved for want of memory make new ones
 
 
 class Unsupported(Exception):
@@ -56,10 +62,18 @@ class Prompt:
 
 
 class Lanes:
-    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones."""
+    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones.
 
-    def __init__(self, model, columns, banned=(), shared=False):
-        self.model, self.columns, self.shared = model, columns, shared
+    compiled: options of torch.compile for the steps, or None for plain steps. Lanes then hold copies of their prompts:
+    which of them share one changes too often to be compiled.
+    """
+
+    def __init__(self, model, columns, banned=(), shared=False, compiled=None):
+        self.model, self.columns, self.shared = model, columns, shared and compiled is None
+        self.compiled, self.checked = None, False
+        if compiled is not None:
+            torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
+            self.compiled = torch.compile(model, fullgraph=True, dynamic=False, **compiled)
         self.device = next(model.parameters()).device
         self.banned = torch.tensor(list(banned), dtype=torch.long, device=self.device)
         named = inspect.signature(model.forward).parameters
@@ -73,8 +87,12 @@ class Lanes:
         self.cache = None
         probe = self.prefill([0])
         layers = [LaneLayer(lanes, capacity, keys, values, self.place) for keys, values in probe.states]
+        if self.compiled is not None:
+            for layer in layers:  # a recorded graph writes to them where they lay
+                torch._dynamo.mark_static_address(layer.keys)
+                torch._dynamo.mark_static_address(layer.values)
         self.cache = Cache(layers=layers)
-        self.lanes, self.capacity = lanes, capacity
+        self.lanes, self.capacity, self.checked = lanes, capacity, False
         self.held = [None] * lanes
         self.starts = np.zeros(lanes, np.int64)
         self.groups = None
@@ -130,26 +148,69 @@ class Lanes:
 
         positions count from the prompt's first token.
         """
+        count = len(tokens)
+        inputs = self._inputs(tokens, positions, count if self.compiled is None else self.lanes)
+        if self.compiled is not None and not self.checked:
+            self._check(inputs)
+        if self.compiled is not None:
+            torch.compiler.cudagraph_mark_step_begin()
+            return self._logits(self.compiled(**inputs))[:count]
+        with self._attention(count):
+            return self._logits(self.model(**inputs))[:count]
+
+    def _inputs(self, tokens, positions, count):
+        """The arguments of one pass over the first `count` lanes; those without a token write where nobody reads."""
+        idle = np.zeros(count - len(tokens), np.int64)
+        starts = self.starts[:count].copy()
+        starts[len(tokens) :] = 0
+        tokens, positions = np.concatenate([tokens, idle]), np.concatenate([positions, idle])
         place = self.place
-        place.count = len(tokens)
-        own = positions - self.starts[: place.count]
-        place.reach = min(self.capacity, -(-(int(own.max()) + 1) // ROUND) * ROUND)
-        place.rows = self.ranks[: place.count]
+        place.count, own = count, positions - starts
+        place.reach = self._reach(int(own.max()) + 1)
+        place.rows = self.ranks[:count]
         place.positions = torch.from_numpy(own).to(self.device)
         later = self.ranks[None, : place.reach] > place.positions[:, None]
         dtype = self.cache.layers[0].keys.dtype
         mask = torch.zeros(later.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(later, torch.finfo(dtype).min)
-        with self._attention(place.count):
-            output = self.model(
-                input_ids=torch.from_numpy(tokens).to(self.device)[:, None],
-                position_ids=torch.from_numpy(positions).to(self.device)[:, None],
-                attention_mask=mask[:, None, None, :],
-                past_key_values=self.cache,
-                use_cache=True,
-                **self.last_only,
-            )
-        return self._logits(output)
+        return {
+            "input_ids": torch.from_numpy(tokens).to(self.device)[:, None],
+            "position_ids": torch.from_numpy(positions).to(self.device)[:, None],
+            "attention_mask": mask[:, None, None, :],
+            "past_key_values": self.cache,
+            "use_cache": True,
+            **self.last_only,
+        }
+
+    def _reach(self, longest):
+        """How far the lanes are attended to: little beyond the longest, in steps that keep the shapes few."""
+        if self.compiled is not None:
+            rounded = max(SHORTEST, 1 << (longest - 1).bit_length())
+        else:
+            rounded = -(-longest // ROUND) * ROUND
+        return min(self.capacity, rounded)
+
+    def _check(self, inputs):
+        """Hold a compiled step's logits against a plain one's; where they differ, or none is to be had, go on plainly.
+
+        The step is taken twice and writes the same keys and values both times.
+        """
+        self.checked = True
+        plain = self._logits(self.model(**inputs)).clone()
+        try:
+            found = self._logits(self.compiled(**inputs))
+            reason = None if self._agree(found, plain) else "its logits differ from a plain step's"
+        except Exception as error:  # a compiler has many ways to fail, and none may cost the samples
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if reason:
+            log(f"sampling without torch.compile: {reason}")
+            self.compiled = None
+
+    def _agree(self, found, wanted):
+        """Whether two tensors of logits are the same but for rounding."""
+        seen = torch.isfinite(wanted)
+        bound = 1e-3 if self.model.dtype == torch.float32 else 0.1
+        return torch.allclose(found[seen], wanted[seen], rtol=bound, atol=bound)
 
     @contextlib.contextmanager
     def _attention(self, count):
@@ -188,6 +249,7 @@ class Lanes:
 
         Where only the shared attention does not serve the model, lanes get copies of their prompts instead.
         """
+        compiled, self.compiled = self.compiled, None  # two lanes are not worth a compilation
         try:
             self._trial()
         except Unsupported:
@@ -195,6 +257,8 @@ class Lanes:
                 raise
             self.shared = False
             self._trial()
+        finally:
+            self.compiled = compiled
 
     def _trial(self):
         if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=self.model.config).layers):
@@ -212,7 +276,5 @@ class Lanes:
         finally:
             self.lanes = 0
         lone = torch.stack([self.alone(prompt, [token]) for prompt in prompts])
-        seen = torch.isfinite(lone)
-        bound = 1e-3 if self.model.dtype == torch.float32 else 0.1
-        if not torch.allclose(batched[seen], lone[seen], rtol=bound, atol=bound):
+        if not self._agree(batched, lone):
             raise Unsupported("a step of two lanes differs from the model's own")

@@ -61,6 +61,7 @@ class Settings:
     memory: float = 4.0
     device: str = "auto"
     threads: int = 0
+    compile: bool = False
 
     def __post_init__(self):
         rules = {
@@ -122,7 +123,9 @@ class Model:
             )
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: cannot load the model ({str(error).splitlines()[0]})") from error
-        self.model = pack(fuse_activations(model.eval().requires_grad_(False).to(device)))
+        self.model = fuse_activations(model.eval().requires_grad_(False).to(device))
+        if not settings.compile:  # a compiler has its own ways with plain layers, and none with packed ones
+            pack(self.model)
         self.limit = positions_of(config)
         self.device = device
 
@@ -163,7 +166,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:
             science["batch_size"] = batch
-        where = {"device": model.device.type, "threads": torch.get_num_threads()}
+        where = {"device": model.device.type, "threads": torch.get_num_threads(), "compile": settings.compile}
         mark = fingerprint(settings.model_dir, benchmark, {**science, **where})
         journal = Journal(Path(work_dir) / "samples.jsonl", mark)
         units = plan(tasks, settings, batch, shard)

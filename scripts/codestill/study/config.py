@@ -254,6 +254,9 @@ class Generation(Section):
     memory: float = Field(4.0, gt=0, description="GiB for weights, caches and logits; sets the batch size")
     device: Device = Field("auto", description="auto takes CUDA where there is a device")
     threads: Positive = Field(4, description="CPU threads of torch")
+    compile: bool = Field(
+        False, description="run steps through torch.compile: made for GPUs, does not pay on a CPU; needs a C++ compiler"
+    )
     samples_per_job: Positive | None = Field(
         None, description="about so many samples a job: a model's are drawn by several and gathered; null: by one job"
     )
