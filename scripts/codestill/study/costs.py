@@ -18,6 +18,7 @@ PLAIN_START = 0.5
 # The rules that use a GPU.
 HEAVY = ("teach", "audit", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
+CHECKPOINTS = 4  # of a training on disk at once: the two newest, the best one, and the next while it is written
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
 
 
@@ -125,7 +126,7 @@ class Costs:
         checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
         operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
-        scratch = 3 * 4.0 * learner.parameters * 2
+        scratch = CHECKPOINTS * 3 * 4.0 * learner.parameters  # weights and Adam's two moments
         if teacher and epochs:
             seen = tokens * epochs + checked
             operations += seen * (teacher.forward() - teacher.forward(head=False))
