@@ -6,7 +6,7 @@ that the batch stays full. Works on any causal model of transformers whose layer
 forward is called; only the cache, and in `shared` the attention of one token, are ours.
 
 A step may run through `torch.compile`, on CUDA with recorded graphs. Its shapes then seldom change: all lanes take
-part, idle ones too, and the attended length doubles where it grows. Its first logits are held against a plain step's.
+part, idle ones too, and the attended length doubles where it grows. Each shape is held against a plain step once.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ class Lanes:
 
     def __init__(self, model, columns, banned=(), shared=False, compiled=None):
         self.model, self.columns, self.shared = model, columns, shared and compiled is None
-        self.compiled, self.checked = None, False
+        self.compiled, self.checked = None, set()
         if compiled is not None:
             torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
             self.compiled = torch.compile(model, fullgraph=True, dynamic=False, **compiled)
@@ -92,7 +92,7 @@ class Lanes:
                 torch._dynamo.mark_static_address(layer.keys)
                 torch._dynamo.mark_static_address(layer.values)
         self.cache = Cache(layers=layers)
-        self.lanes, self.capacity, self.checked = lanes, capacity, False
+        self.lanes, self.capacity, self.checked = lanes, capacity, set()
         self.held = [None] * lanes
         self.starts = np.zeros(lanes, np.int64)
         self.groups = None
@@ -150,7 +150,7 @@ class Lanes:
         """
         count = len(tokens)
         inputs = self._inputs(tokens, positions, count if self.compiled is None else self.lanes)
-        if self.compiled is not None and not self.checked:
+        if self.compiled is not None and self.place.reach not in self.checked:
             self._check(inputs)
         if self.compiled is not None:
             torch.compiler.cudagraph_mark_step_begin()
@@ -161,11 +161,9 @@ class Lanes:
     def _inputs(self, tokens, positions, count):
         """The arguments of one pass over the first `count` lanes; those without a token write where nobody reads."""
         idle = np.zeros(count - len(tokens), np.int64)
-        starts = self.starts[:count].copy()
-        starts[len(tokens) :] = 0
         tokens, positions = np.concatenate([tokens, idle]), np.concatenate([positions, idle])
         place = self.place
-        place.count, own = count, positions - starts
+        place.count, own = count, positions - self.starts[:count]
         place.reach = self._reach(int(own.max()) + 1)
         place.rows = self.ranks[:count]
         place.positions = torch.from_numpy(own).to(self.device)
@@ -191,11 +189,11 @@ class Lanes:
         return min(self.capacity, rounded)
 
     def _check(self, inputs):
-        """Hold a compiled step's logits against a plain one's; where they differ, or none is to be had, go on plainly.
+        """Hold a new shape's logits against a plain step's; where they differ, or none are to be had, go on plainly.
 
         The step is taken twice and writes the same keys and values both times.
         """
-        self.checked = True
+        self.checked.add(self.place.reach)
         plain = self._logits(self.model(**inputs)).clone()
         try:
             found = self._logits(self.compiled(**inputs))
