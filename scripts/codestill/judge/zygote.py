@@ -1,6 +1,6 @@
 """The clean zygote: a process that never sees a test, from which every candidate's process is forked.
 
-Run as a program by `sandbox.py`, with the level's name, the scratch folder and a socket's descriptor. On the socket
+Run as a program by `worker.py`, with the level's name, the scratch folder and a socket's descriptor. On the socket
 it takes `["run", source, entry_point, memory, seconds]` with the two pipe ends of the candidate, `["look"]` (CPU
 seconds so far, and a descriptor that names the process) and `["stop"]` (kill it, tidy up, say how it ended).
 """
