@@ -62,7 +62,7 @@ class Ids:
         return ""
 
 
-def prompts(count, size, longest=620, seed=0):
+def prompts(count, size, longest, seed=0):
     """Random prompts of the lengths of HumanEval's (median 146 tokens, 5 in 100 over 331), none over `longest`."""
     import random
 
@@ -74,13 +74,10 @@ def prompts(count, size, longest=620, seed=0):
 def ours(model, tasks, args, clock):
     import torch
 
-    from codestill.distill.models import fuse_activations
     from codestill.judge.engines import LanesEngine
-    from codestill.judge.packed import pack
-    from codestill.judge.sampling import Settings
+    from codestill.judge.sampling import Settings, quickened
 
-    model = fuse_activations(copy.deepcopy(model))
-    model = model if args.compile else pack(model)  # as sampling.Model loads it
+    model = quickened(copy.deepcopy(model), args.compile)
     shape = {"n": args.n, "max_new_tokens": args.max_new_tokens, "batch_size": args.batch_size}
     settings = Settings("", compile=args.compile, **shape)
     engine = LanesEngine(model, Ids(model.config.vocab_size), (), settings, tasks)

@@ -3,16 +3,15 @@
 The compiler's last stage, which writes kernels, is left out here: it needs a C++ compiler and a minute.
 """
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from small_models import KINDS, make_benchmark, make_folder, make_model
+from drawing import draw, settings_for
+from small_models import KINDS, make_model
 
 from codestill.judge import engines, lanes
-from codestill.judge.sampling import Model, Settings, sample
 
 TRACED = {"backend": "aot_eager"}
 
@@ -55,22 +54,16 @@ def _fails_later(graph, inputs):
 @pytest.mark.parametrize(
     ("backend", "kept"), [("aot_eager", True), (_fails, False), (_fails_later, False), (_errs, False)]
 )
-def test_samples_do_not_depend_on_the_compiler(backend, kept, tmp_path, monkeypatch, capfd):
+def test_samples_do_not_depend_on_the_compiler(backend, kept, folder, benchmark, tmp_path, monkeypatch, capfd):
     torch.compiler.reset()
     _fails_later.shapes = 0
     monkeypatch.setattr(lanes, "SHORTEST", 16)
-    settings = Settings(str(make_folder(tmp_path / "model")), n=7, max_new_tokens=24, stops=("q",), device="cpu")
-    benchmark = make_benchmark(tmp_path / "bench.jsonl")
+    settings = settings_for(folder, stops=("q",))
     monkeypatch.setattr(
         engines, "compiler_options", lambda model, settings: {"backend": backend} if settings.compile else None
     )
 
-    def drawn(settings, name):
-        files = [tmp_path / f"{name}.jsonl", tmp_path / f"{name}.json"]
-        sample(Model(settings), settings, str(benchmark), *files, tmp_path / "work")
-        return files[0].read_bytes(), json.loads(files[1].read_text())
-
-    plain, _ = drawn(settings, "plain")
-    compiled, facts = drawn(replace(settings, compile=True, batch_size=4), "compiled")
+    plain, _ = draw(settings, benchmark, tmp_path, "plain")
+    compiled, facts = draw(replace(settings, compile=True, batch_size=4), benchmark, tmp_path, "compiled")
     assert compiled == plain and facts["compiled"] == kept and facts["exactness"]["exceeded"] == 0
     assert ("sampling without torch.compile" in capfd.readouterr().out) != kept

@@ -13,12 +13,15 @@ from codestill.judge.packed import PackedLinear, pack, packable
 IDS = torch.arange(3, 43).reshape(2, 20)
 
 
+def needs_packing(module):
+    if not packable(module):
+        pytest.skip("this processor has no AVX2, or torch no oneDNN")
+    return module
+
+
 @pytest.fixture(params=KINDS)
 def model(request):
-    built = make_model(request.param, 300)
-    if not packable(built):
-        pytest.skip("this processor has no AVX2, or torch no oneDNN")
-    return built
+    return needs_packing(make_model(request.param, 300))
 
 
 def logits(model):
@@ -41,8 +44,7 @@ def test_every_layer_is_packed_and_computes_the_same(model):
 def test_a_layer_beside_float64(bias, rows):
     torch.manual_seed(0)
     layers = [nn.Linear(48, 40, bias=bias), *([Conv1D(40, 48)] if bias else [])]
-    if not packable(_Dtype(layers[0])):
-        pytest.skip("this processor has no AVX2, or torch no oneDNN")
+    needs_packing(layers[0])
     x = torch.randn(2, rows, 48)
     for layer in layers:
         nn.init.normal_(layer.weight)
@@ -50,14 +52,6 @@ def test_a_layer_beside_float64(bias, rows):
         with torch.inference_mode():
             found = PackedLinear(layer.float())(x).double()
         torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-4)
-
-
-class _Dtype(nn.Module):
-    """A layer as `packable` asks for a model."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
 
 
 def test_a_tied_head_leaves_the_embeddings_alone(model):

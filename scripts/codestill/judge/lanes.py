@@ -28,6 +28,13 @@ class Unsupported(Exception):
     """The model keeps a state that lanes cannot hold (sliding windows, recurrent layers, positions of its own)."""
 
 
+def agree(found, wanted, dtype):
+    """Whether two tensors of logits of a model in `dtype` are the same but for rounding."""
+    seen = torch.isfinite(wanted)
+    bound = 1e-3 if dtype == torch.float32 else 0.1
+    return torch.allclose(found[seen], wanted[seen], rtol=bound, atol=bound)
+
+
 class LaneLayer(DynamicLayer):
     """Keys and values of one layer, [lanes, heads, capacity, width]; `place` says where this step's are written."""
 
@@ -150,13 +157,13 @@ class Lanes:
         """
         count = len(tokens)
         inputs = self._inputs(tokens, positions, count if self.compiled is None else self.lanes)
-        if self.compiled is not None and self.place.reach not in self.checked:
-            self._check(inputs)
-        if self.compiled is not None:
-            torch.compiler.cudagraph_mark_step_begin()
-            return self._logits(self.compiled(**inputs))[:count]
-        with self._attention(count):
-            return self._logits(self.model(**inputs))[:count]
+        if self.compiled is None:
+            with self._attention(count):
+                return self._logits(self.model(**inputs))
+        if self.place.reach not in self.checked:
+            return self._check(inputs)[:count]
+        torch.compiler.cudagraph_mark_step_begin()
+        return self._logits(self.compiled(**inputs))[:count]
 
     def _inputs(self, tokens, positions, count):
         """The arguments of one pass over the first `count` lanes; those without a token write where nobody reads."""
@@ -189,26 +196,21 @@ class Lanes:
         return min(self.capacity, rounded)
 
     def _check(self, inputs):
-        """Hold a new shape's logits against a plain step's; where they differ, or none are to be had, go on plainly.
+        """A plain step's logits, and a new shape's held against them: where it fails or errs, go on plainly.
 
         The step is taken twice and writes the same keys and values both times.
         """
         self.checked.add(self.place.reach)
-        plain = self._logits(self.model(**inputs)).clone()
+        plain = self._logits(self.model(**inputs))
         try:
             found = self._logits(self.compiled(**inputs))
-            reason = None if self._agree(found, plain) else "its logits differ from a plain step's"
+            reason = None if agree(found, plain, self.model.dtype) else "its logits differ from a plain step's"
         except Exception as error:  # a compiler has many ways to fail, and none may cost the samples
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         if reason:
             log(f"sampling without torch.compile: {reason}")
             self.compiled = None
-
-    def _agree(self, found, wanted):
-        """Whether two tensors of logits are the same but for rounding."""
-        seen = torch.isfinite(wanted)
-        bound = 1e-3 if self.model.dtype == torch.float32 else 0.1
-        return torch.allclose(found[seen], wanted[seen], rtol=bound, atol=bound)
+        return plain
 
     @contextlib.contextmanager
     def _attention(self, count):
@@ -274,5 +276,5 @@ class Lanes:
         finally:
             self.lanes = 0
         lone = torch.stack([self.alone(prompt, [token]) for prompt in prompts])
-        if not self._agree(batched, lone):
+        if not agree(batched, lone, self.model.dtype):
             raise Unsupported("a step of two lanes differs from the model's own")

@@ -88,10 +88,17 @@ def started(count, level, memory):
         for worker in workers:
             worker.ready()
     except BaseException:
-        for worker in workers:
-            worker.close()
+        end(workers)
         raise
     return workers
+
+
+def end(workers):
+    """End workers, side by side."""
+    for worker in workers:
+        worker.dismiss()
+    for worker in workers:
+        worker.close()
 
 
 class Pool:
@@ -134,11 +141,8 @@ class Pool:
         self.close()
 
     def close(self):
-        """End all workers, side by side."""
-        for worker in self.workers:
-            worker.dismiss()
-        for worker in self.workers:
-            worker.close()
+        """End all workers."""
+        end(self.workers)
         self.workers = []
 
     def run(self, jobs, timeout, alone=False):

@@ -99,6 +99,13 @@ class Settings:
         return {name: list(facts[name]) if name == "stops" else facts[name] for name in names}
 
 
+def quickened(model, compiled):
+    """`model` with the layers that it is sampled with: faster ones, which compute the same; returns it."""
+    model = fuse_activations(model)
+    # A compiler has its own ways with plain layers, and none with packed ones.
+    return model if compiled else pack(model)
+
+
 class Model:
     """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
 
@@ -123,9 +130,7 @@ class Model:
             )
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: cannot load the model ({str(error).splitlines()[0]})") from error
-        self.model = fuse_activations(model.eval().requires_grad_(False).to(device))
-        if not settings.compile:  # a compiler has its own ways with plain layers, and none with packed ones
-            pack(self.model)
+        self.model = quickened(model.eval().requires_grad_(False).to(device), settings.compile)
         self.limit = positions_of(config)
         self.device = device
 

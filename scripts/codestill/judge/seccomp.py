@@ -79,7 +79,11 @@ def no_new_privileges():
 
 def confine():
     """Put this process under the filter, for good. Raises OSError where the kernel refuses."""
-    code = program(os.getpid())
+    load(program(os.getpid()))
+
+
+def load(code):
+    """Put this process under a filter of BPF instructions, for good (no_new_privileges comes first). Raises OSError."""
     record = _Program(len(code) // 8, code)
     arguments = (ctypes.c_ulong(_FILTER_MODE), ctypes.byref(record), ctypes.c_ulong(0), ctypes.c_ulong(0))
     checked(libc.prctl(ctypes.c_int(_PR_SET_SECCOMP), *arguments), "seccomp")

@@ -126,13 +126,13 @@ class Bench:
         self.private, self.progress = private, Progress()
         self.pid, self.texts, self.prepared, self.known = None, {}, {}, set()
 
-    def add(self, name, *text):
-        """Take a problem: its prompt, test and entry point. Values that its test prepares are prepared once, here."""
+    def add(self, name, prompt, test, entry_point):
+        """Take a problem. Values that its test prepares are prepared once, here."""
         from codestill.judge.examiner import Problem, prepares
 
-        self.texts[name] = text
-        if prepares(text[1]):
-            self.prepared[name] = Problem(*text)
+        self.texts[name] = prompt, test, entry_point
+        if prepares(test):
+            self.prepared[name] = Problem(prompt, test, entry_point)
 
     def allowance(self, name):
         """Seconds beyond the usual limit that a candidate for this problem has."""
