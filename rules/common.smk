@@ -11,19 +11,22 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from codestill.study import attempts, budget, failures
+from codestill.cluster import failures
+from codestill.cluster.snakemake_view import jobs_of
+from codestill.cluster.surroundings import look_once, prepare
+from codestill.kit import attempts
+from codestill.kit.files import from_here
+from codestill.kit.imports import imports_of as library_of
+from codestill.kit.program import UserError
+from codestill.kit.signals import relay_signals
+from codestill.plan import budget
+from codestill.plan.estimates import Requests
+from codestill.plan.partition_limits import read_limits
 from codestill.study.config import load_study
-from codestill.study.configfiles import ConfigFiles
-from codestill.study.estimates import Requests
-from codestill.study.files import from_here
+from codestill.study.config_files import ConfigFiles
 from codestill.study.grid import CELL_PATTERN, build_grid
-from codestill.study.imports import imports_of as library_of
 from codestill.study.layout import SPLITS, Layout, flags
-from codestill.study.limits import read_limits
-from codestill.study.local import check_local
-from codestill.study.program import UserError
-from codestill.study.relay import relay_signals
-from codestill.study.surroundings import look_once, prepare
+from codestill.study.local_paths import check_local
 
 prepare()
 if workflow.remote_exec:  # within a job of a cluster
@@ -58,7 +61,8 @@ if workflow.is_main_process:
 onstart:
     look_once(workflow.scheduler)
     try:
-        budget.before_run(workflow, STUDY, PLACE)
+        if not workflow.touch:
+            budget.before_run(jobs_of(workflow.dag), STUDY, PLACE)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

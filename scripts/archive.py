@@ -6,7 +6,7 @@
 Models, tokens and samples are not in it; compare.py takes it as it is.
 """
 
-from codestill.study.program import log, parser, run
+from codestill.kit.program import log, parser, run
 
 
 def main():

@@ -11,10 +11,10 @@ pretraining erased newlines and indentation must be fine-tuned on raw code first
 
 import os
 
-from codestill.study import attempts
-from codestill.study.files import write_json
-from codestill.study.program import UserError, log, parser, run
-from codestill.study.provenance import provenance
+from codestill.kit import attempts
+from codestill.kit.files import write_json
+from codestill.kit.program import UserError, log, parser, run
+from codestill.kit.provenance import provenance
 
 
 def main():
@@ -40,9 +40,9 @@ def main():
     import torch
 
     from codestill.data.text import read_texts
-    from codestill.data.tokenizer import load_tokenizer
-    from codestill.distill.audit import judgement, measure
-    from codestill.distill.models import device_of, load_model
+    from codestill.measure.audit import judgement, measure
+    from codestill.models.loading import device_of, load_model
+    from codestill.models.tokenizers import load_tokenizer
 
     torch.set_num_threads(options.threads)
     device = device_of(options.device)

@@ -21,7 +21,7 @@ Writes config.json, model.safetensors, generation_config.json, tokenizer.json an
 The same arguments write the same bytes.
 """
 
-from codestill.study.program import UserError, log, parser, progress, run
+from codestill.kit.program import UserError, log, parser, progress, run
 
 
 def arguments():
@@ -48,7 +48,7 @@ def arguments():
 def tokenizer_of(args):
     """The tokenizer that the flags ask for: loaded, or trained on the training functions' text."""
     from codestill.data.text import read_texts
-    from codestill.data.tokenizer import load_tokenizer, train_tokenizer
+    from codestill.models.tokenizers import load_tokenizer, train_tokenizer
 
     if args.tokenizer:
         return load_tokenizer(args.tokenizer)
@@ -63,10 +63,10 @@ def tokenizer_of(args):
 def main():
     """Build and write one model."""
     args = arguments()
-    from codestill.data import shapes
+    from codestill.models import shapes
 
     if args.layers_of:
-        from codestill.data.tokenizer import load_tokenizer
+        from codestill.models.tokenizers import load_tokenizer
 
         tokenizer = load_tokenizer(args.layers_of)
         model, kept = shapes.thinned(shapes.load_model(args.layers_of), args.every)

@@ -13,7 +13,7 @@ may hold those of several.
 
 import os
 
-from codestill.study.program import parser, run
+from codestill.kit.program import parser, run
 
 
 def main():
@@ -37,10 +37,10 @@ def main():
 
     import torch
 
-    from codestill.distill.models import device_of
     from codestill.distill.sources import locate, open_examples
     from codestill.distill.teacher_pass import make_caches
-    from codestill.study.lease import lease
+    from codestill.kit.lease import lease
+    from codestill.models.loading import device_of
 
     torch.set_num_threads(options.threads)
     options.work_dir = options.output_dir

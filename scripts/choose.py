@@ -11,8 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
-from codestill.study.files import read_json, write_json
-from codestill.study.program import UserError, log, parser, run
+from codestill.kit.files import read_json, write_json
+from codestill.kit.program import UserError, log, parser, run
 
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 

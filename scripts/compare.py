@@ -7,8 +7,8 @@
 pass@k is paired by problem, other measures by seed. An archive or folder without ::NAME stands for its chosen cell.
 """
 
-from codestill.study.files import atomic
-from codestill.study.program import parser, run
+from codestill.kit.files import atomic
+from codestill.kit.program import parser, run
 
 
 def main():
@@ -19,8 +19,8 @@ def main():
     options.add_argument("--results", help="the study in which a bare NAME is meant; default: the only one there is")
     options.add_argument("--output", help="write the comparison here too, as Markdown")
     arguments = options.parse_args()
-    from codestill.report.compare import markdown
-    from codestill.report.sides import load_side
+    from codestill.report.comparison import markdown
+    from codestill.report.comparison_sides import load_side
 
     text = markdown(load_side(arguments.a, arguments.results), load_side(arguments.b, arguments.results))
     if arguments.output:

@@ -16,7 +16,7 @@ cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation i
 """
 
 from codestill.distill.arguments import add_training_arguments
-from codestill.study.program import UserError, parser, run
+from codestill.kit.program import UserError, parser, run
 
 
 def add_arguments(arguments):

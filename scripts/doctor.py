@@ -16,9 +16,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from codestill.study import cluster
-from codestill.study.cluster import BAD, NOTE, OK, Finding
-from codestill.study.program import UserError, parser, run
+from codestill.cluster import slurm
+from codestill.cluster.slurm import BAD, NOTE, OK, Finding
+from codestill.kit.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,7 +46,7 @@ def packages():
 
 def gpu(wanted):
     """Driver, torch's build and bf16; `wanted`: a GPU is expected here."""
-    code, driver = cluster.ask("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    code, driver = slurm.ask("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
     import torch
 
     if code:
@@ -93,7 +93,7 @@ def hub(study):
 
 def isolation():
     """The level at which programs would be graded here."""
-    from codestill.judge.pool import Pool
+    from codestill.grading.sandbox.pool import Pool
 
     try:
         with Pool(1, 2**30) as pool:
@@ -102,20 +102,20 @@ def isolation():
         return Finding(BAD, f"grading: {error}", "grade on a node that allows user namespaces or Landlock (Linux 5.13)")
 
 
-def slurm(profile, study):
+def cluster(profile, study):
     """SLURM, by the requests that the profile and the plan make of it."""
-    found = list(cluster.controller())
+    found = list(slurm.controller())
     if any(one.mark == BAD for one in found):
         return found
-    from codestill.study.estimates import Requests
+    from codestill.plan.estimates import Requests
+    from codestill.plan.partition_limits import read_limits
     from codestill.study.grid import build_grid
     from codestill.study.layout import Layout
-    from codestill.study.limits import read_limits
 
     layout = Layout(study, build_grid(study, study.study))
     requests = Requests(study, layout, read_limits(profile.parent / "partitions.yaml"))
-    resources_of = cluster.read_profile(profile)
-    found.append(cluster.accounts(resources_of("prepare_corpus")))
+    resources_of = slurm.read_profile(profile)
+    found.append(slurm.accounts(resources_of("prepare_corpus")))
     processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
     largest = max(processes, key=processes.get)
     trained = {"gpu": processes[largest], **resources_of(largest)}
@@ -126,14 +126,14 @@ def slurm(profile, study):
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
             one = {"cell": layout.distilled[0]} if rule == "distill" else {}
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
-            found.append(cluster.submission(kind, resources, *asked))
+            found.append(slurm.submission(kind, resources, *asked))
     return found
 
 
 def within_job(options):
     """Run this program's second half in a job on a GPU; its exit code."""
-    resources = cluster.read_profile(options.profile)("generate")
-    command = ["srun", *cluster.sbatch_flags(resources), "--time=10", "--mem=4000", "--ntasks=1"]
+    resources = slurm.read_profile(options.profile)("generate")
+    command = ["srun", *slurm.sbatch_flags(resources), "--time=10", "--mem=4000", "--ntasks=1"]
     command += [
         sys.executable,
         __file__,
@@ -163,9 +163,9 @@ def main():
     if not Path(options.configfile).is_file():
         raise UserError(f"--configfile: {options.configfile} does not exist")
     study = load_study(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8")), options.configfile)
-    findings = [packages(), *gpu(options.inside), isolation(), cluster.room(f"results/{study.study}")]
+    findings = [packages(), *gpu(options.inside), isolation(), slurm.room(f"results/{study.study}")]
     if not options.inside:
-        findings += [hub(study), *slurm(options.profile, study)]
+        findings += [hub(study), *cluster(options.profile, study)]
     print(*findings, sep="\n", flush=True)
     failed = sum(one.mark == BAD for one in findings)
     if options.job and not failed:

@@ -19,9 +19,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from codestill.study.files import read_json, sha256, write_json, write_jsonl
-from codestill.study.program import ManualFormatter, UserError, log, parser, progress, run
-from codestill.study.provenance import provenance
+from codestill.kit.files import read_json, sha256, write_json, write_jsonl
+from codestill.kit.program import ManualFormatter, UserError, log, parser, progress, run
+from codestill.kit.provenance import provenance
 
 CORPORA = ("hub", "files", "python", "stdlib", "pocket")
 BENCHMARKS = ("humaneval", "mbpp", "pocket", "file")
@@ -95,7 +95,7 @@ def arguments():
 
 def model(args):
     """Bring a model; its manifest's facts."""
-    from codestill.data.models import bring_model
+    from codestill.models.downloads import bring_model
 
     return bring_model(args.name, args.revision, args.output)
 

@@ -8,7 +8,7 @@ Writes figures/NAME.{png,pdf,svg}, and the losses of each cell as cells/CELL/cur
 bytes under the same matplotlib; elsewhere the same data, drawn alike.
 """
 
-from codestill.study.program import UserError, log, parser, run
+from codestill.kit.program import UserError, log, parser, run
 
 
 def main():

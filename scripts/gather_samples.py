@@ -6,8 +6,8 @@
 Parts that overlap, were drawn differently, or leave samples out are refused.
 """
 
-from codestill.judge.sample_files import gather
-from codestill.study.program import UserError, log, parser, run
+from codestill.kit.program import UserError, log, parser, run
+from codestill.sampling.journal import gather
 
 
 def main():

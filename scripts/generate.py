@@ -10,7 +10,7 @@ protocols as benchmarks. `--shard 2/4` draws the second quarter; gather_samples.
 
 from pathlib import Path
 
-from codestill.study.program import UserError, log, parser, run
+from codestill.kit.program import UserError, log, parser, run
 
 # Where a function ends: the next statement at the left margin (BigCode's list for HumanEval).
 STOPS = ["\\nclass", "\\ndef", "\\n#", "\\n@", "\\nprint", "\\nif", "\\n```"]
@@ -74,7 +74,7 @@ def main():
             raise UserError(f"--{name}: give one for each of the {len(args.benchmark)} benchmarks")
     counts, lengths = per_benchmark(args, "n"), per_benchmark(args, "max_new_tokens")
 
-    from codestill.judge.sampling import Model, Settings, sample  # heavy: after the arguments are known to be good
+    from codestill.sampling.sampler import Model, Settings, sample  # heavy: after the arguments are known to be good
 
     stops = tuple(stop.replace("\\n", "\n").replace("\\t", "\t") for stop in args.stop)
     model = None

@@ -7,7 +7,7 @@ are the same rows with passed, result, and how far each came. The tests never en
 may do is bounded by the strongest isolation that this machine offers to whoever runs this, which is written down.
 """
 
-from codestill.study.program import UserError, log, parser, progress, run
+from codestill.kit.program import UserError, log, parser, progress, run
 
 
 def arguments():
@@ -56,13 +56,13 @@ def main():
     """Grade and write; the exit code is 0 also where samples are incomplete, which the log names."""
     options = arguments()
     check(options)
-    from codestill.judge.grading import Grading
-    from codestill.judge.isolation import LEVELS
-    from codestill.judge.pool import Pool
-    from codestill.judge.problems import load_problems
-    from codestill.judge.protocols import RULES
-    from codestill.study.files import read_json, write_json
-    from codestill.study.provenance import provenance
+    from codestill.grading.extraction import RULES
+    from codestill.grading.grader import Grading
+    from codestill.grading.problems import load_problems
+    from codestill.grading.sandbox.isolation import LEVELS
+    from codestill.grading.sandbox.pool import Pool
+    from codestill.kit.files import read_json, write_json
+    from codestill.kit.provenance import provenance
 
     if options.rules not in RULES:
         raise UserError(f"--rules: {options.rules!r} is none of {', '.join(RULES)}")
@@ -83,7 +83,7 @@ def main():
             f"{options.samples}: no samples of a task of {options.benchmark}, first task_id {grading.first!r}; "
             "give samples of this benchmark"
         )
-    from codestill.judge.scoring import scores, warnings
+    from codestill.grading.scoring import scores, warnings
 
     written = grading.write(options.verdicts, {"isolation": level.name})
     record = scores(grading, sorted(set(options.k)), options.seed)

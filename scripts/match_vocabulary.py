@@ -16,8 +16,8 @@ The tokenizer written beside the student is the study's: tokens are made with it
 the policy does not cover stops with the first tokens that differ and the remedy. --report says what was matched.
 """
 
-from codestill.study.files import write_json
-from codestill.study.program import log, parser, run
+from codestill.kit.files import write_json
+from codestill.kit.program import log, parser, run
 
 
 def main():
@@ -31,8 +31,8 @@ def main():
     flags.add_argument("--report", metavar="FILE", required=True, help="JSON file: what was matched")
     args = flags.parse_args()
 
-    from codestill.data.shapes import save_model
-    from codestill.data.vocabulary import match
+    from codestill.models.shapes import save_model
+    from codestill.models.vocabularies import match
 
     matched, report = match(args.teacher, args.student, args.policy, args.embeddings)
     counts = ", ".join(f"{number:,} {kind}" for kind, number in report["counts"].items())

@@ -1,14 +1,14 @@
 """Measure models without running their programs: how well they predict code, and what they cost.
 
     python scripts/measure.py language --model results/demo/models/student --teacher results/demo/models/teacher \\
-        --tokens results/demo/tokens/test --output language.json
+        --tokens results/demo/tokens/test --output bits_per_byte.json
     python scripts/measure.py efficiency --model results/demo/models/student --output efficiency.json
 
 Several models share one process: give as many outputs as models. Run `efficiency` with nothing beside it.
 """
 
-from codestill.study.files import write_json
-from codestill.study.program import UserError, log, parser, run
+from codestill.kit.files import write_json
+from codestill.kit.program import UserError, log, parser, run
 
 
 def arguments():
@@ -44,7 +44,7 @@ def main():
     import torch  # heavy: after the arguments are known to be good
     from transformers.utils import logging
 
-    from codestill.judge import efficiency, language
+    from codestill.measure import bits_per_byte, efficiency
 
     logging.disable_progress_bar()
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
@@ -52,7 +52,7 @@ def main():
         torch.set_num_threads(args.threads)
     for model, output in zip(args.model, args.output, strict=True):
         if args.kind == "language":
-            found = language.measure_folder(
+            found = bits_per_byte.measure_folder(
                 model, args.teacher, args.tokens, args.batch_size, args.device, dtype, args.max_rows
             )
             log(f"{model}: {found['bits_per_byte']:.4f} bits per byte over {found['tokens']} tokens")

@@ -6,7 +6,7 @@
 Whatever is not measured yet is missing from the card.
 """
 
-from codestill.study.program import log, parser, run
+from codestill.kit.program import log, parser, run
 
 
 def main():
@@ -17,7 +17,7 @@ def main():
     options.add_argument("--model", required=True, help="a model of the study, or best_distilled, best_finetuned")
     options.add_argument("--output", required=True, help="the README.md to write")
     arguments = options.parse_args()
-    from codestill.report.card import write
+    from codestill.report.model_card import write
     from codestill.report.results import Results
 
     write(Results.load(arguments.study, arguments.results), arguments.model, arguments.output)

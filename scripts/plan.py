@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves no file behind
 
-from codestill.study.program import UserError, parser, run  # noqa: E402 - compiled files are files, too
+from codestill.kit.program import UserError, parser, run  # noqa: E402 - compiled files are files, too
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,11 +40,11 @@ def arguments():
 
 def make_plan(options):
     """(plan, stranded outputs): one dry run and what follows from it."""
-    from codestill.study.dag import dry_run, jobs_of
-    from codestill.study.estimates import Estimator
-    from codestill.study.plan import Plan
-    from codestill.study.reasons import Explainer
-    from codestill.study.stranded import stranded
+    from codestill.cluster.reasons import Explainer
+    from codestill.cluster.snakemake_view import dry_run, jobs_of
+    from codestill.plan.estimates import Estimator
+    from codestill.plan.plan import Plan
+    from codestill.plan.stranded_outputs import stranded
 
     if not Path(options.configfile).is_file():
         raise UserError(f"--configfile {options.configfile}: no such file; the ready studies are in config/")
@@ -60,8 +60,8 @@ def make_plan(options):
 def main():
     """Plan, then write what was asked for and print the rest."""
     options = arguments()
-    from codestill.study.files import atomic, write_json
-    from codestill.study.plan_text import Text, acceptable, as_data
+    from codestill.kit.files import atomic, write_json
+    from codestill.plan.plan_text import Text, acceptable, as_data
 
     plan, found = make_plan(options)
     if options.acceptable:

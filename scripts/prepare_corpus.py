@@ -12,8 +12,8 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from codestill.study.files import atomic, read_jsonl, write_json
-from codestill.study.program import UserError, log, parser, progress, run
+from codestill.kit.files import atomic, read_jsonl, write_json
+from codestill.kit.program import UserError, log, parser, progress, run
 
 
 def arguments():

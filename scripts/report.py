@@ -6,7 +6,7 @@ Reads what is there and shows what is not as missing. Writes scores.csv (one row
 tables, table.md, figures/*.{png,pdf,svg} and index.html, and prints the table of results. Needs no GPU.
 """
 
-from codestill.study.program import log, parser, run
+from codestill.kit.program import log, parser, run
 
 
 def main():

@@ -8,11 +8,11 @@ The report reads it in place of the workflow's config.
 
 import json
 
+from codestill.kit.files import write_json
+from codestill.kit.program import UserError, log, parser, run
 from codestill.study.config import load_study
-from codestill.study.files import write_json
 from codestill.study.grid import build_grid
 from codestill.study.layout import Layout
-from codestill.study.program import UserError, log, parser, run
 
 
 def main():

@@ -12,7 +12,7 @@ eval_results.json (eval_loss in nats per target token) and provenance.json.
 """
 
 from codestill.distill.arguments import add_training_arguments
-from codestill.study.program import parser, run
+from codestill.kit.program import parser, run
 
 
 def main():

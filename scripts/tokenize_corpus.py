@@ -20,8 +20,8 @@ are one token or two of the body. Strip them before you let a model complete it,
 
 from pathlib import Path
 
-from codestill.study.files import read_json, sha256, write_json
-from codestill.study.program import UserError, log, parser, progress, run
+from codestill.kit.files import read_json, sha256, write_json
+from codestill.kit.program import UserError, log, parser, progress, run
 
 
 def arguments():
@@ -54,8 +54,8 @@ def arguments():
 def tokenise(tokenizer, source, output, args):
     """Write the tokens of one split; returns its accounts."""
     from codestill.data import tokens
-    from codestill.data.folders import whole_folder
     from codestill.data.text import read_texts
+    from codestill.kit.folders import whole_folder
 
     name = Path(output).name
     texts = list(progress(read_texts(source), desc=f"reading {name}", unit=" functions"))
@@ -95,7 +95,7 @@ def main():
 
     import datasets
 
-    from codestill.data.tokenizer import load_tokenizer
+    from codestill.models.tokenizers import load_tokenizer
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

@@ -5,7 +5,7 @@
 Exit code 0 where every file is as its report found it, 1 where one is not.
 """
 
-from codestill.study.program import log, parser, run
+from codestill.kit.program import log, parser, run
 
 
 def main():

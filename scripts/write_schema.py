@@ -7,10 +7,10 @@ Editors complete and check a config against the schema. Run it after a change of
 
 from pathlib import Path
 
+from codestill.kit.files import atomic, write_json
+from codestill.kit.program import log, parser, run
 from codestill.study.config import schema
-from codestill.study.files import atomic, write_json
-from codestill.study.manual import with_fields
-from codestill.study.program import log, parser, run
+from codestill.study.field_tables import with_fields
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 

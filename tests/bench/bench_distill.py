@@ -81,7 +81,7 @@ def random_states(shape, device):
     """A StoredStates without a teacher to load: what a cache gives a training."""
     import torch
 
-    from codestill.distill.heads import Head
+    from codestill.models.heads import Head
 
     stored = StoredStates.__new__(StoredStates)
     width = shape["teacher"][1]
@@ -158,8 +158,8 @@ def alone(way, shape, device):
     import torch
     from torch.nn import functional
 
-    from codestill.distill.heads import Head
     from codestill.distill.objective import PLAIN, Objective, distillation_loss
+    from codestill.models.heads import Head
 
     width, rows = shape["student"][1], shape["rows"] * (shape["length"] - 1)
     hidden = torch.randn(rows, width, device=device, requires_grad=True)
@@ -197,7 +197,7 @@ def measure(options):
     """Time and memory of one way, as JSON on standard output."""
     import torch
 
-    from codestill.distill.models import fuse_activations
+    from codestill.models.loading import fuse_activations
 
     torch.set_num_threads(options.threads)
     shape, device = SHAPES[options.shape], torch.device(options.device)

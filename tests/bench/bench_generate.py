@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from codestill.study.files import write_json
-from codestill.study.program import parser
+from codestill.kit.files import write_json
+from codestill.kit.program import parser
 
 LOOPS = ["ours", "problem", "batch"]
 
@@ -74,8 +74,8 @@ def prompts(count, size, longest, seed=0):
 def ours(model, tasks, args, clock):
     import torch
 
-    from codestill.judge.engines import LanesEngine
-    from codestill.judge.sampling import Settings, quickened
+    from codestill.sampling.engines import LanesEngine
+    from codestill.sampling.sampler import Settings, quickened
 
     model = quickened(copy.deepcopy(model), args.compile)
     shape = {"n": args.n, "max_new_tokens": args.max_new_tokens, "batch_size": args.batch_size}
@@ -139,7 +139,7 @@ def main():
     import torch
     from transformers.utils import logging
 
-    from codestill.judge.prompts import Task
+    from codestill.sampling.prompts import Task
 
     logging.set_verbosity_error()
     torch.set_num_threads(args.threads)

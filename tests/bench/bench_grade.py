@@ -21,7 +21,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from codestill.study.program import parser
+from codestill.kit.program import parser
 
 ROOT = Path(__file__).parents[2]
 HUMAN_EVAL = (

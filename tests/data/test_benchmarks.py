@@ -10,8 +10,8 @@ import pytest
 
 from codestill.data import benchmarks
 from codestill.data.mbpp import convert
-from codestill.study.files import write_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import write_jsonl
+from codestill.kit.program import UserError
 from shared_data import shared
 
 RUNNER = """

@@ -9,8 +9,8 @@ import download
 import prepare_corpus
 from codestill.data import corpus
 from codestill.data.functions import parse_function, skeleton
-from codestill.study.files import read_json, read_jsonl, write_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import read_json, read_jsonl, write_jsonl
+from codestill.kit.program import UserError
 from shared_data import shared
 
 

@@ -10,8 +10,8 @@ import download
 from codestill.data import benchmarks
 from codestill.data.decontamination import MIN_NODES, Benchmarks
 from codestill.data.functions import parse_function, skeleton
-from codestill.study.files import read_json, read_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import read_json, read_jsonl
+from codestill.kit.program import UserError
 
 PROBLEM = {
     "task_id": "Own/1",

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from codestill.data.text import function_text
-from codestill.study.files import read_jsonl
+from codestill.kit.files import read_jsonl
 from shared_data import shared
 
 

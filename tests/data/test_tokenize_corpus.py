@@ -6,11 +6,11 @@ import json
 
 import pytest
 from datasets import load_from_disk
-from made_models import made_tokenizer, model_folder, record, run_script, write_corpus
 
 from codestill.data.text import function_text
-from codestill.data.tokenizer import load_tokenizer
-from codestill.study.files import read_json, read_jsonl, sha256
+from codestill.kit.files import read_json, read_jsonl, sha256
+from codestill.models.tokenizers import load_tokenizer
+from made_models import made_tokenizer, model_folder, record, run_script, write_corpus
 from shared_data import shared
 
 SPLITS = ("train", "validation", "test")

@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 import torch
-from made_models import SHAPES, byte_tokenizer, made_model, made_tokenizer, record
 
 from codestill.data import tokens
 from codestill.data.text import function_text
-from codestill.data.tokenizer import plain_ids
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
+from codestill.models.tokenizers import plain_ids
+from made_models import SHAPES, byte_tokenizer, made_model, made_tokenizer, record
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +163,9 @@ def test_load_tokens_gives_rows_back_or_says_what_is_wrong(tokenizer, texts, tmp
 
 
 def test_a_start_token_that_the_tokenizer_would_add_is_not_in_the_rows(texts):
-    from made_models import alphabet
     from tokenizers.processors import TemplateProcessing
+
+    from made_models import alphabet
 
     adding = byte_tokenizer([*alphabet(), "</s>", "<pad>", "<s>"], bos_token="<s>")
     adding.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 258)])

@@ -5,18 +5,18 @@ import shutil
 
 import numpy as np
 import pytest
-import tiny_models as tiny
 import torch
 from datasets import Dataset
 
-from codestill.distill import cache, teacher_pass
-from codestill.distill.examples import Examples, collate
-from codestill.distill.heads import target_rows
+import tiny_models as tiny
+from codestill.data.batches import Examples, collate
+from codestill.distill import teacher_cache, teacher_pass
 from codestill.distill.objective import Objective
 from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
-from codestill.study.files import read_json
-from codestill.study.program import UserError
+from codestill.kit.files import read_json
+from codestill.kit.program import UserError
+from codestill.models.heads import target_rows
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def examples():
 
 
 def build(folder, teacher, examples, **how):
-    cache.build(folder, teacher, examples, "sha", batch_size=3, **how)
-    return cache.CachedTeacher(folder, folder, tiny.VOCABULARY)
+    teacher_cache.build(folder, teacher, examples, "sha", batch_size=3, **how)
+    return teacher_cache.CachedTeacher(folder, folder, tiny.VOCABULARY)
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
@@ -41,7 +41,7 @@ def test_shuffled_rows_come_back_as_the_teacher_gave_them(tmp_path, teacher, exa
     batch = collate([examples[row] for row in (11, 0, 16, 5)])
     expected = teacher.hidden(batch)
     found = cached.hidden(batch)
-    assert found.dtype == cache.KINDS[kind] and found.shape == expected.shape
+    assert found.dtype == teacher_cache.KINDS[kind] and found.shape == expected.shape
     assert torch.allclose(found.float(), expected, rtol=2e-3 if kind == "float16" else 1e-2, atol=1e-3)
     assert torch.equal(cached.head_on("cpu").weight, teacher.head_on("cpu").weight)
     assert torch.equal(cached.head_on("cpu").bias, teacher.head_on("cpu").bias)
@@ -49,7 +49,7 @@ def test_shuffled_rows_come_back_as_the_teacher_gave_them(tmp_path, teacher, exa
 
 def test_in_half_precision_the_teachers_head_is_in_the_type_of_its_states(tmp_path, teacher, examples):
     cached = build(tmp_path / "c", teacher, examples)
-    half = cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY, torch.bfloat16)
+    half = teacher_cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY, torch.bfloat16)
     assert cached.head_on("cpu").weight.dtype == torch.float32 and half.head_on("cpu").weight.dtype == torch.float16
     states = half.hidden(collate([examples[3]]))
     assert torch.allclose(half.head.logits(states), cached.head.logits(states), rtol=0, atol=2e-2)
@@ -91,7 +91,7 @@ def test_an_interrupted_pass_goes_on_after_its_last_shard(tmp_path, teacher, exa
     dying = Dying(tiny.model("codegen", width=32, tied=False), tiny.VOCABULARY)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "c", dying, examples, shard_bytes=2000)
-    assert not cache.is_complete(tmp_path / "c", 1)
+    assert not teacher_cache.is_complete(tmp_path / "c", 1)
     done = len(list((tmp_path / "c").glob("states-*.json")))
     assert done > 0
     calls.clear()
@@ -113,7 +113,7 @@ def test_a_broken_shard_is_an_error_that_names_it(tmp_path, teacher, examples, d
     else:
         victim.write_bytes(data if damage == "flip" else data[:-2])
     with pytest.raises(UserError, match=said) as error:
-        cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY)
+        teacher_cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY)
     assert str(victim) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -146,7 +146,7 @@ def test_states_that_do_not_fit_are_refused(tmp_path, examples):
 def test_the_estimate_is_the_size(tmp_path, teacher, examples):
     build(tmp_path / "c", teacher, examples)
     size = sum(path.stat().st_size for path in (tmp_path / "c").glob("*.bin"))
-    assert size == cache.estimated_bytes(examples, 32)
+    assert size == teacher_cache.estimated_bytes(examples, 32)
 
 
 def test_another_model_token_set_or_type_is_another_cache(tmp_path, examples):
@@ -154,16 +154,16 @@ def test_another_model_token_set_or_type_is_another_cache(tmp_path, examples):
     cut = Examples(Dataset.from_list(tiny.rows(17)), max_seq_length=9)
     keys = [("a", examples, "float16"), ("b", examples, "float16"), ("a", other, "float16"), ("a", cut, "float16")]
     keys.append(("a", examples, "bfloat16"))
-    assert len({cache.cache_folder(tmp_path, *key) for key in keys}) == 5
+    assert len({teacher_cache.cache_folder(tmp_path, *key) for key in keys}) == 5
 
 
 def test_a_limited_run_reads_the_cache_of_the_whole_set(tmp_path, teacher, examples):
     limited = Examples(Dataset.from_list(tiny.rows(17)), limit=4)
-    assert cache.cache_folder(tmp_path, "a", limited, "float16") == cache.cache_folder(
+    assert teacher_cache.cache_folder(tmp_path, "a", limited, "float16") == teacher_cache.cache_folder(
         tmp_path, "a", examples, "float16"
     )
     build(tmp_path / "c", teacher, limited)
-    assert cache.is_complete(tmp_path / "c", 4) and not cache.is_complete(tmp_path / "c", 17)
+    assert teacher_cache.is_complete(tmp_path / "c", 4) and not teacher_cache.is_complete(tmp_path / "c", 17)
     whole = build(tmp_path / "c", teacher, examples)
     assert whole.manifest["rows"] == 17 and read_json(tmp_path / "c/manifest.json")["rows"] == 17
     batch = collate([examples[16]])

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from codestill.distill.heads import Head
+from codestill.distill.divergences import OBJECTIVES, Divergence
 from codestill.distill.objective import Objective, chunk_rows, distillation_loss
-from codestill.distill.objectives import OBJECTIVES, Divergence
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
+from codestill.models.heads import Head
 
 NAMES = ("forward_kl", "reverse_kl", "jsd")
 

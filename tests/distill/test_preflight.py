@@ -4,17 +4,17 @@ import json
 import types
 
 import pytest
-import tiny_models as tiny
 import torch
 from datasets import Dataset
 
+import tiny_models as tiny
+from codestill.data.batches import Examples
 from codestill.distill.diagnosis import diagnose
-from codestill.distill.examples import Examples
-from codestill.distill.heads import split
 from codestill.distill.objective import Objective
 from codestill.distill.preflight import preflight, problems, vocabulary_problems
 from codestill.distill.teacher import OnlineTeacher
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
+from codestill.models.heads import split
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(tmp_path):
     teacher, student = tiny.model(width=32, seed=1), tiny.model(seed=2)
     data = Examples(Dataset.from_list(tiny.rows(40)))
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=0.02)
-    from codestill.distill.examples import batches
+    from codestill.data.batches import batches
     from codestill.distill.objective import PLAIN
     from codestill.distill.trainer import student_forward
 

@@ -8,13 +8,13 @@ import resource
 import signal
 from pathlib import Path
 
-import children
 import pytest
-import tiny_models as tiny
 import torch
 
+import children
+import tiny_models as tiny
 from codestill.distill.checkpoints import prune
-from codestill.study.files import read_json, sha256
+from codestill.kit.files import read_json, sha256
 from codestill.study.layout import MODEL_FILES, TRAINED_FILES
 
 STEPS = 30  # 120 rows, batches of 6, two of them a step, three epochs

@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
-from codestill.judge.intervals import interval
-from codestill.study.files import sha256, write_json, write_jsonl
+from codestill.kit.files import sha256, write_json, write_jsonl
+from codestill.statistics.confidence_intervals import interval
 
 SEEDS = (0, 1, 2)
 EXPERIMENTS = {"1": (3.0, 0.0), "2": (2.5, 0.5), "3": (4.0, 0.3)}

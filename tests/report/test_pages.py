@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from codestill.report.figures import FIGURES
-from codestill.report.story import CAPTIONS
+from codestill.report.page_data import CAPTIONS
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
 from codestill.study.layout import Layout

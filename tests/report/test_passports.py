@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from codestill.kit.files import read_json, sha256, write_json
+from codestill.kit.program import UserError
 from codestill.report.archive import pack
 from codestill.report.build import redraw
 from codestill.report.figures import FIGURES
 from codestill.report.table import read_csv
 from codestill.report.verify import drift
-from codestill.study.files import read_json, sha256, write_json
-from codestill.study.program import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

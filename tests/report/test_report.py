@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from codestill.kit.files import read_json, write_json
+from codestill.kit.program import UserError
 from codestill.report import load_cell, load_scores
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
 from codestill.report.results import Results
 from codestill.report.study_facts import unequal_tuning
 from codestill.report.table import read_csv
-from codestill.study.files import read_json, write_json
-from codestill.study.program import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

@@ -4,11 +4,12 @@ import random
 
 import pytest
 
-from codestill.report import sweeps, uncertainty
-from codestill.report.compared import comparison_frame
+from codestill.kit.files import read_json, write_json
+from codestill.report import sweeps
+from codestill.report.paired_differences import comparison_frame
 from codestill.report.results import Results
 from codestill.report.settings import setting_frame
-from codestill.study.files import read_json, write_json
+from codestill.statistics import uncertainty
 
 
 def study(folder, losses, passes=None):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cluster import PATIENCE, Cluster, alive, until
 
 ROOT = Path(__file__).resolve().parents[2]

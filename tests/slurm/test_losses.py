@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster import alive, until
 from conftest import LONG, SOON
+
+from cluster import alive, until
 
 PROCESSES = r"\d\d:\d\d:\d\d training: "
 

@@ -2,8 +2,9 @@
 
 import signal
 
-from cluster import NODES, until
 from conftest import FIRST, LONG
+
+from cluster import NODES, until
 
 ASKED = ("measure_language:gpu=0", "measure_language:gres=gpu:h100:1", "measure_efficiency:gpu_model=h100")
 # Two processes share the cells' trainings, not the teacher's.

@@ -5,8 +5,9 @@ import os
 import signal
 import time
 
-from cluster import until
 from conftest import LONG
+
+from cluster import until
 
 TRAINED = "T-2.0_alpha-0.5_seed-11"
 ON_GPU = ("distill:slurm_partition=gpu", "distill:gpu=1", "distill:runtime=10")

@@ -1,6 +1,7 @@
 """The same on a cluster that keeps no accounts: sacct knows nothing there, and squeue what was."""
 
 import pytest
+
 from cluster import Cluster
 
 CELL = "T-2.0_alpha-0.5_seed-21"

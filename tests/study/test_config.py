@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from codestill.data.sources import FIELDS
+from codestill.kit.program import UserError
 from codestill.study.config import Column, load_study, schema
+from codestill.study.field_tables import with_fields
 from codestill.study.grid import build_grid
-from codestill.study.manual import with_fields
-from codestill.study.program import UserError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 STUDIES = sorted(path.name for path in CONFIG.glob("*.yaml"))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from codestill.kit.program import UserError
 from codestill.study.config import Query, load_study
 from codestill.study.grid import build_grid, cell_name, cells_of, default_cell, parse_cell
-from codestill.study.program import UserError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 

@@ -76,7 +76,7 @@ def made_workflow(folder, **changes):
         (folder / "scripts/codestill" / package / "__init__.py").touch()
     # The study's config reads the names of objectives from here.
     (folder / "scripts/codestill/distill").mkdir()
-    shutil.copy2(ROOT / "scripts/codestill/distill/objectives.py", folder / "scripts/codestill/distill")
+    shutil.copy2(ROOT / "scripts/codestill/distill/divergences.py", folder / "scripts/codestill/distill")
     for script in (ROOT / "scripts").glob("*.py"):
         if script.stem not in ("plan", "resolve_study"):
             (folder / "scripts" / script.name).write_text(PROGRAM.replace("NAME", script.stem))

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from running import ROOT
 
-from codestill.study.imports import imports_of
+from codestill.kit.imports import imports_of
 
 OPTIONAL = {"vllm"}  # an engine that users install themselves
 

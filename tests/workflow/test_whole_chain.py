@@ -140,7 +140,7 @@ def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
 
     edit("scripts/report.py")
     assert set(jobs(edited)[0]) == {"report", "all", "total"}
-    edit("scripts/codestill/distill/objectives.py")
+    edit("scripts/codestill/distill/divergences.py")
     counts, text = jobs(edited)
     assert counts["distill"] == len(CELLS) and counts["teach"] == 1
     assert "tokenize_corpus" not in counts and "download_corpus" not in counts
@@ -172,7 +172,7 @@ def test_a_new_cell_reruns_no_old_one(edited):
 
 
 def test_an_objective_of_the_walk_through_is_an_axis_at_once(edited):
-    path = edited / "scripts/codestill/distill/objectives.py"
+    path = edited / "scripts/codestill/distill/divergences.py"
     path.write_text(path.read_text() + "\n\n" + blocks("python")[0])
     (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "experiments": entries()["experiments"]}))
     cell = "T-1.0_alpha-0.5_objective-total_variation_seed-1"

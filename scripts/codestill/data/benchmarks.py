@@ -6,8 +6,8 @@ A kind of benchmark is one function in KINDS: it takes the command line's option
 from codestill.data import pocket
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.data.mbpp import convert
-from codestill.study.files import read_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 

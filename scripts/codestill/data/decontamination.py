@@ -13,8 +13,8 @@ import ast
 import re
 
 from codestill.data.functions import body_of, inner_functions, parse, skeleton
-from codestill.study.files import read_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError
 
 MIN_NODES = 20
 MIN_TOKENS = 24

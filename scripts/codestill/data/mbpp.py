@@ -18,7 +18,7 @@ import re
 import sys
 
 from codestill.data.functions import FUNCTIONS, body_of, parse
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
 
 
 def convert(row, path):

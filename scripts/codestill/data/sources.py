@@ -13,9 +13,9 @@ from pathlib import Path
 
 from codestill.data import pocket
 from codestill.data.functions import documented_functions
-from codestill.data.hub import dataset_commit, one_line
-from codestill.study.files import read_jsonl
-from codestill.study.program import UserError, log, progress
+from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError, log, progress
+from codestill.models.hub import dataset_commit, one_line
 
 FIELDS = ("code", "docstring", "func_name", "repo", "path", "url", "partition")
 PARTITIONS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")

@@ -5,8 +5,8 @@ import re
 import textwrap
 
 from codestill.data.functions import FUNCTIONS, parse
-from codestill.study.files import read_jsonl
-from codestill.study.program import UserError
+from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError
 
 _TRIPLE = re.compile(r"[A-Za-z]{0,2}(\"\"\"|''')")
 

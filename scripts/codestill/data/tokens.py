@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from codestill.data.text import function_text  # noqa: F401  (part of this module's interface)
-from codestill.study.program import UserError, progress
+from codestill.kit.program import UserError, progress
 
 IGNORE = -100  # torch's ignore_index
 COLUMNS = ("input_ids", "position_ids", "labels", "bytes")
@@ -46,7 +46,7 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
 
     A function that is cut loses its end token: it has not ended. Text that spells a special token stays text.
     """
-    from codestill.data.tokenizer import plain_encodings
+    from codestill.models.tokenizers import plain_encodings
 
     end = tokenizer.eos_token_id
     pieces, full, kept_bytes, first_bytes, cut_bytes = [], [], [], [], []

@@ -3,7 +3,7 @@
 import math
 import os
 
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
 
 
 def add_training_arguments(parser):

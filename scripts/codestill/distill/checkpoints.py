@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
-from codestill.study.files import read_json, sha256, write_json
-from codestill.study.program import UserError, log
-from codestill.study.relay import END_SIGNALS
+from codestill.kit.files import read_json, sha256, write_json
+from codestill.kit.program import UserError, log
+from codestill.kit.signals import END_SIGNALS
 
 SEAL = "checkpoint.json"
 RUN = "run.json"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from codestill.distill.heads import split, target_rows
 from codestill.distill.objective import PLAIN, distillation_loss
+from codestill.models.heads import split, target_rows
 
 
 @torch.no_grad()
@@ -35,7 +35,7 @@ def batch_sums(model, batch, objective, teacher, dtype):
 
 def mean_ce(model, examples, batch_size, device, dtype, limit=None):
     """(CE in nats per target, targets) of a model alone, over the first `limit` rows."""
-    from codestill.distill.examples import batches
+    from codestill.data.batches import batches
 
     training = model.training
     model.eval()

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from codestill.distill import outputs
 from codestill.distill.diagnosis import diagnose
-from codestill.study.files import write_json
-from codestill.study.program import log
-from codestill.study.provenance import provenance
+from codestill.kit.files import write_json
+from codestill.kit.program import log
+from codestill.kit.provenance import provenance
+from codestill.models import folders
 
 KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
 
@@ -57,12 +57,12 @@ def _train_results(run):
 
 def _write(run, eval_results, train_results):
     options, job = run.options, run.job
-    with outputs.folder_being_written(options.output_dir) as folder:
-        if run.steps == 0 and job.init == "weights" and outputs.can_copy(job.model_path):
-            outputs.copy_model(job.model_path, folder)
+    with folders.folder_being_written(options.output_dir) as folder:
+        if run.steps == 0 and job.init == "weights" and folders.can_copy(job.model_path):
+            folders.copy_model(job.model_path, folder)
         else:
-            outputs.save_model(run.model, folder)
-        outputs.copy_tokenizer(job.tokenizer_path, folder)
+            folders.save_model(run.model, folder)
+        folders.copy_tokenizer(job.tokenizer_path, folder)
         run.trainer.state.save_to_json(str(folder / "trainer_state.json"))
         write_json(folder / "train_results.json", train_results)
         write_json(folder / "eval_results.json", eval_results)
@@ -71,7 +71,7 @@ def _write(run, eval_results, train_results):
             facts=run.facts,
             teacher=run.teacher_facts,
             tokenizer=str(job.tokenizer_path),
-            weights=outputs.model_checksum(folder),
+            weights=folders.model_checksum(folder),
             device=_device_name(run.device),
             dropout=run.dropouts(),
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from codestill.distill.sources import call
-from codestill.study.program import log
+from codestill.kit.program import log
 
 
 def evaluate_on_humaneval(options):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from codestill.distill.heads import Head
-from codestill.distill.objectives import ABSENT, OBJECTIVES
-from codestill.study.program import UserError
+from codestill.distill.divergences import ABSENT, OBJECTIVES
+from codestill.kit.program import UserError
+from codestill.models.heads import Head
 
 CHUNK_BYTES = 2**26  # of one float32 array of logits; at most five such arrays exist
 

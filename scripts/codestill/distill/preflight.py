@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from codestill.data.batches import batches
 from codestill.distill.evaluation import batch_sums, mean_ce
-from codestill.distill.examples import batches
 from codestill.distill.objective import Objective
-from codestill.study import attempts
-from codestill.study.program import UserError, log
+from codestill.kit import attempts
+from codestill.kit.program import UserError, log
 
 ROWS = 8  # validation rows on which teacher and student are compared
 END_ROWS = 500  # training rows in which the end token is looked for
@@ -162,8 +162,8 @@ def loss_problems(run):
 @torch.no_grad()
 def teacher_ce(run, size):
     """CE in nats of the teacher, cut to the student's vocabulary, on the first validation rows."""
-    from codestill.distill.heads import target_rows
     from codestill.distill.objective import distillation_loss
+    from codestill.models.heads import target_rows
 
     total, count = 0.0, 0
     for batch in batches(run.validation_data, size, range(min(ROWS, len(run.validation_data))), run.device):

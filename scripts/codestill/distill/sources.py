@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from codestill.distill.examples import Examples
-from codestill.study.program import UserError, log
+from codestill.data.batches import Examples
+from codestill.kit.program import UserError, log
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 # What a distillation of code models learns from where nothing else is named: CodeSearchNet's Python functions.

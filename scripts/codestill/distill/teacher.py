@@ -2,8 +2,8 @@
 
 import torch
 
-from codestill.distill.heads import row_fault, split, target_rows
-from codestill.study.program import UserError
+from codestill.kit.program import UserError
+from codestill.models.heads import row_fault, split, target_rows
 
 
 class OnlineTeacher:
@@ -47,7 +47,7 @@ def load_teacher(path, columns, device, dtype, packed):
     On a GPU its body runs in the precision of the training, since it has no weights that must stay exact while they
     are updated; on a CPU in float32.
     """
-    from codestill.distill.models import load_model
+    from codestill.models.loading import load_model
 
     model = load_model(path)
     fault = row_fault(model, packed)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from codestill.distill import cache
+from codestill.distill import teacher_cache
 from codestill.distill.checkpoints import decide
-from codestill.distill.models import load_config
-from codestill.distill.outputs import model_checksum
 from codestill.distill.teacher import load_teacher
-from codestill.study.lease import lease
-from codestill.study.program import log
+from codestill.kit.lease import lease
+from codestill.kit.program import log
+from codestill.models.folders import model_checksum
+from codestill.models.loading import load_config
 
 WORTH_SECONDS = 60.0  # a cache of one run's own is made only where it saves more than this
 
@@ -32,7 +32,7 @@ def choose_teacher(run):
         teacher = load_teacher(run.job.teacher_path, run.head.columns, device, run.dtype, packed)
     else:
         run.agree(plan.ensure)
-        teacher = cache.CachedTeacher(*plan.staged(options.stage_cache_in), run.head.columns, run.dtype)
+        teacher = teacher_cache.CachedTeacher(*plan.staged(options.stage_cache_in), run.head.columns, run.dtype)
         facts |= {"cache": {key: teacher.manifest[key] for key in ("kind", "model", "tokens", "kl_error")}}
     return teacher, facts | {"columns": teacher.head.columns}
 
@@ -52,13 +52,13 @@ class _Plan:
         if self._folders is None:
             sha = self.run.facts["teacher"]
             self._folders = [
-                cache.cache_folder(self.root, sha, data, self.run.options.cache_dtype) for data in self.data
+                teacher_cache.cache_folder(self.root, sha, data, self.run.options.cache_dtype) for data in self.data
             ]
         return self._folders
 
     def complete(self):
         """Whether both caches are there."""
-        return all(cache.is_complete(f, len(d)) for f, d in zip(self.folders, self.data, strict=True))
+        return all(teacher_cache.is_complete(f, len(d)) for f, d in zip(self.folders, self.data, strict=True))
 
     def way(self):
         """{pass, reason}: what the flag says, or for auto the cheaper by measured speed."""
@@ -79,7 +79,7 @@ class _Plan:
 
     def _bytes(self):
         config = load_config(self.run.job.teacher_path)
-        return cache.estimated_bytes(self.data[0], config.get_text_config().hidden_size)
+        return teacher_cache.estimated_bytes(self.data[0], config.get_text_config().hidden_size)
 
     @staticmethod
     def _existing(folder):
@@ -156,12 +156,12 @@ def make_caches(teacher_path, data, root, device, kind, batch_size):
     sha, teacher = model_checksum(teacher_path), None
     folders = []
     for examples in data:
-        folder = cache.cache_folder(root, sha, examples, kind)
+        folder = teacher_cache.cache_folder(root, sha, examples, kind)
         folders.append(folder)
-        if cache.is_complete(folder, len(examples)):
+        if teacher_cache.is_complete(folder, len(examples)):
             log(f"{folder}: complete already")
             continue
         if teacher is None:
             teacher = load_teacher(teacher_path, 2**62, device, torch.float32, any(one.packed for one in data))
-        cache.build(folder, teacher, examples, sha, kind, batch_size)
+        teacher_cache.build(folder, teacher, examples, sha, kind, batch_size)
     return folders

@@ -7,14 +7,14 @@ import types
 import torch
 from transformers import Trainer
 
+from codestill.data.batches import FILLER, Filled, batches
 from codestill.distill.checkpoints import SEAL, prune, seal
 from codestill.distill.evaluation import batch_sums
-from codestill.distill.examples import FILLER, Filled, batches
-from codestill.distill.heads import split, target_rows
 from codestill.distill.objective import distillation_loss
-from codestill.study import attempts
-from codestill.study.files import read_json
-from codestill.study.program import UserError
+from codestill.kit import attempts
+from codestill.kit.files import read_json
+from codestill.kit.program import UserError
+from codestill.models.heads import split, target_rows
 
 
 def student_forward(model, batch, count, objective, teacher, dtype):

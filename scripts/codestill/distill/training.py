@@ -8,9 +8,9 @@ from pathlib import Path
 
 from codestill.distill import arguments
 from codestill.distill.objective import PLAIN, Objective
-from codestill.distill.room import room_on_disk
-from codestill.study.lease import lease
-from codestill.study.program import UserError, log
+from codestill.kit.disk_space import room_on_disk
+from codestill.kit.lease import lease
+from codestill.kit.program import UserError, log
 
 
 @dataclass
@@ -32,13 +32,13 @@ def run_job(job):
     Only process 0 holds the lease on the work folder; the others work for it.
     """
     options = arguments.settle(job.options)
-    from codestill.distill import outputs
     from codestill.distill.checkpoints import EXIT_INTERRUPTED, Interrupted
+    from codestill.models import folders
 
     guard = lease(options.work_dir) if int(os.environ.get("RANK", "0")) == 0 else contextlib.nullcontext()
     try:
         with guard as held:
-            if held and held["waited"] and outputs.made_since(options.output_dir, held["started"]):
+            if held and held["waited"] and folders.made_since(options.output_dir, held["started"]):
                 log(f"{options.output_dir} was finished by the same command meanwhile: nothing is left to do")
             else:
                 _Training(job).run()
@@ -87,8 +87,8 @@ class _Training:
         """Data and device."""
         import torch
 
-        from codestill.distill.models import device_of
         from codestill.distill.sources import locate, open_examples
+        from codestill.models.loading import device_of
 
         options = self.options
         self.device = device_of(options.device)
@@ -100,8 +100,8 @@ class _Training:
 
     def _load(self):
         """The student, on its device."""
-        from codestill.distill.heads import row_fault, split
-        from codestill.distill.models import load_model
+        from codestill.models.heads import row_fault, split
+        from codestill.models.loading import load_model
 
         options, job = self.options, self.job
         self.model = load_model(job.model_path, options.dropout, job.init, options.seed).to(self.device)
@@ -115,7 +115,7 @@ class _Training:
 
     def _facts(self):
         """All that shapes the weights: a checkpoint of a run with other facts is never resumed."""
-        from codestill.distill.outputs import model_checksum
+        from codestill.models.folders import model_checksum
 
         options, job = self.options, self.job
         names = ("num_train_epochs", "train_batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay")
@@ -188,8 +188,8 @@ class _Training:
     def _build_trainer(self):
         from transformers import TrainingArguments
 
+        from codestill.data.batches import collate
         from codestill.distill.checkpoints import Schedule
-        from codestill.distill.examples import collate
         from codestill.distill.trainer import DistillationTrainer
 
         options = self.options
@@ -265,7 +265,7 @@ class _Training:
 
     def dropouts(self):
         """The dropout probabilities that the model was trained with."""
-        from codestill.distill.models import dropouts
+        from codestill.models.loading import dropouts
 
         return dropouts(self.model.config)
 

@@ -5,8 +5,8 @@ import io
 import tarfile
 from pathlib import Path
 
-from codestill.study.files import atomic
-from codestill.study.program import UserError
+from codestill.kit.files import atomic
+from codestill.kit.program import UserError
 
 
 def contents(folder):

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from codestill.report import figures, page, paper, passports, table
-from codestill.report.compared import comparison_frame
+from codestill.kit.program import UserError
+from codestill.report import figures, latex, page, passports, table
+from codestill.report.page_data import tell
+from codestill.report.paired_differences import comparison_frame
 from codestill.report.results import Results
 from codestill.report.settings import setting_frame
-from codestill.report.story import tell
 from codestill.report.timeline import timeline_frame
-from codestill.study.program import UserError
 
 
 def write_tables(results, folder, benchmarks=None):
@@ -38,7 +38,7 @@ def build(study_file, results_folder, output, benchmarks=None):
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
     page.write_page(story, results, tables, output, passports.summary(passport))
-    paper.write(story, results, tables, output)
+    latex.write(story, results, tables, output)
     passports.write(passport, output, figures.FIGURES)
     return text, story["missing"], story["damaged"]
 

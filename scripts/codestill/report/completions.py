@@ -1,6 +1,6 @@
 """See the code: each problem with what the four main models wrote for it, and whether it passed."""
 
-from codestill.report.answers import COLUMNS
+from codestill.report.summary import COLUMNS
 
 MOST = 400  # problems shown for a benchmark: a page stays one that a browser opens
 LONGEST = 4000  # characters of a completion shown

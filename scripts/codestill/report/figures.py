@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from codestill.kit.program import progress
 from codestill.report import draw_grid, draw_models, draw_runs, style
 from codestill.report.table import read_csv
-from codestill.study.program import progress
 
 # name: (what draws it, title). All are always written; one without data says so in its panel.
 FIGURES = {

@@ -4,8 +4,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from codestill.kit.program import UserError
 from codestill.report.results import Results, find_results
-from codestill.study.program import UserError
 
 # Short names that people write for an axis.
 ALIASES = {"T": "temperature", "lr": "learning_rate"}

@@ -3,8 +3,8 @@
 import base64
 from pathlib import Path
 
+from codestill.kit.files import atomic
 from codestill.report.measures import show, show_interval, show_p, title
-from codestill.study.files import atomic
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 

@@ -5,8 +5,8 @@ import importlib.metadata
 import json
 from pathlib import Path
 
-from codestill.study.files import read_json, sha256, write_json
-from codestill.study.provenance import commit, versions
+from codestill.kit.files import read_json, sha256, write_json
+from codestill.kit.provenance import commit, versions
 
 DRAWING = ("matplotlib", "Jinja2", "fonttools", "pillow")
 # figure: the parts of the results folder that its numbers are from.

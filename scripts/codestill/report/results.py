@@ -4,9 +4,9 @@ import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codestill.study.files import read_json, read_jsonl
+from codestill.kit.files import read_json, read_jsonl
+from codestill.kit.program import UserError
 from codestill.study.layout import EFFICIENCY_MODELS
-from codestill.study.program import UserError
 
 
 @dataclass(frozen=True)

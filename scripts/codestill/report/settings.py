@@ -2,9 +2,9 @@
 
 import statistics
 
-from codestill.report import uncertainty
 from codestill.report.measures import describe
 from codestill.report.table import axis_columns, score_rows, setting_label
+from codestill.statistics import uncertainty
 
 COLUMNS = ["setting", "role", "of", "benchmark", "measure", "value", "low", "high", "sd", "seeds", "n", "unit"]
 

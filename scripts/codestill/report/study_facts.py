@@ -1,7 +1,7 @@
 """What the original study claimed, beside what is measured here; hyperparameters, data and compute of this study."""
 
-from codestill.report.answers import lookup, main_settings
 from codestill.report.measures import show
+from codestill.report.summary import lookup, main_settings
 from codestill.report.table import setting_label
 
 

@@ -2,7 +2,7 @@
 
 import io
 
-from codestill.study.files import atomic
+from codestill.kit.files import atomic
 
 COLUMN = 3.35  # inches: one column of a two-column page. Every figure is drawn to be printed at this width.
 FORMATS = ("png", "pdf", "svg")

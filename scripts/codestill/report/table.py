@@ -1,7 +1,7 @@
 """The tables that everything else is drawn and written from: scores, curves and problems, one row a fact."""
 
+from codestill.kit.files import atomic
 from codestill.report.measures import describe, pass_at
-from codestill.study.files import atomic
 
 FIRST = ["model", "role", "chosen", "setting"]
 LAST = ["seed", "benchmark", "measure", "value", "low", "high", "n", "unit"]
@@ -161,7 +161,7 @@ def read_csv(path):
     """A table written by `write_csv`; empty cells of text columns are empty text. Raises UserError if missing."""
     import pandas
 
-    from codestill.study.program import UserError
+    from codestill.kit.program import UserError
 
     try:
         frame = pandas.read_csv(path)

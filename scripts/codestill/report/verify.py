@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
+from codestill.kit.files import read_json, sha256
+from codestill.kit.program import UserError, progress
 from codestill.report.passports import SOURCES, canonical, load
-from codestill.study.files import read_json, sha256
-from codestill.study.program import UserError, progress
 
 
 def drift(folder):

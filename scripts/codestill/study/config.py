@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from codestill.study.configfiles import named
+from codestill.kit.program import UserError
+from codestill.study.config_files import named
 from codestill.study.mistakes import first_mistake
-from codestill.study.prices import Plan
-from codestill.study.program import UserError
+from codestill.study.plan_section import Plan
 from codestill.study.section import Fraction, Name, Positive, Section, Seed, wrong
 
 Precision = Literal["float32", "bf16", "fp16"]
@@ -24,8 +24,8 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @cache
 def known_objectives():
-    """The names in OBJECTIVES of distill/objectives.py, read with `ast`: importing it would import torch."""
-    source = Path(__file__).parents[1] / "distill" / "objectives.py"
+    """The names in OBJECTIVES of distill/divergences.py, read with `ast`: importing it would import torch."""
+    source = Path(__file__).parents[1] / "distill" / "divergences.py"
     found = []
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
@@ -185,7 +185,7 @@ class Distillation(Section):
 
     temperature: float = Field(2.0, gt=0, description="T: softens both distributions; the KL term is scaled by T^2")
     alpha: Fraction = Field(0.5, description="weight of the hard labels: alpha CE + (1 - alpha) T^2 KL")
-    objective: str = Field("forward_kl", description="divergence from the teacher, of codestill/distill/objectives.py")
+    objective: str = Field("forward_kl", description="divergence from the teacher, of codestill/distill/divergences.py")
     beta: float = Field(0.5, gt=0, lt=1, description="jsd only: weight of the teacher in the mixture")
     teacher: Literal["teacher"] = Field("teacher", description="which model of the study teaches (reserved)")
     teacher_pass: Literal["auto", "cache", "online"] = Field("auto", description="store hidden states, or run it anew")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields, replace
 
 from pydantic import ValidationError
 
+from codestill.kit.program import UserError
 from codestill.study.cell import Cell
-from codestill.study.configfiles import named
+from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
-from codestill.study.program import UserError
 
 # axis: its key in names, in the one order that names follow. T and alpha lead and seed ends a name; the others appear
 # only where they differ from the study's defaults. A new axis renames nothing that exists.

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from codestill.study.grid import default_cell, parse_cell
-from codestill.study.parts import jobs_of
+from codestill.study.sampling_jobs import jobs_of
 
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")

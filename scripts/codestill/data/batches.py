@@ -1,0 +1,135 @@
+"""The rows of a token set as tensors: read from Arrow without copies, padded batch by batch."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from codestill.data.tokens import COLUMNS as ALL_COLUMNS
+from codestill.data.tokens import IGNORE
+from codestill.data.tokens import collate as collate_tokens
+from codestill.kit.program import UserError
+
+COLUMNS = ALL_COLUMNS[:3]  # input_ids, position_ids, labels
+FILLER = -1  # the number of a row without targets, which fills a batch up
+EMPTY = {name: np.full(1, IGNORE if name == "labels" else 0) for name in COLUMNS} | {"example": FILLER}
+
+
+class Examples(torch.utils.data.Dataset):
+    """Rows of a token set (see `codestill.data.tokens`), each a dict of int64 arrays [length] and its `example` number.
+
+    A row longer than `max_seq_length` is cut; `limit` keeps the first rows only (the corpus is shuffled already).
+    """
+
+    def __init__(self, dataset, max_seq_length=None, limit=None, source="token set"):
+        missing = [column for column in COLUMNS if column not in dataset.column_names]
+        if missing:
+            raise UserError(f"{source}: no column {missing[0]}; make it with scripts/tokenize_corpus.py")
+        self._columns = {}
+        for name in COLUMNS:
+            column = dataset.data.column(name).combine_chunks()
+            # A slice of an Arrow list keeps the whole values array: offsets are into that.
+            self._columns[name] = column.offsets.to_numpy(), column.values.to_numpy()
+        self._count = min(len(dataset), limit or len(dataset))
+        self._cut = max_seq_length
+        self._identity = None
+        self.source = source
+        if self._count == 0:
+            raise UserError(f"{source}: no rows; give it more functions")
+
+    def __len__(self):
+        return self._count
+
+    def _column(self, name, index):
+        offsets, values = self._columns[name]
+        start, stop = offsets[index], offsets[index + 1]
+        return values[start : min(stop, start + self._cut) if self._cut else stop]
+
+    def __getitem__(self, index):
+        index = int(index)
+        if index == FILLER:
+            return EMPTY
+        if not 0 <= index < self._count:
+            raise IndexError(f"row {index} of {self._count}")
+        row = {name: self._column(name, index).astype(np.int64) for name in COLUMNS}
+        return {**row, "example": index}
+
+    @property
+    def packed(self):
+        """Whether any row holds several functions, whose positions start again at 0."""
+        offsets, values = self._columns["position_ids"]
+        rows = offsets[: self._count + 1]
+        return int((values[rows[0] : rows[-1]] == 0).sum()) > self._count
+
+    def targets(self, index):
+        """Number of target tokens of a row: labels after the first that are not ignored."""
+        return int((self._column("labels", index)[1:] != IGNORE).sum())
+
+    def all_targets(self):
+        """Number of target tokens of all rows."""
+        return sum(self.targets(index) for index in range(self._count))
+
+    def identity(self):
+        """sha256 over all rows as they are read (cut), whatever the limit."""
+        if self._identity is None:
+            self._identity = self._hash()
+        return self._identity
+
+    def _hash(self):
+        digest = hashlib.sha256(str(self._cut).encode())
+        for name in COLUMNS:
+            for part in self._columns[name]:
+                digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+    def checksum(self):
+        """sha256 over the rows that are used."""
+        return hashlib.sha256(f"{self._count} {self.identity()}".encode()).hexdigest()
+
+    def target_counts(self):
+        """Number of targets of each row, int64 [rows]."""
+        return np.array([self.targets(index) for index in range(self._count)], dtype=np.int64)
+
+    def largest_id(self):
+        """The largest token id of all rows."""
+        return max(int(self._column("input_ids", index).max(initial=0)) for index in range(self._count))
+
+    def longest(self):
+        """Tokens of the longest function: positions that a model needs."""
+        return 1 + max(int(self._column("position_ids", index).max(initial=0)) for index in range(self._count))
+
+    def labels(self, index):
+        """The labels of one row, int64 [length]."""
+        return self._column("labels", index)
+
+
+class Filled(torch.utils.data.Sampler):
+    """The indices of `sampler`, then FILLER up to a multiple of `block`."""
+
+    def __init__(self, sampler, block):
+        self.sampler, self.block = sampler, block
+
+    def __len__(self):
+        return -(-len(self.sampler) // self.block) * self.block
+
+    def __iter__(self):
+        yield from self.sampler
+        yield from [FILLER] * (len(self) - len(self.sampler))
+
+    def set_epoch(self, epoch):
+        """Passed on: the order of rows changes with the epoch."""
+        self.sampler.set_epoch(epoch)
+
+
+def collate(rows, device=None):
+    """The padded batch of `codestill.data.tokens.collate` on a device; `example` [batch] names its rows."""
+    batch = {name: tensor.to(device) for name, tensor in collate_tokens(rows).items()}
+    batch["example"] = torch.tensor([row["example"] for row in rows])
+    return batch
+
+
+def batches(examples, batch_size, indices=None, device=None):
+    """Yield collated batches of `examples` in order, of the given indices only where they are given."""
+    indices = range(len(examples)) if indices is None else indices
+    for start in range(0, len(indices), batch_size):
+        yield collate([examples[index] for index in indices[start : start + batch_size]], device)

@@ -1,0 +1,163 @@
+"""Grading a samples file: every distinct program once, timeouts again alone, verdicts in the input's order.
+
+The file is read twice, first to run what it holds, then to write its rows with their verdicts, so that memory holds
+one short record per distinct program and no sample.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections import Counter, defaultdict
+
+from codestill.grading.samples import Samples
+from codestill.grading.sandbox.pool import Job
+from codestill.kit.files import write_jsonl
+from codestill.kit.program import UserError
+
+DETAIL = 300  # characters of an exception's message kept in a verdict
+FUNNEL = ("finished", "parses", "compiles", "defines", "runs", "passes")
+_REACHED = {"starts": (), "syntax": (), "parses": ("parses",), "compiles": ("parses", "compiles")}
+_DEFINED = ("parses", "compiles", "defines")
+
+
+class Verdicts:
+    """Outcomes by program; their text lies in a temporary file, a place in it for each program in memory."""
+
+    def __init__(self):
+        self._places = {}
+        self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed with the object
+
+    @staticmethod
+    def key(task_id, source):
+        """What tells programs apart: the task and the text."""
+        text = json.dumps([task_id, source]).encode()
+        return hashlib.blake2b(text, digest_size=16).digest()
+
+    def add(self, key, outcome):
+        """Keep the outcome of a program."""
+        self._places[key] = self._file.seek(0, 2)
+        self._file.write((json.dumps(outcome) + "\n").encode())
+
+    def reserve(self, key):
+        """True the first time that a program is seen."""
+        if key in self._places:
+            return False
+        self._places[key] = None
+        return True
+
+    def __getitem__(self, key):
+        self._file.seek(self._places[key])
+        return json.loads(self._file.readline())
+
+    def __contains__(self, key):
+        return self._places.get(key) is not None
+
+    def __len__(self):
+        return len(self._places)
+
+
+class Grading:
+    """One run over a samples file. problems: {task_id: row}; rules: a protocol; timeout in seconds."""
+
+    def __init__(self, problems, path, rules, pool, timeout):
+        self.problems, self.rules, self.pool, self.timeout = problems, rules, pool, timeout
+        self.samples = Samples(path)
+        self.verdicts = Verdicts()
+        self.unknown = Counter()
+        self.repeated = Counter()
+        self.counts = defaultdict(lambda: [0, 0])
+        self.funnel = Counter()
+        self.kinds = Counter()
+        self.graded = self.run_alone = 0
+        self.unfinished_known = False
+        self.first = None  # the first task_id, for who grades the wrong file
+
+    def run(self, progress=lambda rows: rows):
+        """Grade every distinct program; timeouts that queued for a core run again, alone."""
+        doubtful = []
+        for (key, place), outcome in progress(self.pool.run(self._jobs(), self.timeout)):
+            if outcome["sure"]:
+                self._keep(key, outcome)
+            else:
+                doubtful.append((key, place))
+        self.run_alone = len(doubtful)
+        for (key, _), outcome in self.pool.run(self._again(doubtful), self.timeout, alone=True):
+            self._keep(key, outcome)
+
+    def _keep(self, key, outcome):
+        self.verdicts.add(key, outcome)
+
+    def _jobs(self):
+        for place, row in enumerate(self.samples):
+            self.first = self.first or row["task_id"]
+            problem = self.problems.get(row["task_id"])
+            if problem is not None:
+                source = self.rules.program(problem["prompt"], row)
+                key = Verdicts.key(row["task_id"], source)
+                if self.verdicts.reserve(key):
+                    yield Job((key, place), problem, source)
+
+    def _again(self, doubtful):
+        """The jobs at these places of the file once more."""
+        wanted = {place: key for key, place in doubtful}
+        if wanted:
+            for place, row in enumerate(self.samples):
+                if place in wanted:
+                    problem = self.problems[row["task_id"]]
+                    yield Job((wanted[place], place), problem, self.rules.program(problem["prompt"], row))
+
+    def rows(self, stamp):
+        """Yield each sample's row with its verdict and `stamp`, in the input's order, counting as it goes."""
+        seen = set()
+        for row in self.samples:
+            name = row["task_id"]
+            problem = self.problems.get(name)
+            if problem is None:
+                self.unknown[name] += 1
+                yield {**row, "passed": False, "result": "unknown task_id", **stamp}
+                continue
+            key = Verdicts.key(name, self.rules.program(problem["prompt"], row))
+            if key not in self.verdicts:
+                raise UserError(f"{self.samples.path}: it changed while it was graded; grade it again")
+            if "sample" in row:
+                mark = hash((name, str(row["sample"])))
+                self.repeated[name] += mark in seen
+                seen.add(mark)
+            yield {**row, **self._count(name, row, self.verdicts[key]), **stamp}
+
+    def _count(self, name, row, outcome):
+        fields = verdict(outcome)
+        steps = funnel(outcome, row.get("finish"))
+        self.counts[name][0] += 1
+        self.counts[name][1] += fields["passed"]
+        self.funnel.update(step for step, reached in steps.items() if reached)
+        self.unfinished_known |= "finish" in row
+        self.kinds[outcome["kind"]] += 1
+        self.graded += 1
+        return {**fields, "kind": outcome["kind"], **{step: steps[step] for step in FUNNEL[:-1]}}
+
+    def write(self, path, stamp):
+        """Write the verdicts; returns how many rows."""
+        return write_jsonl(path, self.rows(stamp))
+
+
+def verdict(outcome):
+    """{passed, result}: result is the kind of verdict, with its detail."""
+    kind, detail = outcome["kind"], outcome["detail"][:DETAIL]
+    return {"passed": kind == "passed", "result": f"{kind}: {detail}" if detail else kind}
+
+
+def funnel(outcome, finish):
+    """{step: reached} of FUNNEL. finished: the model ended by itself; None where the sample does not say.
+
+    runs: no exception and no limit hit, whatever the tests thought of the result.
+    """
+    kind = outcome["kind"]
+    reached = set(_REACHED.get(outcome["stage"], _DEFINED))
+    if kind in ("passed", "assertion"):
+        reached.add("runs")
+    if kind == "passed":
+        reached.add("passes")
+    steps = {step: step in reached for step in FUNNEL}
+    steps["finished"] = None if finish is None else finish in ("end", "stop")
+    return steps

@@ -1,0 +1,204 @@
+"""A candidate's own process: compile and run its program, then answer calls with typed literals until killed.
+
+The tests are never here. Each message from the tests' process is `["call", function, nodes, args, kwargs]` or
+`["next", handle]`; each answer is `["value", nodes, changed, reference]` or `["raise", nodes, changed, exception]`.
+`changed` lists the arguments that the call altered in place.
+"""
+
+import ast
+import builtins
+import io
+import os
+import random
+import resource
+import sys
+
+from codestill.grading.sandbox import wire
+from codestill.grading.sandbox.literals import MUTABLE, Encoder, Malformed, decode, dumps, value_of
+
+MESSAGE = 2000  # characters kept of an exception's message
+_AS, _setrlimit = resource.RLIMIT_AS, resource.setrlimit
+# The descriptors of `type` itself: a class may have a metaclass that answers for it.
+_name, _mro = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
+
+
+class Mute(io.TextIOBase):
+    """Swallows what is printed; reading from it raises OSError, as there is nobody to answer."""
+
+    encoding, errors = "utf-8", "strict"
+
+    def write(self, text):
+        """The number of characters swallowed."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        return len(text)
+
+    def writable(self):
+        return True
+
+    def _no_input(self, *_):
+        raise OSError("there is no input")
+
+    read = readline = readlines = __next__ = _no_input
+
+
+def message_of(error):
+    """An exception's message without running any code of the candidate's, at most MESSAGE characters."""
+    try:
+        arguments = BaseException.args.__get__(error)
+        if isinstance(error, KeyError):
+            text = ", ".join(repr(item)[:MESSAGE] for item in arguments if type(item) in (str, int, float, tuple))
+        elif len(arguments) == 1 and type(arguments[0]) is str:
+            text = arguments[0]
+        elif isinstance(error, OSError | SyntaxError) and type(error).__str__ in (OSError.__str__, SyntaxError.__str__):
+            text = str(error)
+        else:
+            text = ", ".join(str(item)[:MESSAGE] for item in arguments if type(item) in (str, int, float))
+        return text[:MESSAGE]
+    except Exception:
+        return ""
+
+
+def describe(error):
+    """[names of the exception's classes from its own to its bases, message]."""
+    return [[_name(cls)[:80] for cls in _mro(type(error))], message_of(error)]
+
+
+class Bounds:
+    """The limit of memory while the program's own code runs; what serves it has the spare above that for itself."""
+
+    def __init__(self):
+        soft, hard = resource.getrlimit(_AS)
+        self.narrow, self.wide = (soft, hard), (hard, hard)
+        _setrlimit(_AS, self.wide)
+
+    def __enter__(self):
+        self._set(self.narrow)
+
+    def __exit__(self, *_):
+        self._set(self.wide)
+
+    @staticmethod
+    def _set(limits):
+        try:  # noqa: SIM105 - where memory has run out, no other object can be made
+            _setrlimit(_AS, limits)
+        except (OSError, ValueError):
+            pass  # the program has lowered its own limits
+
+
+class Service:
+    """Answers calls to a program's objects. Handle 0 is the entry point; others were handed out as results."""
+
+    def __init__(self, namespace, entry_point, bounds):
+        self.namespace, self.bounds = namespace, bounds
+        self.handles = [namespace[entry_point]]
+
+    def export(self, value):
+        """Iterators and functions stay here; the other side gets a handle."""
+        kind = "iterator" if hasattr(type(value), "__next__") else "function" if callable(value) else None
+        if kind is None or isinstance(value, type):
+            return None
+        self.handles.append(value)
+        return kind, len(self.handles) - 1
+
+    def _import(self, kind, payload):
+        """What was handed out and comes back, and instances of the prompt's classes, with their attributes."""
+        if kind == "remote":
+            return self.handles[payload]
+        name, attributes = payload
+        made = object.__new__(self.namespace[name])
+        made.__dict__ = attributes
+        return made
+
+    def call(self, function, nodes, args, kwargs):
+        """Call a function with the arguments that the nodes describe; the answer to send."""
+        objects = []
+        decode(nodes, objects, importer=self._import)
+        args = [value_of(reference, objects) for reference in args]
+        kwargs = {name: value_of(reference, objects) for name, reference in kwargs.items()}
+        return self._answer(nodes, objects, lambda: self.handles[function](*args, **kwargs))
+
+    def _answer(self, nodes, objects, work):
+        try:
+            with self.bounds:
+                outcome, result = "value", work()
+        except BaseException as error:
+            outcome, result = "raise", describe(error)
+        encoder = Encoder(objects, self.export)
+        reference = encoder.encode(result)
+        changed = []
+        for index, (kind, before) in enumerate(nodes):
+            if kind in MUTABLE:
+                after = encoder.payload(kind, objects[index])
+                if after is not before and dumps(after) != dumps(before):
+                    changed.append([index, after])
+        encoder.encode(None)  # what the changes reach
+        return [outcome, encoder.nodes, changed, reference]
+
+    def answer(self, request):
+        """The answer to one message."""
+        if request[0] == "call":
+            return self.call(*request[1:])
+        return self._answer([], [], lambda: next(self.handles[request[1]]))
+
+
+def _failure(error):
+    encoder = Encoder()
+    reference = encoder.encode(describe(error))
+    return ["raise", encoder.nodes, [], reference]
+
+
+def serve(service, receive_from, send_to):
+    """Answer until the other side has gone."""
+    while True:
+        try:
+            answer = service.answer(wire.receive(receive_from))
+            wire.send(send_to, answer)
+        except (wire.Closed, Malformed):
+            return
+        except BaseException as error:  # e.g. no memory for the answer, or one that is too large
+            wire.send(send_to, _failure(error))
+
+
+def compiled(source):
+    """(code or None, stage, exception): stage is `syntax`, `parses` (it does not compile further) or `compiles`."""
+    try:
+        return compile(source, "<string>", "exec", dont_inherit=True), "compiles", None
+    except BaseException as error:
+        try:
+            ast.parse(source)
+            return None, "parses", error
+        except BaseException:
+            return None, "syntax", error
+
+
+def _own_builtins():
+    """A copy for the program, so that what it does to builtins reaches itself and not what serves it."""
+    module = type(builtins)("builtins")
+    module.__dict__.update(vars(builtins), exit=None, quit=None, help=None)
+    sys.modules["builtins"] = module
+    return vars(module)
+
+
+def live(source, entry_point, receive_from, send_to):
+    """Run `source`, report how far it came, serve calls of `entry_point`; the process ends with this."""
+    random.seed(0)  # the same program behaves the same in every run
+    sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = Mute()
+    code, stage, error = compiled(source)
+    wire.send(send_to, [stage, describe(error) if error else None])
+    if code is None:
+        os._exit(0)
+    namespace = {
+        "__builtins__": _own_builtins()
+    }  # no more, so that __name__ is that of no module, and no `if __name__ == "__main__"` runs
+    failure, bounds = None, Bounds()
+    try:
+        with bounds:
+            exec(code, namespace)
+    except BaseException as error:
+        failure = describe(error)
+    defined = entry_point in namespace
+    wire.send(send_to, ["ran", failure, defined])
+    if failure is None and defined:
+        serve(Service(namespace, entry_point, bounds), receive_from, send_to)
+    os._exit(0)

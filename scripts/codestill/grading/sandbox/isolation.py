@@ -1,0 +1,165 @@
+"""Levels of isolation: which there are, what each is made of, and how a process takes one on.
+
+A zygote takes on the level's namespaces once; each candidate, forked from it, gives up its user, its rights, its files
+and its system calls. The levels are tried from the strongest to the weakest.
+"""
+
+import ctypes
+import math
+import os
+import resource
+import secrets
+from dataclasses import dataclass
+
+from codestill.grading.sandbox import landlock, namespaces, seccomp
+from codestill.grading.sandbox.readable import DEVICES, trees, visible
+from codestill.grading.sandbox.syscalls import die_with_parent, prctl, syscall
+
+NOBODY = 65534
+SPARE = 16 << 20  # bytes of address space beyond a candidate's limit: for telling that it ran out of memory
+_PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
+# Made here, since a type made in a candidate's process is made again for each.
+_CapabilityHeader, _Capabilities = ctypes.c_uint32 * 2, ctypes.c_uint32 * 6
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level. `acceptable`: no file of others can be read or written, no process, program or connection made."""
+
+    name: str
+    namespaces: bool
+    landlock: bool
+    seccomp: bool
+    acceptable: bool
+
+
+LEVELS = (
+    Level("namespaces+landlock+seccomp", True, True, True, True),
+    Level("landlock+seccomp", False, True, True, True),
+    Level("namespaces+seccomp", True, False, True, True),
+    Level("namespaces", True, False, False, False),
+    Level("seccomp", False, False, True, False),
+    Level("limits", False, False, False, False),
+)
+
+
+def named(name):
+    """The level of that name."""
+    return next(level for level in LEVELS if level.name == name)
+
+
+class Zygote:
+    """What the process that forks candidates holds of a level, once it has entered it.
+
+    scratch: an empty folder that candidates may write; with namespaces they have one of their own instead.
+    Raises OSError where the kernel does not offer the level.
+    """
+
+    def __init__(self, level, scratch):
+        self.level = level
+        self.root = os.getuid() == 0
+        # Root's own Python may lie where no other user can look.
+        hidden_python = self.root and not _open_to_all()
+        if hidden_python and not (level.namespaces or level.landlock):
+            # Without a list of what may be read, a right to look anywhere would open every file of root's.
+            raise OSError("Python lies in a folder that only root may read; a candidate could import nothing")
+        if level.namespaces:
+            namespaces.enter(scratch)
+            self.scratch = namespaces.SCRATCH
+        else:
+            self.scratch = scratch
+            if self.root:
+                os.chown(scratch, NOBODY, NOBODY)
+        if level.seccomp:
+            seccomp.program(0)  # read its tables now, once, and not in every candidate
+        self.ruleset = None
+        if level.landlock:
+            # A rule is tied to what is mounted now; one on the folder above holds for every later scratch as well.
+            writable = os.path.dirname(self.scratch) if level.namespaces else self.scratch
+            self.ruleset = landlock.ruleset(visible(), [writable], DEVICES)
+        # Namespaces show it under a root of their own.
+        self.look_anywhere = hidden_python and level.landlock and not level.namespaces
+
+    def clean(self):
+        """Empty the scratch folder where the last candidate left something."""
+        if self.level.namespaces:
+            if os.listdir(self.scratch):
+                namespaces.fresh_scratch()
+        else:
+            empty(self.scratch)
+
+    def confine(self, memory, cpu):
+        """Called by a candidate's process before it runs anything: give everything up, for good.
+
+        memory: bytes of address space; cpu: seconds, a last resort behind the grader's clock.
+        """
+        os.chdir(self.scratch)
+        _limit(memory, cpu)
+        if self.root:
+            _become_nobody(self.look_anywhere)
+        else:
+            _drop_capabilities(0)
+        die_with_parent()
+        seccomp.no_new_privileges()
+        if self.ruleset is not None:
+            landlock.confine(self.ruleset)
+            os.close(self.ruleset)
+        if self.level.seccomp:
+            seccomp.confine()
+
+
+def _limit(memory, cpu):
+    """The kernel limits of this process."""
+    for what, value, *more in (
+        (resource.RLIMIT_AS, memory, SPARE),
+        (resource.RLIMIT_FSIZE, 16 << 20),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_CPU, math.ceil(cpu)),
+    ):
+        _, hard = resource.getrlimit(what)
+        most = value + sum(more)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most - sum(more), most))
+
+
+def _open_to_all():
+    """True where a user without rights can reach every folder that a candidate reads."""
+    for path in trees():
+        while path != "/":
+            if not os.stat(path).st_mode & 0o001:
+                return False
+            path = os.path.dirname(path)
+    return True
+
+
+def _drop_capabilities(kept):
+    """Set this process's capabilities to the bits in `kept`."""
+    header = _CapabilityHeader(_CAPABILITY_VERSION, 0)
+    data = _Capabilities(kept, kept, 0, 0, 0, 0)
+    syscall("capset", header, data)
+
+
+def _become_nobody(look_anywhere):
+    prctl(_PR_SET_KEEPCAPS, 1 if look_anywhere else 0)
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    # With Landlock this right reaches the readable trees only.
+    _drop_capabilities(1 << _CAP_DAC_READ_SEARCH if look_anywhere else 0)
+
+
+def empty(folder):
+    """Delete all below `folder`, however deep it lies and however its modes were set; `folder` stays."""
+    while entries := list(os.scandir(folder)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            # What a folder holds moves up before it goes, so that no path grows too long for the kernel.
+            os.chmod(entry.path, 0o700)
+            for name in os.listdir(entry.path):
+                os.rename(os.path.join(entry.path, name), os.path.join(folder, secrets.token_hex(8)))
+            os.rmdir(entry.path)

@@ -1,0 +1,101 @@
+"""Reading and writing files whole: what is half written is never seen under its final name."""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import secrets
+from pathlib import Path
+
+from codestill.kit.program import UserError
+
+
+@contextlib.contextmanager
+def atomic(path, mode="w"):
+    """Open a temporary file beside `path` and rename it to `path` once the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with open(temporary, mode, encoding=encoding) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON with a final newline; NaN is refused, since JSON has none."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as handle:
+        handle.write(text + "\n")
+
+
+def read_json(path):
+    """The value in a JSON file. Raises UserError where it is missing or torn."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not JSON ({error}); delete it and run again") from None
+
+
+def open_bytes(path):
+    """A binary handle on `path`, unpacked where its first two bytes are gzip's."""
+    try:
+        with open(path, "rb") as probe:
+            packed = probe.read(2) == b"\x1f\x8b"
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    return gzip.open(path, "rb") if packed else open(path, "rb")
+
+
+def open_text(path):
+    """A text handle on `path`, plain or gzip."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8")
+
+
+def read_jsonl(path):
+    """Yield the rows of a JSON-lines file, plain or gzip. Raises UserError that names the line that is torn."""
+    with open_text(path) as handle:
+        read = 0
+        try:
+            for line in handle:
+                read += 1
+                if line.strip():
+                    yield json.loads(line)
+        except (ValueError, EOFError, OSError) as error:
+            raise UserError(f"{path}:{read}: not a JSON line ({error})") from None
+
+
+def write_jsonl(path, rows):
+    """Write `rows` as JSON lines, gzip where the name ends in .gz; returns how many."""
+    count = 0
+    with atomic(path, "wb") as handle:
+        # mtime=0 and no name: the same rows give the same bytes, and so the same checksum.
+        packed = str(path).endswith(".gz")
+        out = gzip.GzipFile(filename="", fileobj=handle, mode="wb", mtime=0) if packed else handle
+        for row in rows:
+            count += 1
+            out.write((json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n").encode())
+        if packed:
+            out.close()
+    return count
+
+
+def from_here(path):
+    """A path as told from the working directory where it lies within it, so that a study's folder can be moved."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def sha256(path):
+    """The SHA-256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

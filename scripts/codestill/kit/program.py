@@ -1,0 +1,86 @@
+"""What every command-line program of the workflow shares: its parser, its errors, its log and progress bars."""
+
+import argparse
+import shutil
+import sys
+import time
+
+from tqdm import tqdm
+
+from codestill.kit import attempts
+
+
+class UserError(Exception):
+    """What only the user can mend. The message is one line that names the file, the field and the remedy.
+
+    `cause` is its class, of attempts.HOPELESS: the same command would end so again.
+    """
+
+    def __init__(self, message, cause=attempts.BAD_INPUT):
+        super().__init__(message)
+        self.cause = cause
+
+
+class ManualFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the header's own line breaks; says of each flag what kind of value it takes, and its default or need."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=36, width=min(110, shutil.get_terminal_size((110, 24)).columns - 2))
+
+    def _get_default_metavar_for_optional(self, action):
+        return {int: "N", float: "X"}.get(action.type) or action.dest.rpartition("_")[2].upper()
+
+    def _get_help_string(self, action):
+        text, default = action.help or "", action.default
+        if action.required and action.option_strings:
+            return f"{text} (required)"
+        if "default" in text or default is None or default is False or default in ([], argparse.SUPPRESS):
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{text} (default: {shown.replace('%', '%%')})"
+
+
+def parser(doc):
+    """An argument parser whose `--help` is the program's header `doc`, with the default of every flag."""
+    return argparse.ArgumentParser(description=doc, formatter_class=ManualFormatter, allow_abbrev=False)
+
+
+def run(main):
+    """Call `main()` as a program: a UserError ends in one clear line and exit code 2, never a traceback.
+
+    Within a run of the workflow, what would only end the same way again is not begun (codestill.kit.attempts).
+    """
+    attempt = attempts.Attempt()
+    if attempt.previous:
+        attempt.refuse()
+        sys.exit(2)
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        attempt.end(error.cause, str(error))
+        sys.exit(2)
+    except SystemExit as error:  # argparse: its message is in the log
+        attempt.end(attempts.BAD_INPUT if error.code == 2 else None, "flags that the program does not take")
+        raise
+    except KeyboardInterrupt:
+        attempt.end(attempts.SIGNAL, "interrupted")
+        raise
+    except Exception as error:
+        attempt.end(attempts.cause_of(error), *attempts.last_words(error))
+        raise
+    if code:
+        attempt.end(attempts.SIGNAL if code == attempts.INTERRUPTED else attempts.MACHINE, f"exit code {code}")
+    else:
+        attempt.end()
+    sys.exit(code)
+
+
+def log(message):
+    """Print one time-stamped line at once, so that a log followed from elsewhere is never behind."""
+    print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
+
+
+def progress(iterable=None, **options):
+    """A tqdm progress bar on standard error, silent where that is not a terminal (a job's log file)."""
+    return tqdm(iterable, disable=not sys.stderr.isatty(), dynamic_ncols=True, **options)

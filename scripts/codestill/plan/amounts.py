@@ -1,0 +1,128 @@
+"""How much a study has to work through: functions, tokens, problems. Counted where files say so, else assumed."""
+
+from functools import cached_property
+from pathlib import Path
+
+from codestill.kit.files import read_json
+from codestill.study.layout import SPLITS
+from codestill.study.sampling_jobs import known_problems
+
+# Records of train, validation and test, by the name of the hub's data set.
+KNOWN_CORPORA = {
+    "google/code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
+    "code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
+}
+# Functions of a source by its kind, before any is dropped: (train, validation, test), and tokens of one where they
+# are known to be few.
+KIND_FUNCTIONS = {"pocket": (5375, 300, 325), "stdlib": (4500, 250, 250)}
+KIND_TOKENS = {"pocket": 60}
+UNKNOWN_CORPUS = 100_000
+
+
+class Amounts:
+    """The amounts of one study; `notes` says in words what was counted and what was assumed."""
+
+    def __init__(self, study, layout):
+        self.study, self.layout, self.notes = study, layout, []
+
+    @cached_property
+    def functions(self):
+        """{split: functions}."""
+        found = counted(self.layout.results).get("functions")
+        if found:
+            self.notes.append("functions: counted in the corpus")
+        return found or self._assumed_functions()
+
+    def _assumed_functions(self):
+        corpus, totals, words = self.study.corpus, [0, 0, 0], "as the sources are known"
+        for source in corpus.sources.values():
+            counts, known = self._source(source)
+            words = words if known else "assumed (give plan.functions)"
+            totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        limit = self.study.plan.functions or corpus.max_samples
+        if self.study.plan.functions or (limit and limit < totals[0]):
+            totals, words = [count * limit / totals[0] for count in totals], "as the config limits or gives them"
+        self.notes.append(f"functions: {round(totals[0]):,} to train on, {words}")
+        return {split: max(1, round(count)) for split, count in zip(SPLITS, totals, strict=True)}
+
+    def _source(self, source):
+        """([functions of each split], whether they are known) of one source before it is read."""
+        corpus = self.study.corpus
+        found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
+        lines = 0 if found else _lines(source.path)
+        known = bool(found or lines)
+        if not found:
+            rest = 1 - corpus.validation_fraction - corpus.test_fraction
+            shares = (rest, corpus.validation_fraction, corpus.test_fraction)
+            found = [(lines or UNKNOWN_CORPUS) * share for share in shares]
+        scale = min(1, source.max_samples / sum(found)) if source.max_samples else 1
+        return [count * scale for count in found], known
+
+    @cached_property
+    def tokens(self):
+        """{split: tokens}, rows cut at max_seq_length."""
+        found = counted(self.layout.results).get("tokens")
+        if found:
+            self.notes.append("tokens: counted")
+            return found
+        usual, sources = self.study.plan.tokens_per_function, self.study.corpus.sources.values()
+        sizes = [(sum(self._source(source)[0]), KIND_TOKENS.get(source.kind, usual)) for source in sources]
+        mean = sum(count * tokens for count, tokens in sizes) / sum(count for count, _ in sizes)
+        mean = min(mean, self.study.tokens.max_seq_length)
+        self.notes.append(f"tokens: {mean:.0f} a function, assumed (plan.tokens_per_function)")
+        return {split: count * mean for split, count in self.functions.items()}
+
+    def rows(self, split, limit=None):
+        """Rows of one split, at most `limit`."""
+        length = self.study.tokens.max_seq_length
+        packed = self.study.tokens.layout == "packed"
+        rows = self.tokens[split] / length if packed else self.functions[split]
+        return min(rows, limit) if limit else rows
+
+    def trained_tokens(self, split, limit=None):
+        """Tokens of one split, at most `limit` rows of them."""
+        rows = self.rows(split)
+        return self.tokens[split] * (min(rows, limit) / rows if limit and rows else 1)
+
+    def problems(self, name):
+        """Problems of a benchmark."""
+        benchmark = self.study.benchmarks[name]
+        count = _lines(self.layout.inputs("benchmarks", f"{name}.jsonl")) or _lines(benchmark.path)
+        count = count or self.study.plan.problems.get(name) or known_problems(benchmark)
+        return min(count, benchmark.problems or count)
+
+    def counts(self):
+        """All of them as plain data, for a record of what a plan was reckoned with."""
+        problems = {name: self.problems(name) for name in self.study.benchmarks}
+        return {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+
+
+class Recorded(Amounts):
+    """The amounts that a record tells of (`Amounts.counts`)."""
+
+    def __init__(self, study, layout, counts):
+        super().__init__(study, layout)
+        self.functions, self.tokens, self._problems = counts["functions"], counts["tokens"], counts["problems"]
+
+    def problems(self, name):
+        return self._problems[name]
+
+
+def counted(results):
+    """The functions and tokens that are counted in a study's folder, as far as they are."""
+    found = {}
+    if Path(f"{results}/inputs/corpus/accounting.json").is_file():
+        kept = read_json(f"{results}/inputs/corpus/accounting.json")["kept"]
+        found["functions"] = {split: kept[split] for split in SPLITS}
+    if Path(f"{results}/tokens/accounting.json").is_file():
+        splits = read_json(f"{results}/tokens/accounting.json")["splits"]
+        found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
+    return found
+
+
+def _lines(path):
+    """Rows of a JSON-lines file of this machine; 0 where it is absent, packed or of another kind."""
+    if not path or Path(path).suffix != ".jsonl" or not Path(path).is_file():
+        return 0
+    with open(path, "rb") as handle:
+        return sum(1 for line in handle if line.strip())

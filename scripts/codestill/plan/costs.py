@@ -1,0 +1,315 @@
+"""What one job takes: seconds, memory and disk, from the floating-point operations and bytes of its models.
+
+A job takes a start-up and its work; the work is the larger of operations over the device's rate and bytes over its
+memory's (Williams, Waterman & Patterson 2009, the roofline model). The rates are the config's, as sustained.
+"""
+
+import copy
+import math
+from dataclasses import asdict, dataclass
+from functools import cache
+
+from codestill.plan.amounts import Amounts, Recorded
+from codestill.plan.architecture import Architecture, from_config, from_folder, guessed
+
+GIB = 2**30
+TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
+PLAIN_START = 0.5
+# The rules that use a GPU.
+HEAVY = ("teach", "audit", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
+TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
+CHECKPOINTS = 4  # of a training on disk at once: the two newest, the best one, and the next while it is written
+FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job's cost before anything was measured. Jobs of one (rule, variant) differ in amount, not in kind."""
+
+    rule: str
+    variant: str
+    startup: float  # seconds that do not grow with the work
+    work: float  # seconds that do
+    gpus: int = 0
+    threads: int = 1
+    memory: float = 0.5e9  # bytes resident on the host at the peak
+    disk: float = 1e4  # bytes that stay
+    scratch: float = 0.0  # bytes of checkpoints and caches in the work folder
+
+    @property
+    def seconds(self):
+        return self.startup + self.work
+
+
+class Costs:
+    """The cost model of one study: `of(rule, wildcards)` gives a job's `Work`."""
+
+    def __init__(self, study, layout):
+        self.study, self.layout, self.plan = study, layout, study.plan
+        self.amounts = Amounts(study, layout)
+        self.teacher = self._architecture("teacher")
+        student = self._architecture("student")
+        transfer = study.vocabulary.policy == "transfer"
+        self.student = student.with_vocabulary(self.teacher.vocabulary) if transfer else student
+
+    def _architecture(self, base):
+        """The architecture of a base model: read where it is, else by its shape, else known or guessed."""
+        part = getattr(self.study, base)
+        found = from_folder(self.layout.inputs("models", base)) or (part.name and from_folder(part.name))
+        if found:
+            return found
+        if part.shape is not None:
+            return from_config(part.shape, "the config's shape", self.study.vocabulary.size)
+        if part.name is None:
+            every = part.every_layer_of_teacher
+            return self.teacher.with_layers(math.ceil(self.teacher.layers / every))
+        return guessed(part.name, self.plan.models)
+
+    def facts(self):
+        """What the reckoning rests on beside the config, as plain data; some of it is assumed until a run counts it."""
+        return {"teacher": asdict(self.teacher), "student": asdict(self.student), **self.amounts.counts()}
+
+    def resting_on(self, facts):
+        """The same cost model on other `facts`."""
+        other = copy.copy(self)
+        other.teacher, other.student = Architecture(**facts["teacher"]), Architecture(**facts["student"])
+        other.amounts = Recorded(self.study, self.layout, facts)
+        return other
+
+    @property
+    def notes(self):
+        """In words: where each figure comes from."""
+        _ = self.amounts.tokens, self.amounts.functions
+        sizes = [("teacher", self.teacher), ("student", self.student)]
+        shapes = [f"{name}: {one.parameters / 1e6:,.1f} M parameters ({one.source})" for name, one in sizes]
+        return [*shapes, *dict.fromkeys(self.amounts.notes)]
+
+    # -- devices -----------------------------------------------------------------------------------------------
+
+    def on_gpu(self, device):
+        """Whether a rule with this `device` field is planned on a GPU."""
+        return device == "cuda" or (device == "auto" and self.plan.gpus > 0)
+
+    def seconds(self, operations, moved, device, precision, threads):
+        """Seconds of `operations` and of `moved` bytes, whichever takes longer, on the device of that field."""
+        speed, count = (self.plan.gpu, 1) if self.on_gpu(device) else (self.plan.core, threads)
+        rate = speed.float32 if precision == "float32" else speed.half
+        return max(operations / (rate * count), moved / speed.memory)
+
+    # -- rules -------------------------------------------------------------------------------------------------
+
+    def of(self, rule, wildcards):
+        """The `Work` of one job. A rule unknown to the model takes half a minute and says so by its variant."""
+        return self._of(rule, tuple(sorted(wildcards.items())))
+
+    @cache  # noqa: B019 - one Costs lives as long as its process
+    def _of(self, rule, wildcards):
+        names = dict(wildcards)
+        method = getattr(self, f"_{rule}", None)
+        return method(**names) if method else Work(rule, "unknown", PLAIN_START, 28.0)
+
+    def architecture_of(self, model):
+        """The architecture of a model by its name."""
+        return self.teacher if model == "teacher" else self.student
+
+    def _model_bytes(self, model):
+        return 4 * self.architecture_of(model).parameters + 4e6
+
+    def _training(self, rule, variant, learner, training, teacher=None):
+        """A training of `learner` (an Architecture), taught by `teacher` or alone.
+
+        Forward and backward pass are three forward passes; a teacher's pass is one, whose body runs once a token
+        and study where its states are stored (`teacher_pass` cache or auto), else once an epoch.
+        """
+        amounts, epochs = self.amounts, training.epochs
+        tokens = amounts.trained_tokens("train", training.max_train_samples)
+        checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
+        context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
+        operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
+        scratch = CHECKPOINTS * 3 * 4.0 * learner.parameters  # weights and Adam's two moments
+        if teacher and epochs:
+            seen = tokens * epochs + checked
+            operations += seen * (teacher.forward() - teacher.forward(head=False))
+            # Stored states are made by one cell and read by all of them.
+            body = (tokens + checked) / max(1, len(self.layout.distilled)) if self._stores(epochs) else seen
+            operations += body * teacher.forward(context, head=False)
+        block = training.batch_size * self.study.tokens.max_seq_length
+        steps = tokens * epochs / block
+        moved = steps * learner.parameters * 4 * 12
+        seconds = self.seconds(operations, moved, training.device, training.precision, training.threads)
+        gpu, processes = self.on_gpu(training.device), training.processes
+        # However small the models, the kernels of each layer of each pass must be started.
+        passes = 3 * learner.layers + (teacher.layers if teacher else 0)
+        seconds = max(seconds, steps * passes * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3) / processes
+        alive = 16 * learner.parameters + (4 * teacher.parameters if teacher else 0)
+        activations = block * 4 * (learner.layers * learner.width * 34 + 2 * learner.vocabulary)
+        memory = processes * (TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations)) + tokens * 16
+        return Work(
+            rule,
+            variant,
+            TORCH_START,
+            seconds,
+            processes * gpu,
+            processes * training.threads,
+            memory,
+            4 * learner.parameters + 4e6,
+            scratch,
+        )
+
+    def _stores(self, epochs):
+        """Whether the teacher's states are stored once: as asked, else where they are read more than once."""
+        asked = self.study.distillation.teacher_pass
+        return asked == "cache" or (asked == "auto" and epochs > 1)
+
+    def cache_bytes(self):
+        """Bytes of the teacher's stored states (float16), shared by the cells; 0 where they are not stored."""
+        training = self.study.training
+        tokens = self.amounts.trained_tokens("train", training.max_train_samples)
+        tokens += self.amounts.trained_tokens("validation", training.max_eval_samples)
+        return tokens * self.teacher.width * 2 if self._stores(training.epochs) else 0.0
+
+    def _teach(self):
+        """The teacher's own training."""
+        return self._training("teach", "teacher", self.teacher, self.study.teacher.training)
+
+    def _audit(self):
+        """Up to 200 validation functions in three layouts, and 32 greedy completions of 96 tokens, side by side."""
+        settings, one = self.study.generation, self.teacher
+        functions = min(200, self.amounts.functions["validation"])
+        tokens = 3 * functions * self.study.plan.tokens_per_function
+        gpu = self.on_gpu(settings.device)
+        least = 96 * one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
+        operations = (tokens + 32 * 96) * one.forward(150)
+        seconds = least + self.seconds(operations, 0, settings.device, "float32", settings.threads)
+        return Work(
+            "audit", "teacher", TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters
+        )
+
+    def _distill(self, cell):
+        chosen = self.layout.cell(cell)
+        own = {axis: value for axis, value in chosen.axes().items() if axis in type(self.study.training).model_fields}
+        training = self.study.training.model_copy(update=own)
+        taught = chosen.alpha < 1
+        return self._training(
+            "distill", "taught" if taught else "alone", self.student, training, self.teacher if taught else None
+        )
+
+    def _generate(self, benchmark, model, jobs=1):
+        """Samples are drawn in lanes side by side: one pass over the weights serves a token of every lane."""
+        settings, one = self.study.generation, self.architecture_of(model)
+        problems = self.amounts.problems(benchmark) / jobs
+        samples = problems * self.study.benchmarks[benchmark].n
+        item = FLOAT_BYTES[settings.precision]
+        lane = one.cache_bytes(settings.max_new_tokens + 200, item) + 12 * one.vocabulary
+        lanes = min(samples, max(1, min(256, settings.memory * GIB // 2 / lane)))
+        steps = math.ceil(samples / lanes) * settings.max_new_tokens * self.plan.written
+        gpu = self.on_gpu(settings.device)
+        least = one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
+        operations, moved = lanes * one.forward(context=300), item * one.parameters
+        step = least + self.seconds(operations, moved, settings.device, settings.precision, settings.threads)
+        prompts = problems * 150 * one.forward(75)
+        prefill = self.seconds(prompts, 0, settings.device, settings.precision, settings.threads)
+        memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
+        variant = f"{benchmark}/{model if model in ('teacher', 'student') else 'cell'}"
+        return Work(
+            "generate" if jobs == 1 else "generate_part",
+            variant,
+            TORCH_START,
+            steps * step + prefill,
+            int(gpu),
+            settings.threads,
+            memory,
+            samples * 500.0,
+            0.0,
+        )
+
+    def _generate_part(self, benchmark, model, part):
+        return self._generate(benchmark, model, int(part.split("-of-")[1]))
+
+    def _gather_samples(self, benchmark, model):
+        samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
+        return Work("gather_samples", "all", PLAIN_START, 0.1 + samples * 1e-5, disk=samples * 500.0)
+
+    def _grade(self, benchmark, model):
+        grading = self.study.grading
+        samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
+        role = model if model in ("teacher", "student") else "cell"
+        seconds = samples * (0.004 + 0.001 * grading.timeout) / grading.workers
+        return Work(
+            "grade",
+            f"{benchmark}/{role}",
+            2.0,
+            seconds,
+            0,
+            grading.workers,
+            0.5e9 + 0.2e9 * grading.workers,
+            samples * 600,
+        )
+
+    def _measure_language(self, model):
+        settings, one = self.study.generation, self.architecture_of(model)
+        alone = model == "teacher"
+        rows = self.study.measures.max_rows or math.inf
+        tokens = min(self.amounts.tokens["test"], rows * self.study.tokens.max_seq_length)
+        operations = tokens * (one.forward(100) + (0 if alone else self.teacher.forward(100)))
+        seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
+        gpu = self.on_gpu(settings.device)
+        memory = TORCH_BYTES + 4 * (one.parameters + self.teacher.parameters) * 1.5 + (0 if gpu else 2e9)
+        return Work(
+            "measure_language", "teacher" if alone else "cell", TORCH_START, seconds, int(gpu), settings.threads, memory
+        )
+
+    def _measure_efficiency(self, model):
+        settings, one = self.study.generation, self.architecture_of(model)
+        seconds = self.seconds(20_000 * one.forward(100), 0, settings.device, settings.precision, settings.threads)
+        gpu = self.on_gpu(settings.device)
+        memory = TORCH_BYTES + 8 * one.parameters
+        variant = "teacher" if model == "teacher" else "student"
+        return Work("measure_efficiency", variant, TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
+
+    def _choose(self, chosen):
+        return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))
+
+    def _download_model(self, base):
+        size = self._model_bytes(base)
+        return Work("download_model", base, 10.0, size / 3e7, memory=TORCH_BYTES + 2 * size, disk=size)
+
+    def _download_corpus(self, source):
+        count = sum(self.amounts.functions.values()) / len(self.study.corpus.sources)
+        start = 10.0 if self.study.corpus.sources[source].kind == "hub" else PLAIN_START
+        return Work("download_corpus", source, start, count * 2e-4, memory=1e9 + count * 2e3, disk=count * 600)
+
+    def _download_benchmark(self, benchmark):
+        return Work("download_benchmark", benchmark, PLAIN_START, 0.5, disk=2e5)
+
+    def _prepare_corpus(self):
+        count = sum(self.amounts.functions.values())
+        return Work("prepare_corpus", "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
+
+    def _build_model(self, base):
+        trains = base == "teacher" and self.study.teacher.shape is not None
+        work = min(self.amounts.functions["train"], 1e5) * 2e-4 if trains else 1.0
+        size = self._model_bytes(base)
+        return Work("build_model", base, TORCH_START, work, memory=TORCH_BYTES + 2 * size, disk=size)
+
+    def _match_vocabulary(self):
+        size = self._model_bytes("student")
+        memory = TORCH_BYTES + 2 * size + self._model_bytes("teacher")
+        return Work("match_vocabulary", "all", TORCH_START, self.student.vocabulary * 2e-4, memory=memory, disk=size)
+
+    def _tokenize_corpus(self):
+        tokens = sum(self.amounts.tokens.values())
+        return Work("tokenize_corpus", "all", TORCH_START, tokens * 1e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
+
+    def _manifest(self):
+        return Work("manifest", "all", PLAIN_START, 0.5)
+
+    def _resolve_study(self):
+        return Work("resolve_study", "all", PLAIN_START, 0.1, memory=0.2e9)
+
+    def _report(self):
+        models = len(self.layout.models)
+        return Work("report", "all", 3.0, 5 + 0.3 * models, memory=1e9, disk=5e6 + 2e5 * models)
+
+    def _model_card(self, model):
+        return Work("model_card", "all", PLAIN_START, 0.5)

@@ -1,0 +1,130 @@
+"""The model card: README.md of a model folder, with the metadata that the hub expects, from the study's files."""
+
+from codestill.kit.files import atomic
+from codestill.kit.program import UserError
+from codestill.report.measures import describe, pass_at, show, show_interval
+from codestill.report.paired_differences import reference
+from codestill.report.settings import setting_frame, settings
+from codestill.report.summary import lookup
+from codestill.report.table import setting_label
+
+WHAT = {
+    "teacher": "The teacher, fine-tuned on the corpus",
+    "student": "The student before distillation, with the study's vocabulary",
+    "alone": "The student, fine-tuned without a teacher",
+    "distilled": "The student, distilled from the teacher",
+}
+
+
+def _kind(model):
+    if model.role != "cell":
+        return model.role
+    return "alone" if model.alone else "distilled"
+
+
+def metadata(results, model, rows):
+    """The card's YAML front matter as a mapping, in the hub's fields."""
+    config = results.study.get("config", {})
+    base = (config.get("teacher" if model.role == "teacher" else "student") or {}).get("name")
+    sources = ((config.get("corpus") or {}).get("sources") or {}).values()
+    found = {
+        "language": ["code"],
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["codestill", "python", *(["distillation"] if _kind(model) == "distilled" else [])],
+    }
+    if base:
+        found["base_model"] = base
+    datasets = [one["name"] for one in sources if one.get("kind") == "hub" and one.get("name")]
+    if datasets:
+        found["datasets"] = datasets
+    found["metrics"] = sorted({row["measure"] for row in rows})
+    found["model-index"] = [{"name": f"{results.name}/{model.name}", "results": [_result(row) for row in rows]}]
+    return found
+
+
+def _result(row):
+    """One entry of the hub's model-index."""
+    name = row["benchmark"] or "held-out functions of the corpus"
+    metric = {"type": row["measure"], "value": row["value"], "name": describe(row["measure"]).label}
+    if row["low"] is not None:
+        metric["args"] = {"interval_95": [row["low"], row["high"]]}
+    dataset = {"name": name, "type": (row["benchmark"] or "corpus").lower()}
+    return {"task": {"type": "text-generation"}, "dataset": dataset, "metrics": [metric]}
+
+
+def measured(results, model):
+    """The rows of the card: this model's own scores, each a dict with its interval or None."""
+    from codestill.report.table import score_rows
+
+    rows = [row for row in score_rows(results) if row["model"] == model.name]
+    names = {(row["benchmark"], row["measure"]): row for row in rows}
+    wanted = []
+    for benchmark in results.benchmarks:
+        wanted += [(benchmark, name) for name in pass_at([m for b, m in names if b == benchmark])]
+    wanted += [("", name) for name in ("bits_per_byte", "eval_loss", "kl", "agreement")]
+    return [names[key] for key in wanted if key in names]
+
+
+def write(results, name, path, frame=None):
+    """Write the card of the model called `name` (a cell, or what it was chosen as). Raises UserError if unknown.
+
+    `frame` is the settings table where it is at hand; it is computed otherwise.
+    """
+    from codestill.report.page import environment
+
+    model = results.by_name.get(name)
+    if model is None:
+        raise UserError(f"--model {name}: not in study {results.name}; it has {', '.join(results.by_name)}")
+    rows = measured(results, model)
+    import yaml
+
+    front = yaml.safe_dump(metadata(results, model, rows), sort_keys=False, allow_unicode=True, width=100)
+    text = (
+        environment(False)
+        .get_template("card.md.j2")
+        .render(
+            front=front,
+            name=f"{results.name}: {name}",
+            what=WHAT[_kind(model)],
+            kind=_kind(model),
+            label=setting_label(results, model),
+            rows=[
+                (f"{r['benchmark']} {r['measure']}".strip() if r["benchmark"] else describe(r["measure"]).label, r)
+                for r in rows
+            ],
+            show=show,
+            show_interval=show_interval,
+            axes={axis: value for axis, value in model.axes.items() if value is not None},
+            origin=results.trained(model, "provenance") or {},
+            evaluation=results.trained(model, "eval_results") or {},
+            choice=next((results.choices[alias] for alias in model.chosen if alias in results.choices), None),
+            beside=_beside(results, model, frame),
+            config=results.study.get("config", {}),
+        )
+    )
+    with atomic(path) as handle:
+        handle.write(text)
+    return text
+
+
+def _beside(results, model, frame):
+    """(name, {measure: text}) of the controls and of this model's setting, pass@1 and bits per byte."""
+    frame = setting_frame(results) if frame is None else frame
+    control, labels = reference(results), {}
+    shown = {model.setting, *([control[0].setting] if control else [])}  # of the cells; the base models always are
+    for models in settings(results).values():
+        if models[0].role != "cell" or models[0].setting in shown:
+            labels[_kind(models[0])] = setting_label(results, models[0])
+    keys = [(name, "pass@1") for name in results.benchmarks] + [("", "bits_per_byte")]
+    found = []
+    for kind in ("teacher", "student", "alone", "distilled"):
+        if kind in labels:
+            cells = {}
+            for benchmark, measure in keys:
+                row = lookup(frame, labels[kind], benchmark, measure)
+                unit = describe(measure).unit
+                shown = row and f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
+                cells[f"{benchmark} {measure}".strip()] = shown or "missing"
+            found.append((WHAT[kind] + (f" ({labels[kind]})" if kind in ("alone", "distilled") else ""), cells))
+    return found

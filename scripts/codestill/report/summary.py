@@ -1,0 +1,200 @@
+"""What the page opens with: the four models, the experiments, and what the numbers can and cannot tell."""
+
+from codestill.report.measures import describe, pass_at, show, show_interval, show_p, title
+from codestill.report.paired_differences import reference
+from codestill.report.settings import settings
+from codestill.report.table import setting_label
+from codestill.statistics.uncertainty import below
+
+SPEED = "tokens_per_second"
+COST = ("parameters", "bytes_on_disk", "latency_ms", SPEED, "peak_memory_bytes")
+COLUMNS = ("teacher", "student before", "fine-tuned alone", "best distilled")
+
+
+def main_settings(results):
+    """{column of the headline table: its setting's label, or None where it is not known yet}."""
+    groups = settings(results)
+    best, alone = results.chosen("best_distilled"), reference(results)
+    first = {models[0].role: models[0] for models in groups.values()}
+    models = (first.get("teacher"), first.get("student"), alone and alone[0], best)
+    return {
+        column: setting_label(results, model) if model else None for column, model in zip(COLUMNS, models, strict=True)
+    }
+
+
+def main_model(results, setting):
+    """The first model of the setting with this label."""
+    return next(model for model in results.models if setting_label(results, model) == setting)
+
+
+def lookup(frame, setting, benchmark, measure):
+    """The row of the settings table asked for, as a dict with None for what is missing; None without one."""
+    part = frame[(frame["setting"] == setting) & (frame["benchmark"] == benchmark) & (frame["measure"] == measure)]
+    if part.empty:
+        return None
+    return {key: None if value != value else value for key, value in part.iloc[0].to_dict().items()}
+
+
+def headline_measures(frame):
+    """(benchmark, measure) of the headline table's rows, those that exist."""
+    found = []
+    for benchmark in dict.fromkeys(frame["benchmark"]):
+        if benchmark:
+            names = frame[frame["benchmark"] == benchmark]["measure"].unique()
+            found += [(benchmark, name) for name in pass_at(names)]
+    present = list(dict.fromkeys(frame[frame["benchmark"] == ""]["measure"]))
+    wanted = ["bits_per_byte", "kl", "eval_loss"]
+    for name in COST:
+        wanted += [one for one in present if one == name or (name == SPEED and one.startswith(SPEED))][:1]
+    return found + [("", name) for name in wanted if name in present]
+
+
+def headline(results, tables):
+    """The headline table: a row a measure, with value, interval and share of the teacher for each of COLUMNS."""
+    frame, main = tables["settings"], main_settings(results)
+    rows = []
+    for benchmark, measure in headline_measures(frame):
+        known = describe(measure)
+        teacher = lookup(frame, main["teacher"], benchmark, measure)
+        cells = {}
+        for column, setting in main.items():
+            row = lookup(frame, setting, benchmark, measure)
+            borrowed = row is None and column == "fine-tuned alone" and measure.startswith(COST)
+            if borrowed:  # the students share one architecture, and only one of them is timed
+                row = lookup(frame, main["best distilled"], benchmark, measure)
+            cells[column] = _cell(row, teacher, known.unit, borrowed)
+            if row is None and setting:
+                cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
+        label = f"{benchmark} {measure}" if benchmark else known.label
+        head = label if benchmark else title(measure)
+        told = {"label": label, "title": head, "unit": known.unit, "better": known.better}
+        rows.append({**told, "cost": measure.startswith(COST), "cells": cells})
+    return rows
+
+
+def _cell(row, teacher, unit, borrowed):
+    if row is None:
+        return {"value": None, "text": "missing", "interval": "", "share": None, "note": ""}
+    share = row["value"] / teacher["value"] if teacher and teacher["value"] else None
+    notes = [f"{row['seeds']} seeds"] if row["seeds"] > 1 else []
+    notes += ["measured on the distilled student, same architecture"] if borrowed else []
+    return {
+        "value": row["value"],
+        "text": show(row["value"], unit),
+        "interval": show_interval(row["low"], row["high"], unit),
+        "share": share,
+        "note": ", ".join(notes),
+    }
+
+
+def solved_text(results, benchmark, setting, frame):
+    """`0 of 164 problems: a rate below 1.8 %` and the like: what a pass@1 says; None where it is missing."""
+    row = lookup(frame, setting, benchmark, "pass@1")
+    if row is None:
+        return None
+    draws = results.benchmarks.get(benchmark, {}).get("n", 1) * row["seeds"]
+    samples = f"{draws} samples a problem" if draws > 1 else "one sample a problem"
+    if row["value"] == 0:
+        return f"0 of {row['n']:.0f} problems ({samples}): a rate below {100 * below(row['n']):.1f} %"
+    return f"{show(row['value'], 'share')} {show_interval(row['low'], row['high'], 'share')} ({samples})"
+
+
+def verdicts(results, tables):
+    """(claim, figures) for each benchmark: what distillation gained over fine-tuning alone, and how sure that is."""
+    return [_verdict(results, tables, benchmark) for benchmark in results.benchmarks]
+
+
+def _verdict(results, tables, benchmark):
+    part, main = tables["comparisons"], main_settings(results)
+    part = part[(part["benchmark"] == benchmark) & (part["label"] == "headline")]
+    if part.empty:
+        return f"{benchmark}: nothing can be said yet", "The chosen cells are not both graded."
+    row = part.iloc[0]
+    apart = row["low"] > 0 or row["high"] < 0
+    claim = (
+        ("distillation helps" if row["low"] > 0 else "distillation hurts") if apart else "no difference can be claimed"
+    )
+    figures = [
+        f"pass@1 differs by {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] ({show_p(row['p'])}), "
+        f"paired over {row['problems']:.0f} problems: the 95 % interval {'excludes' if apart else 'holds'} zero."
+    ]
+    named = {"best distilled": "Distilled", "fine-tuned alone": "Fine-tuned alone", "teacher": "Teacher"}
+    for column, name in named.items():
+        solved = solved_text(results, benchmark, main[column], tables["settings"])
+        setting = "" if column == "teacher" else f" ({main[column]})"
+        figures.append(f"{name}{setting}: {solved or 'missing'}.")
+    return f"{benchmark}: {claim}", " ".join(figures)
+
+
+def costs(rows):
+    """The cost of the distilled student as shares of the teacher's, in one sentence from the headline's rows."""
+    shares = [(row["label"], row["cells"]["best distilled"]["share"]) for row in rows if row["cost"]]
+    told = [f"{label}: {100 * share:.0f} %" for label, share in shares if share is not None]
+    return f"As shares of the teacher's: {'; '.join(told)}." if told else "Its size and speed are not measured yet."
+
+
+def discrimination(results, tables):
+    """One sentence a benchmark: can it tell these models apart at all?"""
+    said, frame = [], tables["settings"]
+    for benchmark in results.benchmarks:
+        found = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == "pass@1")]
+        if len(found) < 2:
+            said.append(f"{benchmark}: fewer than two models are graded.")
+            continue
+        if found["value"].max() == 0:
+            limit = 100 * below(found["n"].iloc[0])
+            said.append(
+                f"{benchmark} cannot tell these models apart: every model solved 0 of {found['n'].iloc[0]:.0f}, "
+                f"a rate below {limit:.1f} % each. Read bits per byte instead."
+            )
+            continue
+        teacher = tables["comparisons"]
+        teacher = teacher[(teacher["benchmark"] == benchmark) & (teacher["role"] == "teacher")]
+        if teacher.empty:
+            said.append(f"{benchmark}: no paired comparison of teacher and student yet.")
+            continue
+        row = teacher.iloc[0]
+        apart = row["low"] > 0 or row["high"] < 0
+        smallest = (row["high"] - row["low"]) / 2
+        said.append(
+            f"{benchmark} {'tells' if apart else 'does not tell'} the teacher from the student fine-tuned alone "
+            f"(difference {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]); "
+            f"differences below about {smallest:.3f} are within its noise on {row['problems']:.0f} problems."
+        )
+    return said
+
+
+def experiments(results, tables):
+    """The experiments beside the controls: a dict a setting, in the study's order, for one table."""
+    frame = tables["settings"]
+    main = main_settings(results)
+    wanted = [(column, main[column]) for column in ("teacher", "student before", "fine-tuned alone") if main[column]]
+    for name, cells in results.study.get("experiments", {}).items():
+        labels = dict.fromkeys(
+            setting_label(results, results.by_name[cell]) for cell in cells if cell in results.by_name
+        )
+        wanted += [(name.replace("_", " "), label) for label in labels]
+    if main["best distilled"]:
+        wanted.append(("chosen on validation", main["best distilled"]))
+    return [_experiment(results, tables, name, label, frame) for name, label in wanted]
+
+
+def _experiment(results, tables, name, label, frame):
+    found, model = {}, main_model(results, label)
+    for benchmark in ["", *results.benchmarks]:
+        for measure in ("eval_loss", "bits_per_byte", "kl") if not benchmark else ("pass@1",):
+            row = lookup(frame, label, benchmark, measure)
+            unit = describe(measure).unit
+            found[f"{benchmark} {measure}".strip()] = {
+                "text": show(row["value"], unit) if row else results.absence(model, benchmark, measure),
+                "interval": show_interval(row["low"], row["high"], unit) if row else "",
+                "value": row["value"] if row else "",
+            }
+    gaps = tables["comparisons"]
+    gaps = gaps[gaps["setting"] == label]
+    return {
+        "name": name,
+        "setting": label,
+        "measures": found,
+        "gaps": {row["benchmark"]: row for row in gaps.to_dict("records")},
+    }

@@ -1,0 +1,280 @@
+"""A fixed number of lanes through a causal language model: every lane holds one sample and its own length.
+
+The keys and values of all lanes live in buffers allocated once. A prompt is run once, alone. Its samples then share
+its keys and values (`shared`), or each lane gets a copy. A lane whose sample ended takes the next one at once, so
+that the batch stays full. Works on any causal model of transformers whose layers are plain attention: its own
+forward is called; only the cache, and in `shared` the attention of one token, are ours.
+
+A step may run through `torch.compile`, on CUDA with recorded graphs. Its shapes then seldom change: all lanes take
+part, idle ones too, and the attended length doubles where it grows. Each shape is held against a plain step once.
+"""
+
+import contextlib
+import inspect
+
+import numpy as np
+import torch
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+from codestill.kit.program import log
+from codestill.sampling.shared_prefix_attention import NAME, Group, Groups, Unshareable
+
+ROUND = 16  # the attended length is rounded up to this, so that its shape changes seldom
+SHORTEST = 64  # attended length of the first compiled shape
+SHAPES = 64  # compiled at most: batches that are halved for want of memory make new ones
+
+
+class Unsupported(Exception):
+    """The model keeps a state that lanes cannot hold (sliding windows, recurrent layers, positions of its own)."""
+
+
+def agree(found, wanted, dtype):
+    """Whether two tensors of logits of a model in `dtype` are the same but for rounding."""
+    seen = torch.isfinite(wanted)
+    bound = 1e-3 if dtype == torch.float32 else 0.1
+    return torch.allclose(found[seen], wanted[seen], rtol=bound, atol=bound)
+
+
+class LaneLayer(DynamicLayer):
+    """Keys and values of one layer, [lanes, heads, capacity, width]; `place` says where this step's are written."""
+
+    def __init__(self, lanes, capacity, keys, values, place):
+        super().__init__()
+        # Zeros: what is not yet written is masked, but 0 x NaN would still be NaN.
+        self.keys = keys.new_zeros(lanes, keys.shape[1], capacity, keys.shape[3])
+        self.values = values.new_zeros(lanes, values.shape[1], capacity, values.shape[3])
+        self.place = place
+        self.is_initialized = True
+        self.dtype, self.device = keys.dtype, keys.device
+
+    def update(self, key_states, value_states, *args, **kwargs):
+        place = self.place
+        self.keys[place.rows, :, place.positions] = key_states[:, :, 0]
+        self.values[place.rows, :, place.positions] = value_states[:, :, 0]
+        return self.keys[: place.count, :, : place.reach], self.values[: place.count, :, : place.reach]
+
+
+class _Place:
+    """Where the current step writes: the rows, their positions in the buffers, and how far any of them reaches."""
+
+    rows = positions = None
+    count = reach = 0
+
+
+class Prompt:
+    """A prompt that has been run: its length, its keys and values by layer, and the logits that follow it."""
+
+    def __init__(self, length, states, logits):
+        self.length, self.states, self.logits = length, states, logits
+
+
+class Lanes:
+    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones.
+
+    compiled: options of torch.compile for the steps, or None for plain steps. Lanes then hold copies of their prompts:
+    which of them share one changes too often to be compiled.
+    """
+
+    def __init__(self, model, columns, banned=(), shared=False, compiled=None):
+        self.model, self.columns, self.shared = model, columns, shared and compiled is None
+        self.compiled, self.checked = None, set()
+        if compiled is not None:
+            torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
+            self.compiled = torch.compile(model, fullgraph=True, dynamic=False, **compiled)
+        self.device = next(model.parameters()).device
+        self.banned = torch.tensor(list(banned), dtype=torch.long, device=self.device)
+        named = inspect.signature(model.forward).parameters
+        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in named else {}
+        self.place = _Place()
+        self.lanes = self.capacity = 0
+        self.cache = self.groups = None
+
+    def allocate(self, lanes, capacity):
+        """Make room for `lanes` samples of `capacity` tokens each: new ones, and the prompt's unless it is shared."""
+        self.cache = None
+        probe = self.prefill([0])
+        layers = [LaneLayer(lanes, capacity, keys, values, self.place) for keys, values in probe.states]
+        if self.compiled is not None:
+            for layer in layers:  # a recorded graph writes to them where they lay
+                torch._dynamo.mark_static_address(layer.keys)
+                torch._dynamo.mark_static_address(layer.values)
+        self.cache = Cache(layers=layers)
+        self.lanes, self.capacity, self.checked = lanes, capacity, set()
+        self.held = [None] * lanes
+        self.starts = np.zeros(lanes, np.int64)
+        self.groups = None
+        self.ranks = torch.arange(max(capacity, lanes), device=self.device)
+
+    def _logits(self, output):
+        logits = output.logits[:, -1, : self.columns].float()
+        if len(self.banned):
+            logits = logits.index_fill(-1, self.banned, -torch.inf)
+        return logits
+
+    def _forward(self, ids, cache, length):
+        """The model's own pass over `ids` behind what `cache` holds, `length` tokens in all."""
+        tokens = torch.tensor([ids], dtype=torch.long, device=self.device)
+        mask = torch.ones(1, length, dtype=torch.long, device=self.device)
+        return self.model(
+            input_ids=tokens, attention_mask=mask, past_key_values=cache, use_cache=True, **self.last_only
+        )
+
+    def prefill(self, ids):
+        """Run one prompt (list of ids) alone and return it as a `Prompt`."""
+        cache = DynamicCache(config=self.model.config)
+        output = self._forward(ids, cache, len(ids))
+        states = [(layer.keys, layer.values) for layer in cache.layers]
+        if not states or any(keys is None or keys.ndim != 4 for keys, _ in states):
+            raise Unsupported("its cache is not one of keys and values")
+        if any(keys.shape[2] != len(ids) for keys, _ in states):
+            raise Unsupported("a layer does not keep every position")
+        return Prompt(len(ids), states, self._logits(output)[0])
+
+    def admit(self, lane, prompt):
+        """Give `lane` to a sample of `prompt`."""
+        self.held[lane] = prompt
+        self.groups = None
+        if self.shared:
+            self.starts[lane] = prompt.length
+            return
+        for layer, (keys, values) in zip(self.cache.layers, prompt.states, strict=True):
+            layer.keys[lane, :, : prompt.length] = keys[0]
+            layer.values[lane, :, : prompt.length] = values[0]
+
+    def move(self, source, target, length):
+        """Move the sample in lane `source`, `length` tokens long with its prompt, to lane `target`."""
+        own = length - int(self.starts[source])
+        for layer in self.cache.layers:
+            layer.keys[target, :, :own] = layer.keys[source, :, :own]
+            layer.values[target, :, :own] = layer.values[source, :, :own]
+        self.held[target], self.starts[target] = self.held[source], self.starts[source]
+        self.groups = None
+
+    def step(self, tokens, positions):
+        """One token further. tokens, positions: int64 arrays [B] of the first B lanes; returns float32 [B, columns].
+
+        positions count from the prompt's first token.
+        """
+        count = len(tokens)
+        inputs = self._inputs(tokens, positions, count if self.compiled is None else self.lanes)
+        if self.compiled is None:
+            with self._attention(count):
+                return self._logits(self.model(**inputs))
+        if self.place.reach not in self.checked:
+            return self._check(inputs)[:count]
+        torch.compiler.cudagraph_mark_step_begin()
+        return self._logits(self.compiled(**inputs))[:count]
+
+    def _inputs(self, tokens, positions, count):
+        """The arguments of one pass over the first `count` lanes; those without a token write where nobody reads."""
+        idle = np.zeros(count - len(tokens), np.int64)
+        tokens, positions = np.concatenate([tokens, idle]), np.concatenate([positions, idle])
+        place = self.place
+        place.count, own = count, positions - self.starts[:count]
+        place.reach = self._reach(int(own.max()) + 1)
+        place.rows = self.ranks[:count]
+        place.positions = torch.from_numpy(own).to(self.device)
+        later = self.ranks[None, : place.reach] > place.positions[:, None]
+        dtype = self.cache.layers[0].keys.dtype
+        mask = torch.zeros(later.shape, dtype=dtype, device=self.device)
+        mask.masked_fill_(later, torch.finfo(dtype).min)
+        return {
+            "input_ids": torch.from_numpy(tokens).to(self.device)[:, None],
+            "position_ids": torch.from_numpy(positions).to(self.device)[:, None],
+            "attention_mask": mask[:, None, None, :],
+            "past_key_values": self.cache,
+            "use_cache": True,
+            **self.last_only,
+        }
+
+    def _reach(self, longest):
+        """How far the lanes are attended to: little beyond the longest, in steps that keep the shapes few."""
+        if self.compiled is not None:
+            rounded = max(SHORTEST, 1 << (longest - 1).bit_length())
+        else:
+            rounded = -(-longest // ROUND) * ROUND
+        return min(self.capacity, rounded)
+
+    def _check(self, inputs):
+        """A plain step's logits, and a new shape's held against them: where it fails or errs, go on plainly.
+
+        The step is taken twice and writes the same keys and values both times.
+        """
+        self.checked.add(self.place.reach)
+        plain = self._logits(self.model(**inputs))
+        try:
+            found = self._logits(self.compiled(**inputs))
+            reason = None if agree(found, plain, self.model.dtype) else "its logits differ from a plain step's"
+        except Exception as error:  # a compiler has many ways to fail, and none may cost the samples
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if reason:
+            log(f"sampling without torch.compile: {reason}")
+            self.compiled = None
+        return plain
+
+    @contextlib.contextmanager
+    def _attention(self, count):
+        """The attention of shared prompts during a step; everything else runs with the model's own."""
+        if not self.shared:
+            yield
+            return
+        if self.groups is None or self.groups[0] != count:
+            rows = {}
+            for lane, prompt in enumerate(self.held[:count]):
+                rows.setdefault(id(prompt), (prompt, []))[1].append(lane)
+            self.groups = count, [Group(lanes, prompt, self.device) for prompt, lanes in rows.values()]
+        Groups.current = self.groups[1]
+        Groups.longest = max(group.length for group in Groups.current)
+        config = self.model.config.get_text_config(decoder=True)
+        usual = config._attn_implementation
+        config._attn_implementation = NAME
+        try:
+            yield
+        finally:
+            config._attn_implementation = usual
+            Groups.current = ()
+
+    def alone(self, prompt, ids):
+        """Logits [columns] after `prompt` and the new `ids`, in shapes that depend on these alone."""
+        if not ids:
+            return prompt.logits
+        cache = DynamicCache()
+        for number, (keys, values) in enumerate(prompt.states):
+            cache.update(keys, values, number)
+        return self._logits(self._forward(ids, cache, prompt.length + len(ids)))[0]
+
+    @torch.inference_mode()
+    def trial(self):
+        """Step two lanes of unlike length and compare with the model alone. Raises Unsupported where they differ.
+
+        Where only the shared attention does not serve the model, lanes get copies of their prompts instead.
+        """
+        compiled, self.compiled = self.compiled, None  # two lanes are not worth a compilation
+        try:
+            self._trial()
+        except Unsupported:
+            if not self.shared:
+                raise
+            self.shared = False
+            self._trial()
+        finally:
+            self.compiled = compiled
+
+    def _trial(self):
+        if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=self.model.config).layers):
+            raise Unsupported("some of its layers do not attend to all that came before")
+        self.allocate(2, 32)
+        # Unlike tokens: where all values are alike, attention to the wrong ones goes unseen.
+        ids = [(1 + 7 * number) % self.columns for number in range(8)]
+        token, prompts = ids[7], [self.prefill(ids[:length]) for length in (3, 7)]
+        for lane, prompt in enumerate(prompts):
+            self.admit(lane, prompt)
+        try:
+            batched = self.step(np.array([token, token]), np.array([3, 7]))
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, Unshareable) as error:
+            raise Unsupported(f"its forward pass refuses lanes ({error})") from error
+        finally:
+            self.lanes = 0
+        lone = torch.stack([self.alone(prompt, [token]) for prompt in prompts])
+        if not agree(batched, lone, self.model.dtype):
+            raise Unsupported("a step of two lanes differs from the model's own")

@@ -1,0 +1,279 @@
+"""n samples of a model for every problem of a benchmark: exact where it can be, sharded, resumable.
+
+A sample is a function of (run seed, task, sample index), whoever draws it and in whatever company. What is
+guaranteed for a run, and on what grounds, is written into its protocol.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from codestill.kit.files import read_jsonl, write_json, write_jsonl
+from codestill.kit.lease import lease
+from codestill.kit.program import UserError, log, progress
+from codestill.kit.provenance import provenance
+from codestill.models.loading import device_of, fuse_activations, load_config
+from codestill.sampling.engines import engine_for
+from codestill.sampling.journal import Journal, fingerprint, shard_of
+from codestill.sampling.kv_cache import Unsupported
+from codestill.sampling.packed_layers import pack
+from codestill.sampling.prompts import positions_of, read_tasks, shortage
+from codestill.sampling.truncation import BadLogits
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+UNIT = 4  # batches in a unit of the fixed plan, where samples depend on their batch
+KEEP_EVERY = 2.0  # seconds between two writes of finished samples
+SAY_EVERY = 60.0  # seconds between two lines of a log that is not a terminal
+
+EXACT = (
+    "exact: a sample depends on weights, prompt, settings, seed, task and index only, and not on batch size, order, "
+    "shards or resumption, on this kind of machine and thread count, as long as batched logits differ from lone ones "
+    "by less than the slack (exactness: compared, largest_difference, exceeded)"
+)
+DOUBTED = (
+    "not exact: some batched logits differed from lone ones by more than the slack of that moment (exactness: "
+    "exceeded), so that samples drawn just before may depend on their batch"
+)
+FIXED_PLAN = (
+    "repeatable: in this precision samples may depend on their batch; the plan of batches is fixed by the settings "
+    "and not by shards or resumption, so that the same settings on the same device draw the same samples"
+)
+BORROWED = "seeded: this engine's samples may depend on its batches and version"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a benchmark is sampled. memory in GiB (0: half of what the machine or device has)."""
+
+    model_dir: str
+    n: int = 20
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_new_tokens: int = 256
+    seed: int = 0
+    stops: tuple = ()
+    strip: str = "newline"
+    precision: str = "float32"
+    engine: str = "auto"
+    batch_size: int = 0
+    memory: float = 4.0
+    device: str = "auto"
+    threads: int = 0
+    compile: bool = False
+
+    def __post_init__(self):
+        rules = {
+            "n": (self.n >= 1, "at least 1"),
+            "temperature": (self.temperature >= 0, "at least 0 (0 is greedy)"),
+            "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
+            "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
+            "batch_size": (self.batch_size >= 0, "at least 1, or 0 to let --memory decide"),
+            "memory": (self.memory >= 0, "GiB, or 0 for half of what there is"),
+        }
+        for name, (holds, wanted) in rules.items():
+            if not holds:
+                raise UserError(f"--{name} {getattr(self, name)}: must be {wanted}")
+
+    @property
+    def exact(self):
+        """Whether samples are made independent of their batch: float32 logits are close enough for that."""
+        return self.precision == "float32"
+
+    @property
+    def memory_bytes(self):
+        """The bound on weights, keys, values and logits, in bytes."""
+        if self.memory:
+            return int(self.memory * 2**30)
+        if device_of(self.device).type == "cuda":
+            return torch.cuda.get_device_properties(0).total_memory // 2
+        import psutil
+
+        return psutil.virtual_memory().total // 2
+
+    def science(self):
+        """The settings that samples depend on, for the fingerprint and the protocol."""
+        names = ("n", "temperature", "top_p", "max_new_tokens", "seed", "stops", "strip", "precision")
+        facts = asdict(self)
+        return {name: list(facts[name]) if name == "stops" else facts[name] for name in names}
+
+
+def quickened(model, compiled):
+    """`model` with the layers that it is sampled with: faster ones, which compute the same; returns it."""
+    model = fuse_activations(model)
+    # A compiler has its own ways with plain layers, and none with packed ones.
+    return model if compiled else pack(model)
+
+
+class Model:
+    """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
+
+    def __init__(self, settings):
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
+
+        from codestill.models.tokenizers import load_tokenizer
+
+        logging.disable_progress_bar()
+        folder = settings.model_dir
+        config = load_config(folder)
+        device = device_of(settings.device)
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        if device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
+        try:
+            self.tokenizer = load_tokenizer(folder)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=PRECISIONS[settings.precision], local_files_only=True
+            )
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder}: cannot load the model ({str(error).splitlines()[0]})") from error
+        self.model = quickened(model.eval().requires_grad_(False).to(device), settings.compile)
+        self.limit = positions_of(config)
+        self.device = device
+
+
+def plan(tasks, settings, batch, shard):
+    """Units of (Task, index) to be drawn by this shard, each unit in one go.
+
+    Exact: the shard's part of all samples, one unit, longest prompts first. Else: units of a few batches of
+    neighbours by length, cut before the shards are, so that company does not depend on them.
+    """
+    if settings.exact:
+        pairs = [(task, index) for task in tasks for index in range(settings.n)]
+        return [sorted(shard_of(pairs, shard), key=lambda pair: -len(pair[0].ids))]
+    ordered = sorted(tasks, key=lambda task: -len(task.ids))
+    pairs = [(task, index) for task in ordered for index in range(settings.n)]
+    size = UNIT * batch
+    return shard_of([pairs[start : start + size] for start in range(0, len(pairs), size)], shard)
+
+
+@torch.inference_mode()
+def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
+    """Draw this shard's samples of `benchmark` with a loaded Model; write samples.jsonl and its protocol.
+
+    Finished samples are kept in work_dir/samples.jsonl while it runs. Returns the protocol. Raises UserError on bad
+    input and where the model yields NaN.
+    """
+    rows = read_jsonl(benchmark)
+    tasks = read_tasks(rows, model.tokenizer, model.limit, settings.max_new_tokens, settings.strip, benchmark)
+    short = shortage(tasks, settings.max_new_tokens)
+    if short["no_room"] or short["less_room"]:
+        log(
+            f"{benchmark}: {len(short['no_room'])} prompts leave no room for a completion, "
+            f"{len(short['less_room'])} less than {settings.max_new_tokens} tokens (of {model.limit} positions)"
+        )
+    with lease(work_dir):
+        engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stops, settings, tasks)
+        batch = engine.facts()["batch_size"]
+        science = {**settings.science(), "engine": engine.name}
+        if not settings.exact:
+            science["batch_size"] = batch
+        where = {"device": model.device.type, "threads": torch.get_num_threads(), "compile": settings.compile}
+        mark = fingerprint(settings.model_dir, benchmark, {**science, **where})
+        journal = Journal(Path(work_dir) / "samples.jsonl", mark)
+        units = plan(tasks, settings, batch, shard)
+        _draw(engine, units, journal, settings, Path(benchmark).stem)
+        wanted = sorted(
+            ((task.name, index) for unit in units for task, index in unit),
+            key=_benchmark_order(tasks),
+        )
+        columns = ("task_id", "completion", "sample", "finish")
+        write_jsonl(output, ({name: journal.rows[pair][name] for name in columns} for pair in wanted))
+        facts = _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard, mark, len(tasks))
+        write_json(protocol, facts)
+        journal.close(remove=True)
+    return facts
+
+
+def _benchmark_order(tasks):
+    places = {task.name: place for place, task in enumerate(tasks)}
+    return lambda pair: (places[pair[0]], pair[1])
+
+
+def _draw(engine, units, journal, settings, name):
+    """Draw what the journal lacks, telling how it goes."""
+    total = sum(map(len, units))
+    lacking = [_lacking(unit, journal.rows, settings.exact) for unit in units]
+    already = total - sum(map(len, lacking))
+    if already:
+        log(f"{name}: {already} of {total} samples are kept from an earlier run")
+    with progress(total=total, initial=already, unit="sample", desc=name) as bar:
+        teller = _Teller(journal, bar, total, already, name, by_unit=not settings.exact)
+        for unit in lacking:
+            try:
+                engine.draw(unit, teller.finished)
+            except BadLogits:
+                raise UserError(f"{settings.model_dir}: the model's logits hold NaN; train it again") from None
+            except Unsupported as reason:
+                raise UserError(f"{settings.model_dir}: {reason}; sample it with --engine transformers") from None
+            teller.keep()
+
+
+def _lacking(unit, rows, exact):
+    """The pairs still to be drawn: in a fixed plan a unit is drawn whole or not at all."""
+    lacking = [(task, index) for task, index in unit if (task.name, index) not in rows]
+    return lacking if exact or not lacking else unit
+
+
+class _Teller:
+    """Takes finished samples: to the journal every few seconds, and to the bar or the log."""
+
+    def __init__(self, journal, bar, total, already, name, by_unit):
+        self.journal, self.bar, self.total, self.name, self.by_unit = journal, bar, total, name, by_unit
+        self.done, self.fresh, self.tokens, self.waiting = already, 0, 0, []
+        self.start = self.kept = self.said = time.monotonic()
+
+    def finished(self, row):
+        """Take one finished sample."""
+        self.waiting.append(row)
+        self.done += 1
+        self.fresh += 1
+        self.tokens += row["tokens"]
+        now = time.monotonic()
+        self.bar.update()
+        rate = self.tokens / max(1e-9, now - self.start)
+        self.bar.set_postfix_str(f"{rate:,.0f} tokens/s", refresh=False)
+        if not self.by_unit and now - self.kept > KEEP_EVERY:
+            self.keep()
+        if self.bar.disable and now - self.said > SAY_EVERY:
+            left = (now - self.start) / self.fresh * (self.total - self.done)
+            log(f"{self.name}: {self.done} of {self.total} samples, {rate:,.0f} tokens/s, {left:,.0f} s left")
+            self.said = now
+
+    def keep(self):
+        """Write the finished samples to the journal."""
+        now = time.monotonic()
+        self.journal.add(self.waiting, now - self.kept)
+        self.waiting, self.kept = [], now
+
+
+def _protocol(model, settings, engine, science, short, journal, wanted, benchmark, shard, mark, prompts):
+    rows = [journal.rows[pair] for pair in wanted]
+    tokens = sum(row["tokens"] for row in rows)
+    about = engine.facts()
+    kept = DOUBTED if about["exactness"]["exceeded"] else EXACT
+    own = kept if settings.exact else FIXED_PLAN
+    return {
+        "benchmark": Path(benchmark).stem,
+        **science,
+        "drawn_from": mark,
+        "guarantee": own if engine.name == "lanes" else BORROWED,
+        "end_tokens": model.tokenizer.convert_ids_to_tokens(engine.ends),
+        "positions": model.limit,
+        "prompts": prompts,
+        "prompts_without_room": short["no_room"],
+        "prompts_with_less_room": short["less_room"],
+        "device": str(model.device),
+        "threads": torch.get_num_threads(),
+        "shard": shard,
+        "samples": len(rows),
+        "finish": {how: sum(row["finish"] == how for row in rows) for how in ("end", "stop", "length")},
+        "tokens": tokens,
+        "seconds": round(journal.seconds, 3),
+        "tokens_per_second": round(tokens / journal.seconds, 1) if journal.seconds else None,
+        **about,
+        "provenance": provenance(),
+    }

@@ -1,0 +1,34 @@
+"""What a config names on this machine: a path that is not there is said before any job starts."""
+
+import re
+from pathlib import Path
+
+from codestill.kit.program import UserError
+from codestill.study.config_files import named
+
+_HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+
+
+def check_local(study, inputs, origin):
+    """Raise UserError for the first path that `study` names and that is missing, but for what is in `inputs` already.
+
+    `inputs` is the study's folder of what was brought: a finished study needs its origins no more.
+    """
+    for base in ("teacher", "student"):
+        name = getattr(study, base).name
+        if name is not None and not (Path(name).is_dir() or Path(inputs, "models", base, "config.json").exists()):
+            if name.startswith((".", "/", "~")) or name.count("/") > 1:
+                _refuse(origin, (base, "name"), f"no folder {name} here; give one, or a name on the hub (OWNER/NAME)")
+            if not _HUB_NAME.fullmatch(name):
+                _refuse(origin, (base, "name"), f"{name!r} is no folder here and no name on the hub (OWNER/NAME)")
+    for part, section, brought in (
+        (("corpus", "sources"), study.corpus.sources, "sources/{}.jsonl.gz"),
+        (("benchmarks",), study.benchmarks, "benchmarks/{}.jsonl"),
+    ):
+        for name, one in section.items():
+            if one.path and not (Path(one.path).exists() or Path(inputs, brought.format(name)).exists()):
+                _refuse(origin, (*part, name, "path"), f"no file or folder {one.path} here; correct the path")
+
+
+def _refuse(origin, location, message):
+    raise UserError(f"{named(origin, location)}: {'.'.join(location)}: {message}")

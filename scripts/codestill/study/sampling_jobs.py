@@ -1,0 +1,38 @@
+"""Into how many jobs the samples of one model on one benchmark are cut.
+
+The number follows from the config and the user's own files alone, never from what a run has brought meanwhile: a
+number that changed once a benchmark is there would draw finished samples again. Each job draws its I-th of N parts of
+whatever problems there are, so a count that is off changes the size of the parts and nothing else.
+"""
+
+import math
+from pathlib import Path
+
+from codestill.kit.files import open_text
+
+PROBLEMS = {"humaneval": 164, "mbpp": 500, "pocket": 160}  # by kind; of MBPP its test split
+ASSUMED = 200
+
+
+def known_problems(benchmark):
+    """Problems of a benchmark of the config (its section), as far as config and local files tell."""
+    count = _rows(benchmark.path) or PROBLEMS.get(benchmark.kind, ASSUMED)
+    if benchmark.kind == "mbpp":
+        count = min(count, PROBLEMS["mbpp"])
+    return min(count, benchmark.problems or count)
+
+
+def jobs_of(benchmark, samples_per_job):
+    """How many jobs draw a model's samples; 1 where samples_per_job is None."""
+    return math.ceil(known_problems(benchmark) * benchmark.n / samples_per_job) if samples_per_job else 1
+
+
+def _rows(path):
+    """Rows of a JSON-lines file, plain or gzip; 0 where it is not there or cannot be read (the download says why)."""
+    if not path or not Path(path).is_file():
+        return 0
+    try:
+        with open_text(path) as handle:
+            return sum(1 for line in handle if line.strip())
+    except (OSError, EOFError, ValueError):
+        return 0

@@ -1,0 +1,65 @@
+"""The model card: its metadata as the hub reads it, and a folder that loads and generates as it is."""
+
+import shutil
+
+import pytest
+
+from codestill.kit.files import read_json
+from codestill.kit.program import UserError
+from codestill.report.model_card import write
+from codestill.report.results import Results
+
+
+def results_of(folder):
+    return Results.load(folder / "study.json", folder)
+
+
+def test_metadata_is_what_the_hub_reads(whole, tmp_path):
+    from huggingface_hub import ModelCard
+
+    write(results_of(whole), "best_distilled", tmp_path / "README.md")
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.base_model == "s" and card.data.library_name == "transformers"
+    on_disk = read_json(whole / "scores/pocket/T-2.0_alpha-0.5_seed-0.json")
+    results = {(one.dataset_name, one.metric_type): one for one in card.data.eval_results}
+    passed = results["pocket", "pass@1"]
+    assert passed.metric_value == on_disk["pass@1"]
+    assert passed.metric_args == {"interval_95": on_disk["intervals"]["pass@1"]}
+    text = (tmp_path / "README.md").read_text()
+    for said in (
+        "alpha: 0.5",
+        "temperature: 2.0",
+        "## Limits",
+        "Chosen among 8 settings",
+        "fine-tuned without a teacher",
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize("name", ["teacher", "student", "best_finetuned", "T-1.0_alpha-0.0_seed-1"])
+def test_every_kind_of_model_has_one(whole, tmp_path, name):
+    assert write(results_of(whole), name, tmp_path / "README.md").startswith("---\nlanguage:")
+
+
+def test_an_unmeasured_model_says_so(whole, tmp_path):
+    shutil.copy(whole / "study.json", tmp_path)
+    assert "Nothing is measured yet." in write(results_of(tmp_path), "teacher", tmp_path / "README.md")
+    with pytest.raises(UserError, match="not in study made"):
+        write(results_of(tmp_path), "nobody", tmp_path / "README.md")
+
+
+def test_a_folder_with_its_card_loads_and_generates(whole, tmp_path):
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(["def f(x):\n    return x\n"] * 3, vocab_size=280, special_tokens=["<end>"])
+    PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<end>").save_pretrained(tmp_path)
+    shape = GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=280, n_positions=128, eos_token_id=0, bos_token_id=0)
+    GPT2LMHeadModel(shape).save_pretrained(tmp_path)
+    text = write(results_of(whole), "best_distilled", tmp_path / "README.md")
+    snippet = text.split("```python\n")[1].split("```")[0].replace("PATH", str(tmp_path))
+    snippet = snippet.replace("print(", "shown = (")
+    seen = {"AutoModelForCausalLM": AutoModelForCausalLM, "AutoTokenizer": AutoTokenizer}
+    exec(snippet, seen)  # the card's own example, as a reader would run it
+    assert seen["shown"].startswith("def double(x):") and len(seen["shown"]) > len(seen["prompt"])

@@ -1,0 +1,101 @@
+"""Config files as they were written: keys that stand twice, which file is at fault, paths that are not there."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codestill.kit.program import UserError
+from codestill.study.config import load_study
+from codestill.study.config_files import ConfigFiles, read_config
+from codestill.study.grid import build_grid
+from codestill.study.local_paths import check_local
+
+HOME = (Path(__file__).resolve().parents[2] / "config/config.yaml").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def files(tmp_path, *texts):
+    paths = [tmp_path / f"{letter}.yaml" for letter in "abc"[: len(texts)]]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study: a\nseeds: [1]\nstudy: b\n", "a.yaml:3: study: stands twice (before in line 1)"),
+        ("a:\n  b: {c: 1, d: 2, c: 3}\n", "a.yaml:2: c: stands twice (before in line 2)"),
+        ("study: [1, 2\n", "a.yaml:2: not YAML"),
+        ("study: a\n\tseeds: 1\n", "a.yaml:2: not YAML"),
+        ("study: a\n---\nstudy: b\n", "a.yaml:2: not YAML"),
+        ("", "a.yaml: a config is a mapping"),
+        ("- a\n", "a.yaml: a config is a mapping"),
+    ],
+)
+def test_what_yaml_would_drop_or_refuse_is_named_by_file_and_line(tmp_path, text, message):
+    (path,) = files(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_anchors_merge_keys_and_json_are_read_as_snakemake_reads_them(tmp_path):
+    merged, json_with_tabs = files(tmp_path, "a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n", '{"a":\t1}')
+    assert read_config(merged) == yaml.safe_load(merged.read_text()) == {"a": {"x": 1}, "b": {"x": 2}}
+    assert read_config(json_with_tabs) == {"a": 1}
+
+
+def test_of_two_files_the_one_that_holds_the_field_is_named(tmp_path):
+    origin = ConfigFiles(files(tmp_path, HOME, "distillation: {alpha: 2}\nsweeps: {more: {grid: {alfa: 1}}}\n"))
+    raw = yaml.safe_load(HOME)
+    with pytest.raises(UserError, match=r"^b.yaml: distillation.alpha: "):
+        load_study(raw | {"distillation": {"alpha": 2}}, origin)
+    with pytest.raises(UserError, match=r"^a.yaml: training.epochs: "):
+        load_study(raw | {"training": {"epochs": -1}}, origin)
+    with pytest.raises(UserError, match=r"^a.yaml \+ b.yaml: study: missing"):
+        load_study(
+            {key: value for key, value in raw.items() if key != "study"}, ConfigFiles(files(tmp_path, "x: 1", "y: 1"))
+        )
+    with pytest.raises(UserError, match=r"^b.yaml: sweeps.more.grid.alfa: "):
+        build_grid(load_study(raw | {"sweeps": {"more": {"grid": {"alfa": 1}}}}, origin), origin)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teacher": {"name": "./gone"}}, "study: teacher.name: no folder ./gone here"),
+        ({"student": {"name": "Code GPT"}}, "study: student.name: 'Code GPT' is no folder here"),
+        (
+            {"corpus": {"sources": {"mine": {"kind": "python", "path": "gone"}}}},
+            "study: corpus.sources.mine.path: no",
+        ),
+        ({"benchmarks": {"mine": {"kind": "file", "path": "gone"}}}, "study: benchmarks.mine.path: no file"),
+    ],
+)
+def test_a_path_that_is_not_there_is_said_unless_what_it_named_was_brought(tmp_path, changes, message):
+    study = load_study(yaml.safe_load(HOME) | changes)
+    with pytest.raises(UserError) as caught:
+        check_local(study, tmp_path / "inputs", "study")
+    assert str(caught.value).startswith(message)
+    for brought in (
+        "models/teacher/config.json",
+        "models/student/config.json",
+        "sources/mine.jsonl.gz",
+        "benchmarks/mine.jsonl",
+    ):
+        (tmp_path / "inputs" / brought).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inputs" / brought).touch()
+    check_local(study, tmp_path / "inputs", "study")
+
+
+def test_hub_names_and_folders_of_this_machine_pass(tmp_path):
+    (tmp_path / "my model").mkdir()
+    study = load_study(yaml.safe_load(HOME) | {"teacher": {"name": "my model"}, "student": {"name": "gpt2"}})
+    check_local(study, tmp_path, "study")
