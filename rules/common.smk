@@ -22,10 +22,11 @@ from codestill.kit.signals import relay_signals
 from codestill.plan import budget
 from codestill.plan.estimates import Requests
 from codestill.plan.partition_limits import read_limits
-from codestill.study.config import load_study
+from codestill.study.commands import Commands
+from codestill.study.config import load_study, science_of
 from codestill.study.config_files import ConfigFiles
 from codestill.study.grid import CELL_PATTERN, build_grid
-from codestill.study.layout import SPLITS, Layout, flags
+from codestill.study.layout import SPLITS, Layout
 from codestill.study.local_paths import check_local
 
 prepare()
@@ -44,12 +45,17 @@ try:
     STUDY = load_study(config, FILES)
     GRID = build_grid(STUDY, FILES)
     PLACE = Layout(STUDY, GRID)
+    COMMANDS = Commands(STUDY, PLACE)
     check_local(STUDY, PLACE.inputs(), FILES)
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
 except UserError as error:
     stop(error)
+
+
+# What changes how a job runs and no result: commands take it in, and Snakemake's records do not.
+MACHINE = COMMANDS.machine
 
 
 # The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.

@@ -24,8 +24,8 @@ rule distill:
         runtime=minutes_of("distill"),
         mem_mb=megabytes_of("distill"),
     params:
-        launch=PLACE.launcher(STUDY.training),
-        cell=lambda wildcards: PLACE.cell_flags(cell_of(wildcards)),
+        launch=COMMANDS.launcher(STUDY.training),
+        cell=lambda wildcards: COMMANDS.cell(cell_of(wildcards)),
         student=lambda wildcards, input: folder_of(input.student),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
@@ -34,7 +34,7 @@ rule distill:
     shell:
         "{params.launch} {input.script} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
-        "{params.cell} > {log} 2>&1"
+        "{params.cell} {MACHINE.distill} > {log} 2>&1"
 
 
 rule choose:

@@ -18,7 +18,7 @@ rule download_model:
     conda:
         "../envs/torch.yaml"
     params:
-        origin=lambda wildcards: PLACE.model_flags(wildcards.base),
+        origin=lambda wildcards: COMMANDS.model(wildcards.base),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} model {params.origin} "
@@ -41,7 +41,7 @@ rule download_corpus:
     conda:
         "../envs/torch.yaml"
     params:
-        origin=lambda wildcards: PLACE.source_flags(wildcards.source),
+        origin=lambda wildcards: COMMANDS.source(wildcards.source),
     shell:
         "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} corpus {params.origin} "
         "--output {output.functions} --manifest {output.manifest} > {log} 2>&1"
@@ -63,7 +63,7 @@ rule download_benchmark:
     conda:
         "../envs/torch.yaml"
     params:
-        origin=lambda wildcards: PLACE.benchmark_flags(wildcards.benchmark),
+        origin=lambda wildcards: COMMANDS.benchmark(wildcards.benchmark),
     shell:
         "python {input.script} benchmark {params.origin} "
         "--output {output.tasks} --manifest {output.manifest} > {log} 2>&1"
@@ -95,7 +95,7 @@ rule prepare_corpus:
         runtime=minutes_of("prepare_corpus"),
         mem_mb=megabytes_of("prepare_corpus"),
     params:
-        split=PLACE.corpus_flags(),
+        split=COMMANDS.corpus(),
     shell:
         "python {input.script} --sources {input.sources} --benchmarks {input.tasks} --train {output.train} "
         "--validation {output.validation} --test {output.test} --accounting {output.accounting} "
@@ -122,7 +122,7 @@ rule build_model:
         runtime=minutes_of("build_model"),
         mem_mb=megabytes_of("build_model"),
     params:
-        origin=lambda wildcards: PLACE.build_flags(wildcards.base),
+        origin=lambda wildcards: COMMANDS.build(wildcards.base),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "python {input.script} {params.origin} --output {params.folder} > {log} 2>&1"

@@ -26,10 +26,10 @@ rule generate:
     params:
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}",
-        protocol=lambda wildcards: PLACE.generation_flags(wildcards.benchmark),
+        protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
     shell:
         "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
-        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} > {log} 2>&1"
+        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} {MACHINE.generate} > {log} 2>&1"
 
 
 rule generate_part:
@@ -62,11 +62,12 @@ rule generate_part:
     params:
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
-        protocol=lambda wildcards: PLACE.generation_flags(wildcards.benchmark),
+        protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
         shard=lambda wildcards: wildcards.part.replace("-of-", "/"),
     shell:
         "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
-        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {params.shard} > {log} 2>&1"
+        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {params.shard} "
+        "{MACHINE.generate} > {log} 2>&1"
 
 
 rule gather_samples:

@@ -23,8 +23,7 @@ rule grade:
         runtime=minutes_of("grade"),
         mem_mb=megabytes_of("grade"),
     params:
-        k=lambda wildcards: STUDY.benchmarks[wildcards.benchmark].k,
-        limits=flags(**STUDY.grading.model_dump()),
+        judging=lambda wildcards: COMMANDS.grading(wildcards.benchmark),
     shell:
         "python {input.script} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
-        "--verdicts {output.verdicts} --scores {output.scores} --k {params.k} {params.limits} > {log} 2>&1"
+        "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {MACHINE.grade} > {log} 2>&1"

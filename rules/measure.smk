@@ -25,10 +25,10 @@ rule measure_language:
         model=lambda wildcards, input: folder_of(input.model),
         teacher=lambda wildcards, input: folder_of(input.teacher),
         tokens=lambda wildcards, input: folder_of(input.tokens),
-        settings=PLACE.language_flags(),
+        settings=COMMANDS.language(),
     shell:
         "python {input.script} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
-        "--output {output} {params.settings} > {log} 2>&1"
+        "--output {output} {params.settings} {MACHINE.measure} > {log} 2>&1"
 
 
 rule measure_efficiency:
@@ -52,6 +52,7 @@ rule measure_efficiency:
         mem_mb=megabytes_of("measure_efficiency"),
     params:
         model=lambda wildcards, input: folder_of(input.model),
-        device=PLACE.device_flags(),
+        settings=COMMANDS.efficiency(),
     shell:
-        "python {input.script} efficiency --model {params.model} --output {output} {params.device} > {log} 2>&1"
+        "python {input.script} efficiency --model {params.model} --output {output} {params.settings} "
+        "{MACHINE.measure} > {log} 2>&1"

@@ -15,10 +15,8 @@ rule resolve_study:
     conda:
         "../envs/report.yaml"
     params:
-        # A price or a limit of the plan changes no result, so it reruns nothing.
-        config=json.dumps(
-            {name: part for name, part in config.items() if name != "plan"}
-        ),
+        # A price, a limit of the plan or a machine's setting changes no result, so it reruns nothing.
+        config=json.dumps(science_of(STUDY), sort_keys=True),
     shell:
         "python {input.script} --config {params.config:q} --output {output} > {log} 2>&1"
 

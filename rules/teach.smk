@@ -24,19 +24,18 @@ rule teach:
         runtime=minutes_of("teach"),
         mem_mb=megabytes_of("teach"),
     params:
-        launch=PLACE.launcher(STUDY.teacher.training),
+        launch=COMMANDS.launcher(STUDY.teacher.training),
         model=lambda wildcards, input: folder_of(input.model),
         tokenizer=lambda wildcards, input: folder_of(input.tokenizer),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/teach/teacher",
-        training=PLACE.training_flags(STUDY.teacher.training),
-        seed=STUDY.seeds[0],
+        training=COMMANDS.teaching(),
     shell:
         "{params.launch} {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
-        "--work_dir {params.work} {params.training} --seed {params.seed} > {log} 2>&1"
+        "--work_dir {params.work} {params.training} {MACHINE.teach} > {log} 2>&1"
 
 
 rule audit:
@@ -60,7 +59,7 @@ rule audit:
         mem_mb=megabytes_of("audit"),
     params:
         model=lambda wildcards, input: folder_of(input.model),
-        audit=PLACE.audit_flags(),
+        audit=COMMANDS.audit(),
     shell:
         "python {input.script} --model {params.model} --functions {input.functions} --output {output} "
-        "{params.audit} > {log} 2>&1"
+        "{params.audit} {MACHINE.audit} > {log} 2>&1"

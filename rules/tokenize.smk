@@ -21,14 +21,13 @@ rule match_vocabulary:
         runtime=minutes_of("match_vocabulary"),
         mem_mb=megabytes_of("match_vocabulary"),
     params:
-        policy=STUDY.vocabulary.policy,
-        embeddings=STUDY.vocabulary.embeddings,
+        vocabulary=COMMANDS.vocabulary(),
         teacher=lambda wildcards, input: folder_of(input.teacher),
         student=lambda wildcards, input: folder_of(input.student),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "python {input.script} --teacher {params.teacher} --student {params.student} --policy {params.policy} "
-        "--embeddings {params.embeddings} --output {params.folder} --report {output.report} > {log} 2>&1"
+        "python {input.script} --teacher {params.teacher} --student {params.student} {params.vocabulary} "
+        "--output {params.folder} --report {output.report} > {log} 2>&1"
 
 
 rule tokenize_corpus:
@@ -55,7 +54,7 @@ rule tokenize_corpus:
     params:
         tokenizer=lambda wildcards, input: folder_of(input.model),
         folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
-        layout=flags(**STUDY.tokens.model_dump()),
+        layout=COMMANDS.tokens(),
     shell:
         "python {input.script} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
         "--accounting {output.accounting} {params.layout} > {log} 2>&1"

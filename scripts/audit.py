@@ -15,6 +15,8 @@ from codestill.kit import attempts
 from codestill.kit.files import write_json
 from codestill.kit.program import UserError, log, parser, run
 from codestill.kit.provenance import provenance
+from codestill.study.flags import add_flags
+from codestill.study.sections.models import Teacher
 
 
 def main():
@@ -24,7 +26,7 @@ def main():
     add("--model", required=True, help="folder of the teacher")
     add("--functions", required=True, help="JSON lines of validation functions (prepare_corpus.py)")
     add("--output", required=True, help="JSON file that receives the figures and the judgement")
-    add("--audit", choices=["stop", "warn"], default="stop", help="what a teacher that fails does")
+    add_flags(arguments, Teacher, ["audit"])
     add("--max_functions", type=int, default=200, help="read the first so many functions")
     add("--max_seq_length", type=int, default=512, help="tokens; longer functions are cut")
     add("--samples", type=int, default=32, help="greedy completions")

@@ -17,6 +17,8 @@ cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation i
 
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import UserError, parser, run
+from codestill.study.flags import add_flags, section_of
+from codestill.study.sections.distillation import Distillation
 
 
 def add_arguments(arguments):
@@ -25,17 +27,8 @@ def add_arguments(arguments):
     add("--teacher_model_path", help="folder of the teacher; not needed where --alpha is 1")
     add("--student_model_path", required=True, help="folder of the student; its tokenizer is the study's")
     add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
-    add("--temperature", type=float, default=2.0, help="T above 0; 2 to 4 are good starts")
-    add("--alpha", type=float, default=0.5, help="weight of the labels, 0 to 1")
-    add("--objective", default="forward_kl", help="divergence: forward_kl, reverse_kl or jsd")
-    add("--beta", type=float, default=0.5, help="jsd only: weight of the teacher in the mixture, between 0 and 1")
+    add_flags(arguments, Distillation)
     add("--student_init", choices=["weights", "random"], default="weights", help="random: its shape, drawn from --seed")
-    add(
-        "--teacher_pass",
-        choices=["auto", "cache", "online"],
-        default="auto",
-        help="cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
-    )
     add(
         "--teacher_cache",
         metavar="DIR",
@@ -43,7 +36,6 @@ def add_arguments(arguments):
     )
     add("--cache_dtype", choices=["float16", "bfloat16"], default="float16", help="type of the stored states")
     add("--stage_cache_in", metavar="DIR", help="copy the cache to this node-local folder first, for example $TMPDIR")
-    add("--teacher_device", choices=["auto", "cpu"], default="auto", help="cpu keeps the teacher out of a small GPU")
     add(
         "--eval_on_humaneval",
         action="store_true",
@@ -59,6 +51,7 @@ def main():
     arguments = parser(__doc__)
     add_arguments(arguments)
     options = arguments.parse_args()
+    section_of(options, Distillation)
     if options.alpha < 1 and not options.teacher_model_path:
         raise UserError("--teacher_model_path: missing; give one, or --alpha 1 for plain fine-tuning")
     for name in ("humaneval_samples", "humaneval_max_new_tokens"):

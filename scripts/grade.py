@@ -8,6 +8,8 @@ may do is bounded by the strongest isolation that this machine offers to whoever
 """
 
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.study.flags import add_flags, section_of
+from codestill.study.sections.grading import Grading
 
 
 def arguments():
@@ -30,10 +32,7 @@ def arguments():
         default=[1, 10, 100],
         help="the k of pass@k; left out where a task has fewer samples",
     )
-    options.add_argument("--workers", type=int, default=2, help="programs run side by side")
-    options.add_argument(
-        "--timeout", type=float, default=3.0, help="seconds that a program may take, its tests included"
-    )
+    add_flags(options, Grading)
     options.add_argument("--memory", type=int, default=2048, help="MiB of address space that a program may have")
     options.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     options.add_argument("--isolation", help="use this level instead of the strongest that the machine offers")
@@ -45,9 +44,9 @@ def arguments():
 
 def check(options):
     """Raise UserError on figures that make no sense."""
-    for name in ("workers", "timeout", "memory"):
-        if not getattr(options, name) > 0:
-            raise UserError(f"--{name}: {getattr(options, name)} must be above 0")
+    section_of(options, Grading)
+    if options.memory < 1:
+        raise UserError(f"--memory: {options.memory} must be above 0")
     if min(options.k) < 1:
         raise UserError(f"--k: {min(options.k)} must be 1 or more")
 
@@ -57,7 +56,7 @@ def main():
     options = arguments()
     check(options)
     from codestill.grading.extraction import RULES
-    from codestill.grading.grader import Grading
+    from codestill.grading.grader import Grader
     from codestill.grading.problems import load_problems
     from codestill.grading.sandbox.isolation import LEVELS
     from codestill.grading.sandbox.pool import Pool
@@ -76,7 +75,7 @@ def main():
         for refusal in pool.refused:
             log(f"a stronger isolation is not to be had here: {refusal}")
         log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
-        grading = Grading(problems, options.samples, rules, pool, options.timeout)
+        grading = Grader(problems, options.samples, rules, pool, options.timeout)
         grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
     if not len(grading.verdicts):
         raise UserError(

@@ -18,6 +18,8 @@ the policy does not cover stops with the first tokens that differ and the remedy
 
 from codestill.kit.files import write_json
 from codestill.kit.program import log, parser, run
+from codestill.study.flags import add_flags
+from codestill.study.sections.models import Vocabulary
 
 
 def main():
@@ -25,8 +27,7 @@ def main():
     flags = parser(__doc__)
     flags.add_argument("--teacher", metavar="DIR", required=True, help="folder of the teacher and its tokenizer")
     flags.add_argument("--student", metavar="DIR", required=True, help="folder of the student and its tokenizer")
-    flags.add_argument("--policy", required=True, help="same, shared or transfer")
-    flags.add_argument("--embeddings", choices=("pieces", "teacher"), default="pieces", help="for transfer: whose rows")
+    add_flags(flags, Vocabulary, ["policy", "embeddings"])
     flags.add_argument("--output", metavar="DIR", required=True, help="folder of the matched student")
     flags.add_argument("--report", metavar="FILE", required=True, help="JSON file: what was matched")
     args = flags.parse_args()

@@ -9,6 +9,9 @@ Several models share one process: give as many outputs as models. Run `efficienc
 
 from codestill.kit.files import write_json
 from codestill.kit.program import UserError, log, parser, run
+from codestill.study.flags import add_flags
+from codestill.study.sections.generation import Generation
+from codestill.study.sections.measures import Measures
 
 
 def arguments():
@@ -18,16 +21,15 @@ def arguments():
     language.add_argument("--teacher", help="model folder; without it, or for itself, kl and agreement are null")
     language.add_argument("--tokens", required=True, help="token set, for example tokens/test")
     language.add_argument("--batch_size", type=int, default=8, help="rows at once")
-    language.add_argument("--max_rows", type=int, help="measure on the first rows only")
+    add_flags(language, Measures, ["max_rows"])
     efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, peak memory")
     efficiency.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 8, 32], help="sequences at once")
     efficiency.add_argument("--seconds", type=float, default=1.5, help="time spent on each batch size, about")
     for kind in (language, efficiency):
         kind.add_argument("--model", required=True, nargs="+", help="model folders in Hugging Face format")
         kind.add_argument("--output", required=True, nargs="+", help="JSON to write, one per model")
-        kind.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-        kind.add_argument("--precision", choices=["float32", "bf16", "fp16"], default="float32")
-        kind.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's own choice")
+        add_flags(kind, Measures, ["precision"])
+        add_flags(kind, Generation, ["device", "threads"], threads=0)
     return cli.parse_args()
 
 

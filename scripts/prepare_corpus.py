@@ -14,6 +14,8 @@ from pathlib import Path
 
 from codestill.kit.files import atomic, read_jsonl, write_json
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.study.flags import add_flags, section_of
+from codestill.study.sections.corpus import Split
 
 
 def arguments():
@@ -23,16 +25,9 @@ def arguments():
     for split in ("train", "validation", "test"):
         top.add_argument(f"--{split}", required=True, help=f"JSON lines to write: the {split} split")
     top.add_argument("--accounting", required=True, help="JSON file to write: what was read, kept and dropped, and why")
-    top.add_argument("--validation_fraction", type=float, default=0.05, help="of functions without a partition")
-    top.add_argument("--test_fraction", type=float, default=0.05, help="of functions without a partition")
-    top.add_argument("--max_samples", type=int, help="keep this many in train; the other splits shrink in proportion")
-    top.add_argument("--seed", type=int, default=42, help="of the split and of the order")
+    add_flags(top, Split)
     args = top.parse_args()
-    for name in ("validation_fraction", "test_fraction"):
-        if not 0 <= getattr(args, name) < 0.5:
-            raise UserError(f"--{name} {getattr(args, name)}: give a fraction from 0 to below 0.5")
-    if args.max_samples is not None and args.max_samples < 1:
-        raise UserError(f"--max_samples {args.max_samples}: give 1 or more, or leave it out")
+    section_of(args, Split)
     return args
 
 

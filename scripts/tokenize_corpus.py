@@ -22,6 +22,8 @@ from pathlib import Path
 
 from codestill.kit.files import read_json, sha256, write_json
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.study.flags import add_flags, section_of
+from codestill.study.sections.corpus import Tokens
 
 
 def arguments():
@@ -37,17 +39,13 @@ def arguments():
         "--outputs", metavar="DIR", nargs="+", required=True, help="a folder for each input, named as its split"
     )
     flags.add_argument("--accounting", metavar="FILE", required=True, help="JSON file of the accounts")
-    flags.add_argument("--max_seq_length", type=int, default=512, help="tokens in a row, at most")
-    flags.add_argument(
-        "--layout", choices=("packed", "padded"), default="packed", help="several functions a row, or one"
-    )
+    add_flags(flags, Tokens)
     args = flags.parse_args()
     if len(args.inputs) != len(args.outputs):
         raise UserError(f"--outputs: {len(args.outputs)} folders for {len(args.inputs)} inputs; give one for each")
     if len({Path(output).name for output in args.outputs}) != len(args.outputs):
         raise UserError("--outputs: two folders have one name, which names the split in the accounts")
-    if args.max_seq_length < 2:
-        raise UserError(f"--max_seq_length {args.max_seq_length}: at least 2, one token and one that follows it")
+    section_of(args, Tokens)
     return args
 
 

@@ -12,6 +12,8 @@ from codestill.data import benchmarks
 from codestill.data.mbpp import convert
 from codestill.kit.files import write_jsonl
 from codestill.kit.program import UserError
+from codestill.study.flags import section_of
+from codestill.study.sections.benchmarks import Benchmark
 from shared_data import shared
 
 RUNNER = """
@@ -34,7 +36,7 @@ print(json.dumps(failed))
 
 
 def options(kind, path=None, seed=0, split="test"):
-    return SimpleNamespace(kind=kind, path=path and str(path), seed=seed, split=split)
+    return SimpleNamespace(kind=kind, path=path and str(path), seed=seed, split=split, problems=None)
 
 
 def failures(rows, folder):
@@ -159,5 +161,5 @@ def test_a_bad_file_is_named_with_field_and_remedy(tmp_path, rows, message):
 
 
 def test_a_missing_path_is_named():
-    with pytest.raises(UserError, match="--path"):
-        benchmarks.load(options("mbpp"))
+    with pytest.raises(UserError, match="--path: missing; the kind mbpp needs path"):
+        section_of(options("mbpp"), Benchmark)

@@ -186,8 +186,8 @@ def test_a_seed_fixes_every_byte_and_another_changes_split_and_order(monkeypatch
 @pytest.mark.parametrize(
     "sources, flags, message",
     [
-        ({"a": [row(1)]}, {"test_fraction": 0.6}, "--test_fraction 0.6"),
-        ({"a": [row(1)]}, {"max_samples": 0}, "--max_samples 0"),
+        ({"a": [row(1)]}, {"test_fraction": 0.6}, "--test_fraction: must be less than 0.5, not 0.6"),
+        ({"a": [row(1)]}, {"max_samples": 0}, "--max_samples: must be greater than 0, not 0"),
         ({"a": [row(1, partition="dev")]}, {}, r"a\.jsonl\.gz:1: field partition is 'dev'"),
         ({"a": BAD["does_not_parse"]}, {}, "none is left to train on \\(does_not_parse 1\\)"),
     ],

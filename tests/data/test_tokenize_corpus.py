@@ -71,7 +71,7 @@ def test_padded_rows_hold_one_function_each(model, tmp_path):
 @pytest.mark.parametrize(
     ("more", "content", "message"),
     [
-        (("--max_seq_length", 1), None, "--max_seq_length 1"),
+        (("--max_seq_length", 1), None, "--max_seq_length: must be greater than or equal to 16, not 1"),
         (("--inputs", "a", "b"), None, "for 2 inputs"),
         ((), "", "no function in it"),
         ((), '{"docstring": "no code"}\n', '"code"'),

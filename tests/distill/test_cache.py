@@ -178,7 +178,7 @@ class _Run:
 
         tiny.model_folder(tmp_path / "teacher", width=32)
         values = {"teacher_cache": tmp_path / "cache", "work_dir": tmp_path, "cache_dtype": "float16"}
-        values |= {"teacher_pass": "auto", "num_train_epochs": 3, "eval_batch_size": 4} | options
+        values |= {"teacher_pass": "auto", "epochs": 3, "eval_batch_size": 4} | options
         self.options = types.SimpleNamespace(**values)
         self.job = types.SimpleNamespace(teacher_path=str(tmp_path / "teacher"))
         self.facts = {"teacher": "sha"}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from codestill.distill.divergences import OBJECTIVES, Divergence
+from codestill.distill.divergences import DIVERGENCES, Divergence
 from codestill.distill.objective import Objective, chunk_rows, distillation_loss
 from codestill.kit.program import UserError
 from codestill.models.heads import Head
@@ -202,7 +202,7 @@ def test_no_targets_give_no_loss_and_no_gradient():
 
 
 def test_an_objective_without_a_closed_gradient_uses_autograd(monkeypatch):
-    monkeypatch.setitem(OBJECTIVES, "plain", Divergence(OBJECTIVES["forward_kl"].value))
+    monkeypatch.setitem(DIVERGENCES, "plain", Divergence(DIVERGENCES["forward_kl"].value))
     data = case(10)
     loss, gradients = ours(*data, Objective(2.0, 0.3, "plain"), chunk=8)
     expected, closed = ours(*data, Objective(2.0, 0.3, "forward_kl"), chunk=8)

@@ -16,6 +16,7 @@ import download
 from codestill.data import benchmarks, sources
 from codestill.kit.files import read_json, read_jsonl, write_jsonl
 from codestill.kit.program import UserError
+from codestill.study.entries import benchmark_kinds, source_kinds
 from made_models import SHAPES, made_tokenizer, record
 
 SCRIPT = Path(download.__file__)
@@ -38,7 +39,11 @@ def corpus(monkeypatch, folder, *words):
 
 
 def test_the_kinds_offered_are_the_kinds_there_are():
-    assert tuple(sources.KINDS) == download.CORPORA and tuple(benchmarks.KINDS) == download.BENCHMARKS
+    for kinds, read in ((sources.KINDS, source_kinds()), (benchmarks.KINDS, benchmark_kinds())):
+        for name, kind in kinds.items():
+            assert (kind.takes, kind.needs) == (read[name].get("takes", ()), read[name].get("needs", ()))
+        assert list(kinds) == list(read)
+    assert benchmark_kinds()["humaneval"]["problems"] == benchmarks.KINDS["humaneval"].problems
 
 
 # -- corpora -----------------------------------------------------------------------------------------------------
@@ -127,14 +132,14 @@ def test_json_lines_with_other_columns_plain_or_packed_file_or_folder(monkeypatc
             ["--kind", "files", "--path", "{rows}", *COLUMNS[:3], "partition=stars"],
             "the partition '0' is none of train",
         ),
-        (["--kind", "files", "--path", "{rows}", *COLUMNS, "kode=body"], "--columns kode=...: no field of ours"),
+        (["--kind", "files", "--path", "{rows}", *COLUMNS, "kode=body"], "--columns: must be 'code'.*not 'kode'"),
         (["--kind", "files", "--path", "{torn}", *COLUMNS], r"torn\.jsonl:2: not a JSON line"),
         (["--kind", "files", "--path", "{list}", *COLUMNS], r"list\.jsonl:1: not a JSON object"),
         (["--kind", "files", "--path", "{nowhere}"], "nowhere.*: no such file or folder"),
         (["--kind", "files", "--path", "{empty}"], "holds no file that ends in .jsonl"),
         (["--kind", "python", "--path", "{empty}"], "holds no .py file"),
-        (["--kind", "python"], "--path: a source of kind python needs"),
-        (["--kind", "hub"], "--name: a source of kind hub needs"),
+        (["--kind", "python"], "--path: missing; the kind python needs path"),
+        (["--kind", "hub"], "--name: missing; the kind hub needs name"),
     ],
 )
 def test_a_bad_source_is_one_line_and_writes_nothing(monkeypatch, tmp_path, words, message):

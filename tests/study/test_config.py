@@ -10,9 +10,10 @@ import yaml
 
 from codestill.data.sources import FIELDS
 from codestill.kit.program import UserError
-from codestill.study.config import Column, load_study, schema
+from codestill.study.config import load_study, schema
 from codestill.study.field_tables import with_fields
 from codestill.study.grid import build_grid
+from codestill.study.sections.corpus import Column
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 STUDIES = sorted(path.name for path in CONFIG.glob("*.yaml"))
@@ -47,8 +48,8 @@ MISTAKES = [
     ("student.every_layer_of_teacher", 2, "student", "exactly one origin"),
     ("vocabulary.policy", "merge", "vocabulary.policy", "'transfer', 'same' or 'shared'"),
     ("corpus.sources", {}, "corpus.sources", "at least 1"),
-    ("corpus.sources", {"mine": {"kind": "files"}}, "corpus.sources.mine", "needs path"),
-    ("corpus.sources", {"mine": {"kind": "hub"}}, "corpus.sources.mine", "needs name"),
+    ("corpus.sources", {"mine": {"kind": "files"}}, "corpus.sources.mine.path", "needs path"),
+    ("corpus.sources", {"mine": {"kind": "hub"}}, "corpus.sources.mine.name", "needs name"),
     ("corpus.sources", {"mine": {"kind": "web"}}, "corpus.sources.mine.kind", "'hub', 'files'"),
     ("corpus.sources", {"a/b": {"kind": "stdlib"}}, "corpus.sources.a/b", "letters, digits"),
     ("corpus.validation_fraction", 0, "corpus.validation_fraction", "greater than 0"),
@@ -67,7 +68,7 @@ MISTAKES = [
     ("distillation.alpha", -0.1, "distillation.alpha", "greater than or equal to 0"),
     ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
     ("distillation.temperature", "hot", "distillation.temperature", "number"),
-    ("distillation.objective", "kl", "distillation.objective", "known: forward_kl"),
+    ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl' or 'jsd'"),
     ("distillation.teacher", "student", "distillation.teacher", "'teacher'"),
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),
@@ -99,7 +100,7 @@ MISTAKES = [
     ("benchmarks.humaneval.k", [1, 100], "benchmarks.humaneval.k", "100 exceeds n = 20"),
     ("benchmarks.humaneval.n", 0, "benchmarks.humaneval.n", "greater than 0"),
     ("benchmarks.humaneval.kind", "human_eval", "benchmarks.humaneval.kind", "'humaneval'"),
-    ("benchmarks.mine", {"kind": "file"}, "benchmarks.mine.path", "goes with"),
+    ("benchmarks.mine", {"kind": "file"}, "benchmarks.mine.path", "the kind file needs path"),
     ("generation.top_p", 0, "generation.top_p", "greater than 0"),
     ("generation.temperature", -1, "generation.temperature", "greater than or equal to 0"),
     ("grading.timeout", 0, "grading.timeout", "greater than 0"),
@@ -145,7 +146,12 @@ MISTAKES = [
     ("experiments.experiment_1.grid.alpha", "nan", "experiments.experiment_1.grid.alpha", "finite number"),
     ("experiments.experiment_1.grid.alpha", [[0, 1]], "experiments.experiment_1.grid.alpha", "list of values"),
     ("experiments.experiment_1.grid.alpha", None, "experiments.experiment_1.grid.alpha", "number, not null"),
-    ("experiments.experiment_1.grid.objective", "klx", "experiments.experiment_1.grid.objective", "known: forward_kl"),
+    (
+        "experiments.experiment_1.grid.objective",
+        "klx",
+        "experiments.experiment_1.grid.objective",
+        "must be 'forward_kl', 'reverse_kl' or 'jsd'",
+    ),
     ("experiments.experiment_1.grid.seed", -1, "experiments.experiment_1.grid.seed", "greater than or equal to 0"),
     ("experiments.experiment_1.zip", {"epochs": 3}, "experiments.experiment_1.zip.epochs", "list, not 3"),
     (

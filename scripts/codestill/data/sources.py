@@ -1,5 +1,5 @@
-"""Where documented functions come from. A kind of source is one function in KINDS: from the command line's options it
-yields rows {code, docstring, func_name, repo, path, url, partition?}.
+"""Where documented functions come from. A kind of source is one entry in KINDS: from a source's section of the
+config it yields rows {code, docstring, func_name, repo, path, url, partition?}.
 """
 
 import heapq
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codestill.data import pocket
 from codestill.data.functions import documented_functions
+from codestill.data.kinds import Kind
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError, log, progress
 from codestill.models.hub import dataset_commit, one_line
@@ -60,8 +61,6 @@ def _need_columns(row, columns, origin):
 
 def _hub(options, facts):
     """A data set of the Hugging Face hub, or a folder in its layout; partitions are its splits."""
-    if not options.name:
-        raise UserError("--name: a source of kind hub needs the name of a data set, OWNER/NAME")
     facts["revision"] = dataset_commit(options.name, options.revision)
     import datasets
 
@@ -140,12 +139,16 @@ def _pocket(options, facts):
     yield from pocket.training_functions(options.max_samples or pocket.FUNCTIONS, options.seed)
 
 
-KINDS = {"hub": _hub, "files": _files, "python": _python, "stdlib": _stdlib, "pocket": _pocket}
+KINDS = {
+    "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns"), needs=("name",)),
+    "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
+    "python": Kind(_python, takes=("path",), needs=("path",)),
+    "stdlib": Kind(_stdlib),
+    "pocket": Kind(_pocket),
+}
 
 
 def _existing(options):
-    if options.path is None:
-        raise UserError(f"--path: a source of kind {options.kind} needs a file or folder")
     if not Path(options.path).exists():
         raise UserError(f"--path {options.path}: no such file or folder")
     return Path(options.path)
@@ -184,13 +187,10 @@ def _sample(rows, count, seed):
 
 
 def load(options, facts):
-    """Yield the rows of the source that `options` (kind, name, config_name, revision, path, columns, max_samples, seed)
-    name. `facts` is filled with what is learnt on the way (the resolved revision). Raises UserError.
+    """Yield the rows of the source that `options` (a `Source` of the config) names.
+    `facts` is filled with what is learnt on the way (the resolved revision). Raises UserError.
     """
-    for field in options.columns:
-        if field not in FIELDS:
-            raise UserError(f"--columns {field}=...: no field of ours; they are {', '.join(FIELDS)}")
-    rows = KINDS[options.kind](options, facts)
+    rows = KINDS[options.kind].read(options, facts)
     if options.max_samples and options.kind != "pocket":
         rows = _sample(rows, options.max_samples, options.seed)
     first = next(iter_rows := iter(rows), None)

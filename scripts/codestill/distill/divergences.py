@@ -2,7 +2,7 @@
 
 A divergence is one function of two arrays of log-probabilities, `log_p` (teacher) and `log_q` (student), both
 float32 [rows, vocabulary] at the cell's temperature, and returns one value per row [rows], in nats. To add one, write
-the function and put it in OBJECTIVES; its gradient is then taken by autograd, chunk by chunk. A function may also come
+the function and put it in DIVERGENCES; its gradient is then taken by autograd, chunk by chunk. A function may also come
 `fused` with its gradient in closed form, which is cheaper: it returns the values and leaves the gradient with respect
 to the student's scaled logits in `log_q`; it may overwrite `log_p` and `scratch`, an array of the same shape.
 
@@ -93,15 +93,19 @@ def _entropy(beta):
 
 @dataclass(frozen=True)
 class Divergence:
-    """A divergence, its form fused with its gradient (None: autograd), whether it is finite where p = 0 but q > 0."""
+    """A divergence, its form fused with its gradient (None: autograd), whether it is finite where p = 0 but q > 0.
+
+    `uses_beta` says that its third argument acts, so that cells of unlike beta are unlike cells.
+    """
 
     value: Callable
     fused: Callable | None = None
     allows_absent: bool = True
+    uses_beta: bool = False
 
 
-OBJECTIVES = {
+DIVERGENCES = {
     "forward_kl": Divergence(forward_kl, forward_kl_fused),
     "reverse_kl": Divergence(reverse_kl, reverse_kl_fused, allows_absent=False),
-    "jsd": Divergence(jsd, jsd_fused),
+    "jsd": Divergence(jsd, jsd_fused, uses_beta=True),
 }

@@ -42,7 +42,7 @@ def _train_results(run):
         results[f"train_{kind}"] = sum(values) / len(values) if values else None
     results["train_loss"] = results["train_loss_total"]
     seconds = trainer.seconds() if run.steps else 0.0
-    epochs = run.options.num_train_epochs if run.steps else 0.0
+    epochs = run.options.epochs if run.steps else 0.0
     targets = run.train_data.all_targets() * epochs
     return results | {
         "epoch": epochs,

@@ -4,29 +4,14 @@ from pathlib import Path
 
 from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.training import Job
-from codestill.study.cell import Cell
+from codestill.study.cell import AXES, Cell
 
 
 def cell_axes(options):
     """{axis: value} of the cell that the flags describe, None where an axis does not act on it."""
     teacher = Path(options.teacher_model_path.rstrip("/")).name if options.teacher_model_path else None
-    cell = Cell(
-        temperature=options.temperature,
-        alpha=options.alpha,
-        objective=options.objective,
-        beta=options.beta,
-        teacher=teacher,
-        learning_rate=options.learning_rate,
-        epochs=options.num_train_epochs,
-        weight_decay=options.weight_decay,
-        dropout=options.dropout,
-        batch_size=options.train_batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation_steps,
-        warmup_steps=options.warmup_steps,
-        max_train_samples=options.max_train_samples,
-        seed=options.seed,
-    )
-    return cell.canonical().axes()
+    values = {axis: teacher if axis == "teacher" else getattr(options, axis) for axis in AXES}
+    return Cell(**values).canonical().axes()
 
 
 def distillation_job(options):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from codestill.distill.divergences import ABSENT, OBJECTIVES
+from codestill.distill.divergences import ABSENT, DIVERGENCES
 from codestill.kit.program import UserError
 from codestill.models.heads import Head
 
@@ -36,15 +36,15 @@ class Objective:
             raise UserError(f"--temperature {self.temperature}: must be above 0")
         if not 0 <= self.alpha <= 1:
             raise UserError(f"--alpha {self.alpha}: must be between 0 (teacher only) and 1 (labels only)")
-        if self.divergence not in OBJECTIVES:
-            raise UserError(f"--objective {self.divergence}: unknown; known: {', '.join(OBJECTIVES)}")
-        if self.divergence == "jsd" and not 0 < self.beta < 1:
+        if self.divergence not in DIVERGENCES:
+            raise UserError(f"--objective {self.divergence}: unknown; known: {', '.join(DIVERGENCES)}")
+        if DIVERGENCES[self.divergence].uses_beta and not 0 < self.beta < 1:
             raise UserError(f"--beta {self.beta}: must be between 0 and 1 (excluded)")
 
     def __str__(self):
         if not self.needs_teacher:
             return "CE of the labels"
-        shape = f"jsd(beta={self.beta})" if self.divergence == "jsd" else self.divergence
+        shape = f"{self.divergence}(beta={self.beta})" if DIVERGENCES[self.divergence].uses_beta else self.divergence
         return f"{self.alpha} CE + {1 - self.alpha:.4g} T^2 {shape}, T = {self.temperature}"
 
     @property
@@ -85,7 +85,7 @@ def distillation_loss(
             raise ValueError("this objective needs the teacher's hidden states")
         if teacher_head.columns > head.columns:
             raise ValueError("cut the teacher's head to the student's columns")
-        if teacher_head.columns < head.columns and not OBJECTIVES[objective.divergence].allows_absent:
+        if teacher_head.columns < head.columns and not DIVERGENCES[objective.divergence].allows_absent:
             raise UserError(
                 f"--objective {objective.divergence}: infinite where the teacher lacks tokens of the student "
                 f"({teacher_head.columns} of {head.columns} columns); use forward_kl or jsd"
@@ -243,7 +243,7 @@ def _soft(scaled, log_q, teacher_hidden, plan, space):
 
     `scaled` are the student's logits / T and log_q their log-softmax; both may be overwritten.
     """
-    divergence, beta = OBJECTIVES[plan.objective.divergence], plan.objective.beta
+    divergence, beta = DIVERGENCES[plan.objective.divergence], plan.objective.beta
     log_p = _teacher_log_probabilities(teacher_hidden, scaled.shape[1], plan, space)
     if not plan.backward:
         return divergence.value(log_p, log_q, beta).sum(), None

@@ -65,7 +65,7 @@ class _Plan:
         wanted = self.run.options.teacher_pass
         if wanted != "auto":
             return {"pass": wanted, "reason": "as asked"}
-        passes = self.run.options.num_train_epochs
+        passes = self.run.options.epochs
         targets = self.data[0].all_targets()
         if self.complete():
             running, reading = targets * passes * self.second_per_token(), self._bytes() * passes / self.bandwidth()

@@ -11,6 +11,9 @@ from codestill.distill.objective import PLAIN, Objective
 from codestill.kit.disk_space import room_on_disk
 from codestill.kit.lease import lease
 from codestill.kit.program import UserError, log
+from codestill.study.flags import names_of
+from codestill.study.sections.distillation import Distillation
+from codestill.study.sections.training import Training
 
 
 @dataclass
@@ -71,7 +74,7 @@ class _Training:
         self._load()
         resume = self._checkpoint()
         self._teacher(resume)
-        if self.options.num_train_epochs > 0 and resume is None:
+        if self.options.epochs > 0 and resume is None:
             self._preflight()
         self._build_trainer()
         self._train(resume)
@@ -118,14 +121,12 @@ class _Training:
         from codestill.models.folders import model_checksum
 
         options, job = self.options, self.job
-        names = ("num_train_epochs", "train_batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay")
-        names += ("warmup_steps", "dropout", "seed", "precision", "max_seq_length", "max_train_samples", "threads")
-        names += ("evaluations",)
+        names = [*names_of(Training, machine=False), "seed", "max_seq_length"]
         facts = {name: getattr(options, name) for name in names}
         facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
         facts |= {"processes": self.processes, "model": model_checksum(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
-        passed = ("teacher_pass", "teacher_device", "cache_dtype") if job.teacher_path else ()
+        passed = [*names_of(Distillation, machine=False, taught=True), "cache_dtype"] if job.teacher_path else []
         facts |= {name: getattr(options, name) for name in passed}
         facts["teacher"] = model_checksum(job.teacher_path) if job.teacher_path else None
         return facts
@@ -182,8 +183,8 @@ class _Training:
                 f"--gradient_accumulation_steps {options.gradient_accumulation_steps}: not a multiple of the "
                 f"{self.processes} processes among which it is shared; change one of the two"
             )
-        batches = math.ceil(math.ceil(len(self.train_data) / options.train_batch_size) / self.processes)
-        return math.ceil(options.num_train_epochs * math.ceil(batches / accumulation)), accumulation
+        batches = math.ceil(math.ceil(len(self.train_data) / options.batch_size) / self.processes)
+        return math.ceil(options.epochs * math.ceil(batches / accumulation)), accumulation
 
     def _build_trainer(self):
         from transformers import TrainingArguments
@@ -200,8 +201,8 @@ class _Training:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(Path(options.work_dir) / "tensorboard")
         training = TrainingArguments(
             output_dir=options.work_dir,
-            num_train_epochs=options.num_train_epochs,
-            per_device_train_batch_size=options.train_batch_size,
+            num_train_epochs=options.epochs,
+            per_device_train_batch_size=options.batch_size,
             per_device_eval_batch_size=options.eval_batch_size,
             gradient_accumulation_steps=accumulation,
             learning_rate=options.learning_rate,

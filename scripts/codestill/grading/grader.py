@@ -56,7 +56,7 @@ class Verdicts:
         return len(self._places)
 
 
-class Grading:
+class Grader:
     """One run over a samples file. problems: {task_id: row}; rules: a protocol; timeout in seconds."""
 
     def __init__(self, problems, path, rules, pool, timeout):

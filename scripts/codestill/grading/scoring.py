@@ -6,7 +6,7 @@ from codestill.statistics.pass_at_k import mean, per_problem
 
 
 def scores(grading, ks, seed=0):
-    """The scores of a finished Grading: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds."""
+    """The scores of a finished Grader: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds."""
     names = [name for name in grading.problems if name in grading.counts]
     counts = [tuple(grading.counts[name]) for name in names]
     record = {"n_problems": len(names), "n_samples": grading.graded}

@@ -189,7 +189,7 @@ class Costs:
         chosen = self.layout.cell(cell)
         own = {axis: value for axis, value in chosen.axes().items() if axis in type(self.study.training).model_fields}
         training = self.study.training.model_copy(update=own)
-        taught = chosen.alpha < 1
+        taught = chosen.taught
         return self._training(
             "distill", "taught" if taught else "alone", self.student, training, self.teacher if taught else None
         )

@@ -1,32 +1,34 @@
-"""One point of the hyperparameter space, apart from the grid: a training then runs no code of the config."""
+"""One point of the hyperparameter space: its axes, as the config's sections declare them, and its canonical form."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, make_dataclass, replace
+
+from codestill.study.entries import divergences
+from codestill.study.section import known_of, takes_null
+from codestill.study.sections.distillation import Distillation
+from codestill.study.sections.training import Training
+
+HOMES = (Distillation, Training)
+_FIELDS = {name: info for home in HOMES for name, info in home.model_fields.items() if "axis" in known_of(info)}
+# axis: its key in names, in the one order that names follow: T and alpha lead and seed ends a name; the others appear
+# only where they differ from the study's defaults, so a new axis renames nothing that exists.
+AXES = {name: known_of(info)["axis"] for name, info in _FIELDS.items()} | {"seed": "seed"}
+NULLABLE = {name for name, info in _FIELDS.items() if takes_null(info)}
+TAUGHT = {name for name, info in _FIELDS.items() if known_of(info).get("taught")}
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
     """One point of the space. None stands where an axis does not act on the cell (alpha 1 has no temperature)."""
 
-    temperature: float | None
-    alpha: float
-    objective: str | None
-    beta: float | None
-    teacher: str | None
-    learning_rate: float
-    epochs: float
-    weight_decay: float
-    dropout: float | None
-    batch_size: int
-    gradient_accumulation_steps: int
-    warmup_steps: int
-    max_train_samples: int | None
-    seed: int
+    @property
+    def taught(self):
+        """Whether a teacher acts on the cell."""
+        return self.alpha < 1
 
     def canonical(self):
         """The same training with what does not act on it removed: two spellings of one cell become equal."""
-        if self.alpha == 1:
-            return replace(self, temperature=None, objective=None, beta=None, teacher=None)
-        return self if self.objective == "jsd" else replace(self, beta=None)
+        if not self.taught:
+            return replace(self, **dict.fromkeys(TAUGHT))
+        return self if divergences()[self.objective].get("uses_beta") else replace(self, beta=None)
 
     def axes(self):
         """{axis: value}, None where it does not act."""

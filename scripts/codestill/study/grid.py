@@ -2,33 +2,16 @@
 
 import itertools
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from codestill.kit.program import UserError
-from codestill.study.cell import Cell
+from codestill.study.cell import AXES, HOMES, NULLABLE, Cell
 from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
+from codestill.study.sections.experiments import Query
 
-# axis: its key in names, in the one order that names follow. T and alpha lead and seed ends a name; the others appear
-# only where they differ from the study's defaults. A new axis renames nothing that exists.
-AXES = {
-    "temperature": "T",
-    "alpha": "alpha",
-    "objective": "objective",
-    "beta": "beta",
-    "teacher": "teacher",
-    "learning_rate": "lr",
-    "epochs": "epochs",
-    "weight_decay": "wd",
-    "dropout": "dropout",
-    "batch_size": "batch",
-    "gradient_accumulation_steps": "accumulation",
-    "warmup_steps": "warmup",
-    "max_train_samples": "samples",
-    "seed": "seed",
-}
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
 MAX_NAME = 200  # bytes: file systems allow 255, and temporary names need room
 
@@ -41,11 +24,9 @@ def default_cell(study):
 
 def coerce(axis, value, where):
     """`value` as the config's field of that axis would take it (so that 3, 3.0 and "3" are one cell)."""
-    from codestill.study.config import Distillation, Query, Training
-
     if axis not in AXES:
         raise UserError(f"{where}.{axis}: no such axis; known axes: {', '.join(AXES)}")
-    home = next((section for section in (Training, Distillation) if axis in section.model_fields), None)
+    home = next((section for section in HOMES if axis in section.model_fields), None)
     try:
         if home is None:  # the seed
             return Query.model_validate({"seeds": [value]}).seeds[0]
@@ -64,7 +45,7 @@ def cell_name(cell, defaults):
         value = getattr(cell, axis)
         if value is not None and (axis in ALWAYS_NAMED or value != getattr(defaults, axis)):
             parts.append(f"{key}-{value if isinstance(value, str) else repr(value)}")
-        elif value is None and axis in ("dropout", "max_train_samples") and getattr(defaults, axis) is not None:
+        elif value is None and axis in NULLABLE and getattr(defaults, axis) is not None:
             parts.append(f"{key}-none")
     name = "_".join(parts)
     if len(name.encode()) > MAX_NAME:
@@ -154,8 +135,6 @@ class Grid:
 
 def build_grid(study, origin="config"):
     """All cells of `study`: experiments, sweeps and the controls (alpha = 1 at the defaults, for each seed)."""
-    from codestill.study.config import Query
-
     defaults, cells = default_cell(study), {}
 
     def names(query, *location):
@@ -168,6 +147,3 @@ def build_grid(study, origin="config"):
     experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
     sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
     return Grid(defaults, cells, experiments, sweeps, controls)
-
-
-assert tuple(AXES) == tuple(field.name for field in fields(Cell))

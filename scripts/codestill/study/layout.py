@@ -1,11 +1,10 @@
-"""Where everything of a study lands, which models it has, and the flags that its rules pass to their scripts."""
+"""Where everything of a study lands, and which models it has."""
 
-import json
 import re
-import shlex
 from functools import cached_property
 from pathlib import Path
 
+from codestill.study.cell import AXES, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
 
@@ -17,18 +16,6 @@ FIGURES = ("pass_at_k", "paired_differences", "heat_map", "curves", "quality_cos
 FIGURE_FORMATS = ("png", "pdf", "svg")
 # Speed and size belong to an architecture, not to a cell: students of one study all share theirs.
 EFFICIENCY_MODELS = ("teacher", "student", "best_distilled")
-
-
-def flags(**values):
-    """`--name value` for a shell, quoted. None and False leave a flag out, True gives it bare, lists give many."""
-    words = []
-    for name, value in values.items():
-        if value is None or value is False:
-            continue
-        words.append(f"--{name}")
-        if value is not True:
-            words += [shlex.quote(str(one)) for one in (value if isinstance(value, list | tuple) else [value])]
-    return " ".join(words)
 
 
 class Layout:
@@ -102,12 +89,12 @@ class Layout:
     @property
     def distilled(self):
         """Cells with a teacher: the candidates for the best distilled student."""
-        return [name for name, cell in self.grid.cells.items() if cell.alpha < 1]
+        return [name for name, cell in self.grid.cells.items() if cell.taught]
 
     @property
     def finetuned(self):
         """Cells without a teacher (alpha = 1): the candidates for the best student fine-tuned alone."""
-        return [name for name, cell in self.grid.cells.items() if cell.alpha == 1]
+        return [name for name, cell in self.grid.cells.items() if not cell.taught]
 
     @property
     def chosen(self):
@@ -152,7 +139,7 @@ class Layout:
 
     def teacher_of(self, cell):
         """The files of the cell's teacher, and its audit; none where alpha is 1."""
-        return [*self.model(cell.teacher), self.inputs("audit.json")] if cell.alpha < 1 else []
+        return [*self.model(cell.teacher), self.inputs("audit.json")] if cell.taught else []
 
     def cards(self):
         """The model cards of the models that a reader may take away."""
@@ -176,12 +163,11 @@ class Layout:
     @cached_property
     def _varied(self):
         """The axes in which the cells of the grid differ, and the seed."""
-        every = [cell.axes() for cell in self.grid.cells.values()]
-        taught = [axes for axes in every if axes["alpha"] < 1]  # without a teacher there is no objective of one
+        cells = list(self.grid.cells.values())
+        taught = [cell for cell in cells if cell.taught]  # without a teacher there is no objective of one
         found = ["seed"]
-        for axis in self.defaults.axes():
-            cells = taught if axis in ("objective", "beta", "teacher") else every
-            if axis != "seed" and len({axes[axis] for axes in cells}) > 1:
+        for axis in AXES:
+            if axis != "seed" and len({getattr(cell, axis) for cell in (taught if axis in TAUGHT else cells)}) > 1:
                 found.append(axis)
         return found
 
@@ -199,19 +185,10 @@ class Layout:
         models = list(dict.fromkeys([*self.grid.baselines, *cells]))
         return self.scores(self.study.benchmarks, models) + self.language(models)
 
-    # -- flags -------------------------------------------------------------------------------------------------
-
-    def build_flags(self, base):
-        """How build_model.py makes the model `base`: from a shape, or from layers of the teacher."""
-        part = getattr(self.study, base)
-        if part.shape is None:
-            return flags(layers_of=self.inputs("models", "teacher"), every=part.every_layer_of_teacher)
-        shape = flags(shape=json.dumps(part.shape, sort_keys=True), seed=self.study.seeds[0])
-        if base == "teacher":
-            vocabulary = flags(train=self.inputs("corpus", "train.jsonl"), vocab_size=self.study.vocabulary.size)
-        else:
-            vocabulary = flags(tokenizer=self.inputs("models", "teacher"))
-        return f"{shape} {vocabulary}"
+    @staticmethod
+    def local(path):
+        """`path` as a list of inputs where it is a file of this machine, so that an edit of it reruns the rule."""
+        return [path] if path and Path(path).is_file() else []
 
     def build_needs(self, base):
         """The files that building the model `base` reads."""
@@ -219,94 +196,10 @@ class Layout:
             return self.model("teacher", "inputs/models")
         return [self.inputs("corpus", "train.jsonl")]
 
-    def source_flags(self, name):
-        """How download.py reads one source of the corpus."""
-        values = self.study.corpus.sources[name].model_dump()
-        values["columns"] = [f"{ours}={theirs}" for ours, theirs in values["columns"].items()] or None
-        return flags(**values)
-
-    def model_flags(self, base):
-        """How download.py brings the model `base`."""
-        part = getattr(self.study, base)
-        return flags(name=part.name, revision=part.revision)
-
-    def corpus_flags(self):
-        """How prepare_corpus.py splits the functions."""
-        return flags(**self.study.corpus.model_dump(exclude={"sources"}))
-
-    def audit_flags(self):
-        """How audit.py judges the teacher, and what it does where the teacher fails."""
-        run = self.study.generation.model_dump(include={"device", "threads"})
-        return flags(audit=self.study.teacher.audit, max_seq_length=self.study.tokens.max_seq_length, **run)
-
-    def language_flags(self):
-        """How measure.py measures language."""
-        return f"{self.device_flags()} {flags(**self.study.measures.model_dump())}".strip()
-
-    def device_flags(self):
-        """Where and with what precision a model is measured."""
-        return flags(**self.study.generation.model_dump(include={"device", "precision", "threads"}))
-
-    def benchmark_flags(self, name):
-        """How download.py reads one benchmark."""
-        return flags(**self.study.benchmarks[name].model_dump(include={"kind", "path", "seed", "problems"}))
-
-    @staticmethod
-    def local(path):
-        """`path` as a list of inputs where it is a file of this machine, so that an edit of it reruns the rule."""
-        return [path] if path and Path(path).is_file() else []
-
-    def training_flags(self, training, cell=None):
-        """The flags of one training: the defaults of `training`, and the axes of `cell` over them."""
-        own = training.model_dump(exclude={"processes"}) | {
-            a: v for a, v in (cell.axes() if cell else {}).items() if a in training.model_fields
-        }
-        names = {"epochs": "num_train_epochs", "batch_size": "train_batch_size"}
-        return flags(**{names.get(field, field): value for field, value in own.items()})
-
-    @staticmethod
-    def launcher(training):
-        """What starts a training's program: python, or accelerate where several GPUs of a node share it."""
-        if training.processes == 1:
-            return "python"
-        # Port 0 is any free one: several trainings may share a node.
-        return (
-            f"accelerate launch --multi_gpu --num_processes {training.processes} --num_machines 1 "
-            "--main_process_port 0 --mixed_precision no --dynamo_backend no"
-        )
-
     @staticmethod
     def gpus(training):
         """The GPUs that a training asks a cluster for."""
         return 0 if training.device == "cpu" else training.processes
-
-    def cell_flags(self, cell):
-        """The flags of distill.py for one cell: its objective, then its training."""
-        chosen = self.study.distillation
-        teaches = cell.alpha < 1
-        return " ".join(
-            [
-                flags(
-                    teacher_model_path=f"{self.results}/models/{cell.teacher}" if teaches else None,
-                    temperature=cell.temperature,
-                    alpha=cell.alpha,
-                    objective=cell.objective,
-                    beta=cell.beta,
-                    teacher_pass=chosen.teacher_pass if teaches else None,
-                    teacher_cache=f"{self.results}/work/teacher_cache" if teaches else None,
-                    teacher_device=chosen.teacher_device if teaches else None,
-                    student_init="random" if self.study.student.shape else "weights",
-                ),
-                self.training_flags(self.study.training, cell),
-                flags(seed=cell.seed),
-            ]
-        )
-
-    def generation_flags(self, benchmark):
-        """The flags of generate.py for one benchmark; a newline within a stop string is written \\n."""
-        values = self.study.generation.model_dump(exclude={"samples_per_job"})
-        values["stop"] = [stop.replace("\n", "\\n") for stop in values["stop"]]
-        return flags(n=self.study.benchmarks[benchmark].n, **values)
 
     def resolved(self):
         """The resolved study, for study.json: its config, models, experiments and benchmarks."""

@@ -9,16 +9,15 @@ import math
 from pathlib import Path
 
 from codestill.kit.files import open_text
+from codestill.study.entries import benchmark_kinds
 
-PROBLEMS = {"humaneval": 164, "mbpp": 500, "pocket": 160}  # by kind; of MBPP its test split
-ASSUMED = 200
+ASSUMED = 200  # problems of a benchmark of which neither its kind nor a file tells
 
 
 def known_problems(benchmark):
     """Problems of a benchmark of the config (its section), as far as config and local files tell."""
-    count = _rows(benchmark.path) or PROBLEMS.get(benchmark.kind, ASSUMED)
-    if benchmark.kind == "mbpp":
-        count = min(count, PROBLEMS["mbpp"])
+    known, listed = benchmark_kinds()[benchmark.kind].get("problems"), _rows(benchmark.path)
+    count = min(listed or known or ASSUMED, known or math.inf)  # of MBPP's file its test split alone is taken
     return min(count, benchmark.problems or count)
 
 

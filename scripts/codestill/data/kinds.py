@@ -1,0 +1,18 @@
+"""What an entry in a table of kinds says: how a source or a benchmark of that kind is read, and what it goes by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`read(options)` gives its rows; `takes` and `needs` name the fields of the config that act on it alone.
+
+    problems: how many a benchmark of this kind has, where that is known before it is brought. The config reads these
+    literals where they stand (study/entries.py), so that a new kind is one entry.
+    """
+
+    read: Callable
+    takes: tuple = ()
+    needs: tuple = ()
+    problems: int | None = None

@@ -1,0 +1,130 @@
+"""The flags that a study's rules pass to their programs: of science as params, of the machine apart.
+
+What can change a result stands among a rule's params, so that a change of it reruns the rule. What cannot (a device,
+workers, memory) stands in `machine`, which a command takes in without being remembered.
+"""
+
+import json
+from functools import cached_property
+from types import SimpleNamespace
+
+from codestill.study.flags import flags, flags_of
+
+
+class Commands:
+    """The flags of one study."""
+
+    def __init__(self, study, layout):
+        self.study, self.layout = study, layout
+
+    def build(self, base):
+        """How build_model.py makes the model `base`: from a shape, or from layers of the teacher."""
+        part, layout = getattr(self.study, base), self.layout
+        if part.shape is None:
+            return flags(layers_of=layout.inputs("models", "teacher"), every=part.every_layer_of_teacher)
+        shape = flags(shape=json.dumps(part.shape, sort_keys=True), seed=part.seed)
+        if base == "teacher":
+            vocabulary = flags(train=layout.inputs("corpus", "train.jsonl"), vocab_size=self.study.vocabulary.size)
+        else:
+            vocabulary = flags(tokenizer=layout.inputs("models", "teacher"))
+        return f"{shape} {vocabulary}"
+
+    def source(self, name):
+        """How download.py reads one source of the corpus."""
+        return flags_of(self.study.corpus.sources[name])
+
+    def model(self, base):
+        """How download.py brings the model `base`."""
+        part = getattr(self.study, base)
+        return flags(name=part.name, revision=part.revision)
+
+    def benchmark(self, name):
+        """How download.py reads one benchmark."""
+        return flags_of(self.study.benchmarks[name])
+
+    def corpus(self):
+        """How prepare_corpus.py splits the functions."""
+        return flags_of(self.study.corpus)
+
+    def tokens(self):
+        """How tokenize_corpus.py makes rows of tokens."""
+        return flags_of(self.study.tokens)
+
+    def vocabulary(self):
+        """How match_vocabulary.py makes teacher and student share token ids."""
+        return flags_of(self.study.vocabulary, leave_out=("size",))
+
+    def audit(self):
+        """How audit.py judges the teacher, and what it does where the teacher fails."""
+        longest = self.study.tokens.max_seq_length
+        return flags(audit=self.study.teacher.audit, max_seq_length=longest, threads=self.study.generation.threads)
+
+    def language(self):
+        """How measure.py measures language."""
+        return f"{flags_of(self.study.measures)} {flags(threads=self.study.generation.threads)}"
+
+    def efficiency(self):
+        """How measure.py measures speed and size."""
+        return flags(precision=self.study.measures.precision, threads=self.study.generation.threads)
+
+    def generation(self, benchmark):
+        """How generate.py draws the samples of one benchmark."""
+        return f"{flags(n=self.study.benchmarks[benchmark].n)} {flags_of(self.study.generation, machine=False)}"
+
+    def grading(self, benchmark):
+        """How grade.py judges the samples of one benchmark."""
+        return f"{flags(k=self.study.benchmarks[benchmark].k)} {flags_of(self.study.grading, machine=False)}"
+
+    def teaching(self):
+        """How teach.py trains the teacher."""
+        return f"{flags_of(self.study.teacher.training, machine=False)} {flags(seed=self.study.teacher.seed)}"
+
+    def cell(self, cell):
+        """How distill.py trains one cell: its objective, then its training."""
+        init = flags(student_init="random" if self.study.student.shape else "weights")
+        return " ".join([self._objective(cell), init, self._training(cell), flags(seed=cell.seed)])
+
+    def _objective(self, cell):
+        if not cell.taught:
+            return flags(alpha=cell.alpha)
+        return " ".join(
+            [
+                flags(teacher_model_path=f"{self.layout.results}/models/{cell.teacher}"),
+                flags_of(self.study.distillation, machine=False, **_known(cell, self.study.distillation)),
+                flags(teacher_cache=f"{self.layout.results}/work/teacher_cache"),
+            ]
+        )
+
+    def _training(self, cell):
+        return flags_of(self.study.training, machine=False, **_known(cell, self.study.training))
+
+    @staticmethod
+    def launcher(training):
+        """What starts a training's program: python, or accelerate where several GPUs of a node share it."""
+        if training.processes == 1:
+            return "python"
+        # Port 0 is any free one: several trainings may share a node.
+        return (
+            f"accelerate launch --multi_gpu --num_processes {training.processes} --num_machines 1 "
+            "--main_process_port 0 --mixed_precision no --dynamo_backend no"
+        )
+
+    @cached_property
+    def machine(self):
+        """By program, the flags that change how a job runs and no result."""
+        study = self.study
+        device = flags(device=study.generation.device)
+        training = flags_of(study.training, machine=True)
+        return SimpleNamespace(
+            teach=flags_of(study.teacher.training, machine=True),
+            distill=f"{training} {flags_of(study.distillation, machine=True)}",
+            generate=flags_of(study.generation, machine=True),
+            grade=flags_of(study.grading, machine=True),
+            audit=device,
+            measure=device,
+        )
+
+
+def _known(cell, section):
+    """The cell's values of the axes that a section declares."""
+    return {axis: value for axis, value in cell.axes().items() if axis in type(section).model_fields}

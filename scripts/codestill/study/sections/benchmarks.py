@@ -1,0 +1,29 @@
+"""The config's section `benchmarks`: prompts with tests."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from codestill.study.entries import benchmark_kinds
+from codestill.study.section import Positive, Section, field, wrong
+
+
+class Benchmark(Section):
+    """Prompts with tests, and how many samples each gets."""
+
+    kind: Literal[tuple(benchmark_kinds())] = field(words="which reader serves it")
+    path: str | None = field(None, "file, mbpp: a JSON-lines file, plain or gzip", min_length=1)
+    seed: int = field(0, "pocket: seed of the grammar (the same as the source's)", ge=0)
+    problems: Positive | None = field(None, "take so many problems only, spread evenly over all")
+    n: Positive = field(20, "samples a problem", flag=False)
+    k: list[Positive] = field([1, 10, 20], "the k of pass@k", flag=False, min_length=1)
+    models: Literal["all", "headline"] = field(
+        "all", "headline: teacher, student and the two cells chosen on validation", flag=False
+    )
+
+    @model_validator(mode="after")
+    def _sound(self):
+        if max(self.k) > self.n:
+            raise wrong("k", f"{max(self.k)} exceeds n = {self.n}; raise n or drop that k")
+        self.check_kind(benchmark_kinds())
+        return self

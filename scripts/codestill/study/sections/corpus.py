@@ -1,0 +1,60 @@
+"""The config's sections `corpus` and `tokens`: what is learned from, and how text becomes rows of tokens."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from codestill.study.entries import source_kinds
+from codestill.study.section import Name, Positive, Section, field, wrong
+
+# Ours of a source's columns, as codestill.data.sources reads them.
+Column = Literal["code", "docstring", "func_name", "repo", "path", "url", "partition"]
+
+
+class Source(Section):
+    """One origin of documented Python functions."""
+
+    kind: Literal[tuple(source_kinds())] = field(words="which reader serves it")
+    name: str | None = field(None, "hub: the data set (owner/name), or a folder that `datasets` can load")
+    config_name: str | None = field(None, "hub: its configuration")
+    revision: str | None = field(None, "hub: commit, tag or branch")
+    path: str | None = field(None, "files, python: a file or folder", min_length=1)
+    columns: dict[Column, str] = field(
+        {}, "hub, files: our field (code, docstring, func_name, repo, path, url, partition) from their column"
+    )
+    max_samples: Positive | None = field(None, "take this many records only, chosen by seed; pocket: make them")
+    seed: int = field(0, "of that choice; pocket: seed of the grammar", ge=0)
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self):
+        self.check_kind(source_kinds())
+        return self
+
+
+class Split(Section):
+    """How functions are split."""
+
+    validation_fraction: float = field(0.05, "of functions without a partition of their own", ge=0, lt=0.5)
+    test_fraction: float = field(0.05, "of functions without a partition of their own", ge=0, lt=0.5)
+    max_samples: Positive | None = field(None, "keep this many in train; the other splits shrink in proportion")
+    seed: int = field(42, "of the order and of the split", ge=0)
+
+
+class Corpus(Split):
+    """The functions to learn from, and how they are split."""
+
+    sources: dict[Name, Source] = field(words="named origins, read in this order", flag=False, min_length=1)
+
+    @model_validator(mode="after")
+    def _no_empty_split(self):
+        for name in ("validation_fraction", "test_fraction"):
+            if not getattr(self, name):
+                raise wrong(name, "must be greater than 0: a study reads every split")
+        return self
+
+
+class Tokens(Section):
+    """How functions become rows of tokens."""
+
+    max_seq_length: int = field(512, "tokens in a row, at most", ge=16)
+    layout: Literal["packed", "padded"] = field("packed", "many functions in a row, isolated; or one")

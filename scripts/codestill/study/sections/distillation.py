@@ -1,0 +1,33 @@
+"""The config's section `distillation`: what is asked of a student. Flags of distill.py are made from it."""
+
+from typing import Literal
+
+from codestill.study.entries import divergences
+from codestill.study.section import Fraction, Section, field
+
+
+class Distillation(Section):
+    """Defaults of the distilling axes: a cell differs from them only where an experiment or sweep says so."""
+
+    temperature: float = field(
+        2.0, "T: softens both distributions; the KL term is scaled by T^2; 2 to 4 are good starts",
+        axis="T", taught=True, gt=0,
+    )  # fmt: skip
+    alpha: Fraction = field(0.5, "weight of the labels, 0 to 1: alpha CE + (1 - alpha) T^2 KL", axis="alpha")
+    objective: Literal[tuple(divergences())] = field(
+        "forward_kl", "divergence from the teacher, of codestill/distill/divergences.py", axis="objective", taught=True
+    )
+    beta: float = field(
+        0.5, "where the divergence uses it (jsd): weight of the teacher in the mixture",
+        axis="beta", taught=True, gt=0, lt=1,
+    )  # fmt: skip
+    teacher: Literal["teacher"] = field(
+        "teacher", "which model of the study teaches (reserved)", axis="teacher", flag=False, taught=True
+    )
+    teacher_pass: Literal["auto", "cache", "online"] = field(
+        "auto", "cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
+        taught=True,
+    )  # fmt: skip
+    teacher_device: Literal["auto", "cpu"] = field(
+        "auto", "cpu keeps the teacher out of a small GPU", taught=True, machine=True
+    )

@@ -1,0 +1,10 @@
+"""The config's section `grading`: how samples are run and judged. Flags of grade.py are made from it."""
+
+from codestill.study.section import Positive, Section, field
+
+
+class Grading(Section):
+    """How samples are run and judged."""
+
+    timeout: float = field(3.0, "seconds that a program may take, its tests included", gt=0)
+    workers: Positive = field(2, "programs run side by side", machine=True)

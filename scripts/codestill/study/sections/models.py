@@ -1,0 +1,63 @@
+"""The config's sections `teacher`, `student` and `vocabulary`: where models come from and how they share token ids."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from codestill.study.section import Section, Seed, field, wrong
+from codestill.study.sections.training import Training
+
+
+class Origin(Section):
+    """Where a model comes from: the hub or a folder (`name`), or a shape that is trained from scratch (`shape`)."""
+
+    name: str | None = field(None, "a model of the hub (owner/name) or a local folder", min_length=1)
+    revision: str | None = field(None, "commit, tag or branch on the hub; null means main")
+    seed: Seed = field(42, "of random weights; the teacher's training too", flag=False)
+    shape: dict[str, str | int | float | bool] | None = field(
+        None, "a transformers config (model_type and sizes) to start from random weights", flag=False
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        origins = [key for key in ("name", "shape", "every_layer_of_teacher") if getattr(self, key, None) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"give exactly one origin of the model (name or shape), not {origins or 'none'}")
+        if self.shape is not None and "model_type" not in self.shape:
+            raise wrong("shape", "needs model_type, for example model_type: gpt2")
+        if self.revision is not None and self.name is None:
+            raise wrong("revision", "goes with name; remove it")
+        return self
+
+
+class Teacher(Origin):
+    """The model that teaches, and how it is fine-tuned first."""
+
+    training: Training = Field(default_factory=Training, description="overrides of `training` for the teacher")
+    audit: Literal["stop", "warn"] = field("stop", "what a teacher that has not learned layout does")
+
+
+class Student(Origin):
+    """The model that learns."""
+
+    every_layer_of_teacher: int | None = field(
+        None, "build the student from every n-th layer of the teacher (DistilBERT's recipe: 2)", flag=False, ge=2
+    )
+
+
+class Vocabulary(Section):
+    """How teacher and student come to share token ids."""
+
+    policy: Literal["transfer", "same", "shared"] = field(
+        "transfer", "transfer: student takes the teacher's tokenizer; same; shared: teacher's extends it"
+    )
+    embeddings: Literal["pieces", "teacher"] = field(
+        "pieces", "transfer only: new rows from the student's pieces, or the teacher's rows"
+    )
+    size: int = field(2048, "tokens of the byte-level BPE that is trained where the teacher is a shape", ge=258)
+
+    @model_validator(mode="after")
+    def _acts(self):
+        if self.policy != "transfer" and self.embeddings != "pieces":
+            raise wrong("embeddings", f"acts where policy is transfer, not {self.policy}; remove it")
+        return self
