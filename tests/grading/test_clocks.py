@@ -73,7 +73,7 @@ def test_only_what_the_kernel_did_for_memory_is_taken_off():
     assert writing < 0.15 < longer
     clocks.settle(os.getppid())
     nobody = 2**22 + 1
-    assert clocks.for_memory(nobody) == 0 and clocks.queued(nobody) is None and clocks.age(nobody) == math.inf
+    assert clocks.for_memory(nobody) == 0 and clocks.threads(nobody) is None and clocks.age(nobody) == math.inf
     assert abs(clocks.age(os.getpid()) - (time.time() - psutil.Process().create_time())) < 1.5
 
 

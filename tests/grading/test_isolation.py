@@ -1,6 +1,7 @@
 """Levels of isolation: each does what it says here, the filter is right for both architectures, none below is used."""
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from codestill.grading.sandbox import landlock, seccomp, syscalls
-from codestill.grading.sandbox.isolation import LEVELS, empty, named
+from codestill.grading.sandbox.isolation import LEVELS, named
 from codestill.grading.sandbox.pool import Job, Pool, Refused, started
+from codestill.grading.sandbox.scratch import empty
 from codestill.kit.program import UserError
 from grading.attacks import ATTACKS, PROBLEM, RIGHT
 from shared_data import ROOT
@@ -139,7 +141,8 @@ def test_where_the_kernel_refuses_namespaces_the_next_level_serves_or_none(tmp_p
     samples.write_text(json.dumps({"task_id": "HumanEval/0", "completion": "    return None\n"}) + "\n")
     command = [sys.executable, "-c", WITHOUT_NAMESPACES, ROOT / "scripts" / "grade.py", "--benchmark", "humaneval"]
     command += ["--samples", samples, "--verdicts", tmp_path / "V.jsonl", "--scores", tmp_path / "SC.json", *worse]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
     reason = "namespaces+{}: [Errno 1] unshare: Operation not permitted"
     if worse:
         assert done.returncode == 2 and done.stderr.count("\n") == 1
@@ -205,8 +208,6 @@ def test_scratch_is_emptied_however_it_was_left(tmp_path):
     deep.mkdir()
     (tmp_path / "link").symlink_to("/etc")
     (tmp_path / "closed").mkdir(mode=0o000)
-    import os
-
     here = os.open(".", os.O_RDONLY)
     os.chdir(deep)
     for _ in range(3000):

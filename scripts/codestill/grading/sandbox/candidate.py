@@ -160,16 +160,24 @@ def serve(service, receive_from, send_to):
             wire.send(send_to, _failure(error))
 
 
-def compiled(source):
-    """(code or None, stage, exception): stage is `syntax`, `parses` (it does not compile further) or `compiles`."""
+def compiled(receive_from):
+    """The program that comes from the pipe as UTF-8: (code or None, stage, exception).
+
+    stage is `starts` (it could not be received), `syntax`, `parses` (it does not compile further) or `compiles`.
+    """
+    stage = "starts"
     try:
+        source = wire.receive_bytes(receive_from).decode("utf-8", "surrogatepass")
+        stage = "syntax"
         return compile(source, "<string>", "exec", dont_inherit=True), "compiles", None
     except BaseException as error:
         try:
-            ast.parse(source)
-            return None, "parses", error
+            if stage == "syntax":
+                ast.parse(source)
+                stage = "parses"
         except BaseException:
-            return None, "syntax", error
+            pass
+        return None, stage, error
 
 
 def _own_builtins():
@@ -180,11 +188,12 @@ def _own_builtins():
     return vars(module)
 
 
-def live(source, entry_point, receive_from, send_to):
-    """Run `source`, report how far it came, serve calls of `entry_point`; the process ends with this."""
+def live(receive_from, send_to):
+    """Receive the name of an entry point and a program, run it, report how far it came, serve calls; then end."""
     random.seed(0)  # the same program behaves the same in every run
     sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = Mute()
-    code, stage, error = compiled(source)
+    entry_point = wire.receive(receive_from)
+    code, stage, error = compiled(receive_from)
     wire.send(send_to, [stage, describe(error) if error else None])
     if code is None:
         os._exit(0)

@@ -4,6 +4,7 @@ Linux counts for every process how long it was ready to run and queued for a cor
 for it. Less these two, a run takes as long on a loaded machine, or on one with slow memory, as on another.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -16,33 +17,33 @@ _SETTLED = 5  # seconds after which the counts are taken as they are
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def _schedule(pid):
-    """[nanoseconds on a core, nanoseconds queued for one] of the process's first thread, None where not counted."""
+def threads(pid):
+    """{thread: (seconds on a core, seconds queued for one)} of a process, None where the kernel does not count them."""
+    found = {}
     try:
-        with open(f"/proc/{pid}/schedstat") as handle:
-            return [int(field) for field in handle.read().split()[:2]]
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                with open(f"/proc/{pid}/task/{thread}/schedstat") as handle:
+                    ran, queued = handle.read().split()[:2]
+                found[thread] = int(ran) / 1e9, int(queued) / 1e9
     except (OSError, ValueError):
         return None
-
-
-def queued(pid):
-    """Seconds that the process's first thread has waited for a core, or None where the kernel does not count them."""
-    found = _schedule(pid)
-    return found[1] / 1e9 if found else None
+    return found or None
 
 
 def settle(pid):
-    """Wait until `queued` holds all of the process's waits: the kernel adds one only once it has ended.
+    """Wait until `threads` holds all of the waits: the kernel adds one only once it has ended.
 
-    That is so while the process sleeps, and where it has run just now.
+    That is so while a thread sleeps, and where it has run just now.
     """
-    begun, state = time.monotonic(), _status(pid)
-    while state and state[0] == "R" and time.monotonic() - begun < _SETTLED:
-        before = _schedule(pid)
-        time.sleep(_MOMENT)
-        if not before or (_schedule(pid) or before)[0] != before[0]:
-            return
-        state = _status(pid)
+    begun, before = time.monotonic(), threads(pid) or {}
+    queue = set(before)
+    while queue and time.monotonic() - begun < _SETTLED:
+        queue = {thread for thread in queue if (_status(f"{pid}/task/{thread}") or "S")[0] == "R"}
+        if queue:
+            time.sleep(_MOMENT)
+            now = threads(pid) or {}
+            queue = {thread for thread in queue if thread in now and now[thread][0] == before[thread][0]}
 
 
 def cpu_of(pid):
@@ -68,13 +69,27 @@ def age(pid):
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(found[19]) / _TICKS if found else math.inf
 
 
-def _peak(pid):
-    """Bytes of memory that the process has held at most, 0 where that is not to be known."""
+def _size(pid, field):
+    """A size in /proc/PID/status in bytes, 0 where that is not to be known."""
     try:
         with open(f"/proc/{pid}/status") as handle:
-            return next(int(line.split()[1]) << 10 for line in handle if line.startswith("VmHWM:"))
+            return next(int(line.split()[1]) << 10 for line in handle if line.startswith(field))
     except (OSError, StopIteration):
         return 0
+
+
+def held(pid):
+    """Bytes of memory that the process holds."""
+    return _size(pid, "VmRSS:")
+
+
+def address_space():
+    """Bytes of address space that this process has, 1 GiB where the kernel does not tell."""
+    try:
+        with open("/proc/self/statm") as sizes:
+            return int(sizes.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 1 << 30
 
 
 def for_memory(pid):
@@ -84,13 +99,13 @@ def for_memory(pid):
     costs ten times more on one than on another.
     """
     found = _status(pid)
-    return min(int(found[12]) / _TICKS, _peak(pid) * SLOWEST) if found else 0.0
+    return min(int(found[12]) / _TICKS, _size(pid, "VmHWM:") * SLOWEST) if found else 0.0
 
 
-def in_threads(pid, cpu):
-    """Seconds of the process's `cpu` that were not its first thread's; 0 where the kernel does not tell."""
-    found = _schedule(pid)
-    return cpu - found[0] / 1e9 if found else 0.0
+def many_threads(pid):
+    """How many threads the process has, 0 where that is not to be known."""
+    found = _status(pid)
+    return int(found[17]) if found else 0
 
 
 def spent(wall, cpu, waited, handing):
@@ -99,10 +114,11 @@ def spent(wall, cpu, waited, handing):
     All in seconds: the wall clock; the CPU time of the candidate and its tests; how long the two queued for a core,
     or None where that is not counted; `for_memory`. Without the count a run that kept a core busy all along took what
     the wall clock says; another may have slept or queued, hence has its limit on CPU time, and a later one on the
-    wall clock.
+    wall clock. Threads that share the work come to its share for each core at least.
     """
+    cores = len(os.sched_getaffinity(0))
     if waited is not None:
-        return wall - waited - handing, waited <= QUIET * wall
+        return max(wall - waited, cpu / cores) - handing, waited <= QUIET * wall
     if cpu >= (1 - QUIET) * wall:
         return wall - handing, True
-    return max(cpu / len(os.sched_getaffinity(0)), wall / _UNCOUNTED) - handing, False
+    return max(cpu / cores, wall / _UNCOUNTED) - handing, False

@@ -15,12 +15,13 @@ import sys
 import time
 
 from codestill.grading.sandbox import wire
-from codestill.grading.sandbox.candidate import Mute, message_of
+from codestill.grading.sandbox.candidate import MESSAGE, Mute, message_of
+from codestill.grading.sandbox.clocks import address_space
 from codestill.grading.sandbox.literals import Encoder, Malformed, decode, value_of
 
 RUNS = 500  # candidates that one process examines; then another takes its place
 SWOLLEN = 256 << 20  # bytes of memory at which one is replaced earlier
-MEMORY = 4 << 30  # bytes of address space for the tests and the values that they receive
+SPARE = 256 << 20  # bytes of address space beyond a candidate's for the tests and the values that they receive
 
 
 class Link:
@@ -177,6 +178,12 @@ def _closed(prompt):
     return ""
 
 
+def limit_more(memory):
+    """Give this process so many bytes of address space, and SPARE, beyond what it has."""
+    most = address_space() + memory + SPARE
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 class _Ended(Exception):
     """A verdict before the test began."""
 
@@ -190,8 +197,8 @@ def _verdict(error):
     own = getattr(error, "from_candidate", False) is True
     if isinstance(error, AssertionError) and not own:
         return "assertion", detail
-    if isinstance(error, MemoryError) and own:
-        return "memory", detail
+    if isinstance(error, MemoryError):
+        return "memory", detail if own else "of the tests' process, for what it was given"
     return "exception", f"{type(error).__name__}: {detail}" if detail else type(error).__name__
 
 
@@ -225,15 +232,15 @@ def examine(problem, receive_from, send_to, report, progress):
 
 def _failed(failure):
     names, message = failure
-    kind = "memory" if "MemoryError" in names else "exception"
-    return kind, f"{names[0]}: {message}" if message else str(names[0])
+    kind, name = "memory" if "MemoryError" in names else "exception", str(names[0])[:80]
+    return kind, f"{name}: {message}" if message else name
 
 
 def _await_program(link, progress, entry_point):
     """Follow the candidate until its program has run. Raises _Ended where it does not get that far."""
     try:
         stage, failure = link.receive()
-        progress.reach(stage if stage in ("syntax", "parses") else "compiles")
+        progress.reach(stage if stage in ("starts", "syntax", "parses") else "compiles")
         if failure is not None:
             kind, detail = _failed(failure)
             raise _Ended("memory" if kind == "memory" else "syntax", detail)
@@ -248,19 +255,19 @@ def _await_program(link, progress, entry_point):
         raise _Ended("missing entry point", entry_point)
 
 
-def serve(control, problems, progress):
-    """Examine candidates until `control`, a socket, closes.
+def serve(control, problems, progress, memory):
+    """Examine candidates until `control`, a socket, closes. memory: bytes that this process may take for itself.
 
     ["problem", name, prompt, test, entry_point] adds to `problems` and is answered by its name.
     ["examine", name] comes with the two pipe ends of a candidate; answered by ["verdict", kind, detail]. A process
     that has seen much says ["last", kind, detail] instead and ends, and its worker starts another.
     """
     sys.stdin = sys.stdout = sys.stderr = Mute()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit_more(memory)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-    def report(*message):
-        wire.send(control.fileno(), list(message))
+    def report(what, kind, detail):
+        wire.send(control.fileno(), [what, kind, detail[:MESSAGE]])  # whatever the candidate sent ends here
 
     runs, last = 0, False
     while not last:

@@ -8,11 +8,11 @@ import ctypes
 import math
 import os
 import resource
-import secrets
 from dataclasses import dataclass
 
 from codestill.grading.sandbox import landlock, namespaces, seccomp
 from codestill.grading.sandbox.readable import DEVICES, trees, visible
+from codestill.grading.sandbox.scratch import empty
 from codestill.grading.sandbox.syscalls import die_with_parent, prctl, syscall
 
 NOBODY = 65534
@@ -149,17 +149,3 @@ def _become_nobody(look_anywhere):
     os.setresuid(NOBODY, NOBODY, NOBODY)
     # With Landlock this right reaches the readable trees only.
     _drop_capabilities(1 << _CAP_DAC_READ_SEARCH if look_anywhere else 0)
-
-
-def empty(folder):
-    """Delete all below `folder`, however deep it lies and however its modes were set; `folder` stays."""
-    while entries := list(os.scandir(folder)):
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-                continue
-            # What a folder holds moves up before it goes, so that no path grows too long for the kernel.
-            os.chmod(entry.path, 0o700)
-            for name in os.listdir(entry.path):
-                os.rename(os.path.join(entry.path, name), os.path.join(folder, secrets.token_hex(8)))
-            os.rmdir(entry.path)

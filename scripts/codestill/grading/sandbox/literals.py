@@ -301,7 +301,7 @@ def decode(nodes, objects, changed=(), importer=None):
     """
     try:
         _build(nodes, objects, changed, importer)
-    except Malformed:
+    except (Malformed, MemoryError):
         raise
     except Exception as error:  # hostile data: whatever it breaks, it is no literal
         raise Malformed(f"{type(error).__name__}") from None

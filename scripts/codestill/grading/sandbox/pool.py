@@ -5,41 +5,53 @@ import os
 import selectors
 import subprocess
 import sys
+import time
 
-from codestill.grading.sandbox import wire
-from codestill.grading.sandbox import worker as program
+from codestill.grading.sandbox import scratch, wire
+from codestill.grading.sandbox.cradle import Refused
 from codestill.grading.sandbox.isolation import LEVELS
 from codestill.grading.sandbox.syscalls import supported
+from codestill.grading.sandbox.worker import PATIENCE, PREPARES
 from codestill.kit.program import UserError
 
-_AHEAD = 2  # programs that a worker has at hand, so that it never waits for this process
+SCRIPTS = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 _ATTEMPTS = 2  # workers that one program may bring down before it counts as failed
-
-
-class Refused(Exception):
-    """The kernel does not offer the level of isolation."""
+_ASLEEP = 8  # times as many workers as run programs side by side that there may be, since those asleep need no core
+_SHORT = 60  # seconds that a worker may take to read what it is sent, and to finish a message that it began
+_STARTS = 300  # seconds that a worker may take to be ready
+_ROOM = 4 << 20  # bytes of memory below which no program can begin, beyond what Python itself takes
 
 
 class Worker:
     """One worker's process and what it has been given."""
 
     def __init__(self, level, memory):
-        command = [sys.executable, "-s", "-P", "-B", "-W", "ignore", program.__file__, level, str(memory)]
-        environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, bufsize=0)
-        self.known = set()
-        self.jobs = collections.deque()
+        flags = ["-s", "-P", "-B", "-W", "ignore"]
+        path = os.pathsep.join(filter(None, (SCRIPTS, os.environ.get("PYTHONPATH"))))
+        self.process = subprocess.Popen(
+            [sys.executable, *flags, "-m", "codestill.grading.sandbox.worker", level, str(memory)],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        os.set_blocking(self.process.stdin.fileno(), False)
+        self.known, self.job = set(), None
+        self.is_ready = self.asleep = False
+        self.heard = time.monotonic()
 
     def ready(self):
-        """Wait until it is. Raises Refused where the level is not to be had; the process has then ended."""
+        """Wait until it is; bytes of address space that a program has before it begins.
+
+        Raises Refused where the level is not to be had; the process has then ended.
+        """
         try:
-            answer = wire.receive(self.answers)
+            what, detail = wire.receive(self.answers, _STARTS)
         except wire.Closed:
-            answer = ["refused", "the worker died"]
-        if answer[0] != "ready":
+            what, detail = "refused", "the worker died"
+        if what != "ready":
             self.close()
-            raise Refused(answer[1])
+            raise Refused(detail)
+        self.is_ready = True
+        return detail
 
     @property
     def answers(self):
@@ -47,15 +59,23 @@ class Worker:
         return self.process.stdout.fileno()
 
     def give(self, job, timeout):
-        """Send a job, after its problem where the worker does not have it yet."""
-        requests = self.process.stdin.fileno()
-        problem = job.problem
+        """Send a job, after its problem where the worker does not have it yet. Raises Closed where it does not read.
+
+        It has no other, hence writes nothing meanwhile.
+        """
+        self.job, self.heard = job, time.monotonic()
+        requests, problem = self.process.stdin.fileno(), job.problem
         if problem["task_id"] not in self.known:
             fields = [problem[name] for name in ("task_id", "prompt", "test", "entry_point")]
-            wire.send(requests, ["problem", *fields])
+            wire.send(requests, ["problem", *fields], _SHORT)
             self.known.add(problem["task_id"])
-        self.jobs.append(job)
-        wire.send(requests, ["run", problem["task_id"], job.source, timeout])
+        wire.send(requests, ["run", problem["task_id"], timeout], _SHORT)
+        wire.send_bytes(requests, job.source, _SHORT)
+
+    def message(self):
+        """[what, ...] that it says. Raises Closed, Malformed."""
+        self.heard = time.monotonic()
+        return wire.receive(self.answers, _SHORT)
 
     def dismiss(self):
         """Tell it to end; it ends its zygote."""
@@ -73,20 +93,31 @@ class Worker:
 
 
 class Job:
-    """A program to run: `key` is the caller's, `problem` a benchmark's row."""
+    """A program to run: `key` is the caller's, `problem` a benchmark's row; its text is kept as UTF-8."""
 
     __slots__ = ("key", "lost", "problem", "source")
 
     def __init__(self, key, problem, source):
-        self.key, self.problem, self.source, self.lost = key, problem, source, 0
+        self.key, self.problem, self.lost = key, problem, 0
+        self.source = source.encode("utf-8", "surrogatepass")
+
+    def failed(self, kind, detail):
+        """(key, outcome) of a job that was not run."""
+        outcome = {"kind": kind, "detail": detail, "stage": "starts", "seconds": 0.0, "peak": 0, "sure": True}
+        return self.key, outcome
 
 
 def started(count, level, memory):
-    """So many ready workers at a level, started side by side. Raises Refused where it is not to be had."""
+    """So many ready workers at a level, started side by side. Raises Refused where it is not to be had.
+
+    Raises UserError where `memory`, in bytes, is too little for any program.
+    """
     workers = [Worker(level.name, memory) for _ in range(count)]
     try:
-        for worker in workers:
-            worker.ready()
+        least = max(worker.ready() for worker in workers) + _ROOM
+        if memory < least:
+            shown = f"a limit of {memory >> 20} MiB of memory"
+            raise UserError(f"{shown}: no program can begin below {(least >> 20) + 1} MiB; raise it")
     except BaseException:
         end(workers)
         raise
@@ -104,13 +135,14 @@ def end(workers):
 class Pool:
     """Workers at the strongest level that this machine offers. `memory`: bytes of address space a candidate may have.
 
-    allow_weak: also use levels that are not acceptable; wanted: use the level of this name alone. Raises UserError
-    where no level may be used.
+    count: programs that run side by side; those that sleep are not counted. allow_weak: also use levels that are not
+    acceptable; wanted: use the level of this name alone. Raises UserError where no level may be used.
     """
 
     def __init__(self, count, memory, allow_weak=False, wanted=None):
-        self.memory, self.workers = memory, []
+        self.count, self.memory, self.workers = count, memory, []
         self.refused = []  # stronger levels that this machine does not offer, each with its reason
+        scratch.sweep()
         for level in LEVELS:
             if (wanted and level.name != wanted) or ((level.landlock or level.seccomp) and not supported()):
                 continue
@@ -128,12 +160,6 @@ class Pool:
             "grade elsewhere, or accept the risk with --allow_weak_isolation"
         )
 
-    def _start(self):
-        try:
-            return started(1, self.level, self.memory)[0]
-        except Refused as refusal:
-            raise UserError(f"isolation {self.level.name}: {refusal}; grade again") from None
-
     def __enter__(self):
         return self
 
@@ -147,48 +173,83 @@ class Pool:
 
     def run(self, jobs, timeout, alone=False):
         """Yield (key, outcome) for each Job, as they end. alone: one at a time, the other workers idle."""
-        jobs = iter(jobs)
-        again = collections.deque()
-        active = self.workers[:1] if alone else list(self.workers)
-        with selectors.DefaultSelector() as selector:
-            for worker in active:
-                selector.register(worker.answers, selectors.EVENT_READ, worker)
-                self._fill(worker, jobs, again, timeout)
-            while any(key.data.jobs for key in selector.get_map().values()):
-                for key, _ in selector.select():
-                    worker = key.data
-                    try:
-                        outcome = wire.receive(worker.answers)
-                    except (wire.Closed, wire.Malformed):
-                        worker, failed = self._replace(worker, again, selector)
-                        yield from failed
-                    else:
-                        yield worker.jobs.popleft().key, outcome
-                    self._fill(worker, jobs, again, timeout)
-
-    def _fill(self, worker, jobs, again, timeout):
-        while len(worker.jobs) < _AHEAD:
-            job = again.popleft() if again else next(jobs, None)
-            if job is None:
+        again, jobs = collections.deque(), iter(jobs)
+        while True:
+            while job := again.popleft() if again else next(jobs, None):
+                if len(job.source) > wire.LIMIT:
+                    yield job.failed("too long", f"over {wire.LIMIT >> 20} MiB of text")
+                    continue
+                worker = self._free(alone)
+                if worker is None:
+                    again.appendleft(job)
+                    break
+                self._give(worker, job, timeout)
+            if not any(worker.job for worker in self.workers):
                 return
-            try:
-                worker.give(job, timeout)
-            except wire.Closed:
-                return  # it died; its outcome says so
+            for worker in self._heard(timeout):
+                yield from self._follow(worker, again)
 
-    def _replace(self, worker, again, selector):
-        """A new worker for a dead one; its programs go back, but for one that has brought down too many."""
-        selector.unregister(worker.answers)
-        failed = []
-        for place, job in enumerate(worker.jobs):
-            job.lost += place == 0
+    def _free(self, alone):
+        """A worker for the next program; None while enough run, or one more is on its way."""
+        idle = [worker for worker in self.workers if worker.is_ready and not worker.job]
+        awake = len(self.workers) - len(idle)
+        if not alone:
+            awake -= sum(worker.asleep for worker in self.workers)
+        if awake >= (1 if alone else self.count):
+            return None
+        if not idle and len(self.workers) < _ASLEEP * self.count:
+            self.workers.append(Worker(self.level.name, self.memory))
+        return idle[0] if idle else None
+
+    def _give(self, worker, job, timeout):
+        try:
+            worker.give(job, timeout)
+        except wire.Closed:
+            worker.process.kill()  # its end says so
+        except ValueError:
+            raise UserError(f"{job.problem['task_id']}: over 32 MiB of prompt and tests; shorten them") from None
+
+    def _heard(self, timeout):
+        """Workers that have something to say; one that has been silent for too long is ended, which says it."""
+        longest = PREPARES + 2 * PATIENCE * timeout
+        with selectors.DefaultSelector() as selector:
+            for worker in self.workers:
+                selector.register(worker.answers, selectors.EVENT_READ, worker)
+            heard = [key.data for key, _ in selector.select(longest)]
+        for worker in self.workers:
+            if worker.job and time.monotonic() - worker.heard > longest:
+                worker.process.kill()
+        return heard
+
+    def _follow(self, worker, again):
+        """Take in what a worker says; yields the outcome of its job where that is it."""
+        try:
+            what, *rest = worker.message()
+        except (wire.Closed, wire.Malformed):
+            what, rest = "refused", ["it died"]
+        if what == "outcome":
+            job, worker.job, worker.asleep = worker.job, None, False
+            yield job.key, *rest
+        elif what == "refused":
+            yield from self._replace(worker, again)
+        elif what == "ready":
+            worker.is_ready = True
+        else:
+            worker.asleep = what == "asleep"
+
+    def _replace(self, worker, again):
+        """A new worker for a dead one; its program goes back, but for one that has brought down too many."""
+        self.workers.remove(worker)
+        worker.close()
+        scratch.sweep()
+        if job := worker.job:
+            job.lost += 1
             if job.lost < _ATTEMPTS:
                 again.append(job)
             else:
-                outcome = {"kind": "died", "detail": "the grader's worker with it", "stage": "starts", "sure": True}
-                failed.append((job.key, {**outcome, "seconds": 0.0, "peak": 0}))
-        worker.close()
-        new = self._start()
-        self.workers[self.workers.index(worker)] = new
-        selector.register(new.answers, selectors.EVENT_READ, new)
-        return new, failed
+                yield job.failed("died", "the grader's worker with it")
+        if len(self.workers) < self.count:
+            try:
+                self.workers += started(1, self.level, self.memory)
+            except Refused as refusal:
+                raise UserError(f"isolation {self.level.name}: {refusal}; grade again") from None

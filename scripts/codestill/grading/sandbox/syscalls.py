@@ -93,6 +93,11 @@ def die_with_parent():
     prctl(1, signal.SIGKILL)
 
 
+def adopt_orphans():
+    """Have what this process's children leave behind become its children, to be buried by it."""
+    prctl(36, 1)
+
+
 def prctl(option, value=0):
     """prctl(option, value, 0, 0, 0). Raises OSError."""
     zeros = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]

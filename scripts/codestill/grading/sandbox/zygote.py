@@ -1,11 +1,14 @@
 """The clean zygote: a process that never sees a test, from which every candidate's process is forked.
 
 Run as a program by `worker.py`, with the level's name, the scratch folder and a socket's descriptor. On the socket
-it takes `["run", source, entry_point, memory, seconds]` with the two pipe ends of the candidate, `["look"]` (CPU
-seconds so far, and a descriptor that names the process) and `["stop"]` (kill it, tidy up, say how it ended).
+it takes `["run", memory, cpu, wall]` with the two pipe ends of the candidate, `["look"]` (a descriptor that names the
+process) and `["stop"]` (kill it, tidy up, say how it ended). A candidate reads its text from its pipe, after the fork:
+what this process never held, no later candidate finds in its memory.
 """
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,48 +20,57 @@ class Nursery:
 
     def __init__(self, zygote, control, live):
         self.zygote, self.control, self.live = zygote, control, live
-        self.pid = None
+        self.pid = self.until = None
 
-    def run(self, pipes, source, entry_point, memory, seconds):
+    def run(self, pipes, memory, cpu, wall):
         """Fork the candidate's process; it reads from and writes to `pipes`."""
+        self.until = time.monotonic() + wall
         self.pid = os.fork()
         if self.pid:
             return
         try:
             ends = _close_all_but(pipes, [self.zygote.ruleset])
-            self.zygote.confine(memory, seconds)
-            self.live(source, entry_point, *ends)
+            self.zygote.confine(memory, cpu)
+            self.live(*ends)
         finally:
             os._exit(70)
 
-    def cpu(self):
-        """Seconds of CPU that the candidate has used (its process's CPU clock)."""
-        try:
-            return time.clock_gettime(~self.pid << 3 | 2)
-        except OSError:
-            return 0.0
+    def awaits(self):
+        """Milliseconds until the candidate must have ended, whatever its worker says; None where there is none."""
+        return None if self.until is None else max(0, self.until - time.monotonic()) * 1000
+
+    def kill(self):
+        """Kill the candidate's process, which stays to be buried."""
+        self.until = None
+        os.kill(self.pid, signal.SIGKILL)
 
     def stop(self):
-        """Kill the candidate; [signal or None, exit code or None, CPU seconds, peak memory in bytes]."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End the candidate; [signal or None, exit code or None, CPU seconds, peak memory in bytes]."""
+        self.kill()
         _, status, usage = os.wait4(self.pid, 0)
-        if os.getpid() == 1:
-            self._bury_the_rest()
+        self._bury_the_rest()
         self.pid = None
         self.zygote.clean()
         code = os.waitstatus_to_exitcode(status)
         seconds = usage.ru_utime + usage.ru_stime
         return [-code if code < 0 else None, code if code >= 0 else None, seconds, usage.ru_maxrss * 1024]
 
-    @staticmethod
-    def _bury_the_rest():
-        """As the first process of a namespace: kill and reap whatever else is in it."""
-        try:
-            os.kill(-1, signal.SIGKILL)
-            while True:
+    def _bury_the_rest(self):
+        """Kill and reap whatever else the candidate has left; without it being first of a namespace it comes here."""
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            while self.zygote.level.namespaces or _children():
+                for pid in [-1] if self.zygote.level.namespaces else _children():
+                    os.kill(pid, signal.SIGKILL)
                 os.waitpid(-1, 0)
-        except (ProcessLookupError, ChildProcessError):
-            return
+
+
+def _children():
+    """This process's children, as the kernel lists them."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as listed:
+            return [int(pid) for pid in listed.read().split()]
+    except OSError:
+        return []
 
 
 def _close_all_but(pipes, others):
@@ -91,46 +103,55 @@ def _forget():
 
 
 def _until_stopped(nursery, wire):
+    """Serve the worker until it closes the socket or has ended; then no candidate may live on."""
     control = nursery.control
-    wire.send(control.fileno(), ["ready"])
-    while True:
-        _, pipes, _, _ = socket.recv_fds(control, 1, 2)
-        try:
-            request = wire.receive(control.fileno())
-        except wire.Closed:
-            return
-        if request[0] == "run":
-            nursery.run(pipes, *request[1:])
-            for end in pipes:
-                os.close(end)
-        elif request[0] == "look":
-            handle = os.pidfd_open(nursery.pid)
-            socket.send_fds(control, [b"!"], [handle])
-            os.close(handle)
-            wire.send(control.fileno(), nursery.cpu())
-        else:
-            wire.send(control.fileno(), nursery.stop())
+    waiting = select.poll()
+    waiting.register(control, select.POLLIN)
+    try:
+        while True:
+            if not waiting.poll(nursery.awaits()):
+                nursery.kill()
+                continue
+            _, pipes, _, _ = socket.recv_fds(control, 1, 2)
+            what, *request = wire.receive(control.fileno())
+            if what == "run":
+                nursery.run(pipes, *request)
+                for end in pipes:
+                    os.close(end)
+            elif what == "look":
+                handle = os.pidfd_open(nursery.pid)
+                socket.send_fds(control, [b"!"], [handle])
+                os.close(handle)
+            else:
+                wire.send(control.fileno(), nursery.stop())
+    except (wire.Closed, OSError):
+        if nursery.pid:
+            nursery.stop()
 
 
 def main():
     """Enter the level named on the command line and serve until the socket closes."""
     # All of this project's modules now: inside the namespaces its folder is out of sight.
-    from codestill.grading.sandbox import candidate, preloaded, wire
+    from codestill.grading.sandbox import candidate, clocks, preloaded, wire
     from codestill.grading.sandbox.isolation import Zygote, named
+    from codestill.grading.sandbox.syscalls import adopt_orphans
 
     level, scratch, descriptor = named(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     control = socket.socket(fileno=os.dup2(descriptor, 100))
     os.close(descriptor)
+    preloaded.load()
+    size = clocks.address_space()
     try:
         zygote = Zygote(level, scratch)
     except OSError as error:
         wire.send(control.fileno(), ["refused", str(error)])
         os._exit(0)
-    preloaded.load()
+    adopt_orphans()
     if zygote.ruleset is not None:
         zygote.ruleset = os.dup2(zygote.ruleset, 101)
     nursery = Nursery(zygote, control, candidate.live)
     _forget()
+    wire.send(control.fileno(), ["ready", size])
     _until_stopped(nursery, wire)
 
 
