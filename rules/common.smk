@@ -18,6 +18,7 @@ from codestill.kit import attempts
 from codestill.kit.files import from_here
 from codestill.kit.imports import imports_of as library_of
 from codestill.kit.program import UserError
+from codestill.kit.shards import PATTERN as SHARD
 from codestill.kit.signals import relay_signals
 from codestill.plan import budget
 from codestill.plan.estimates import Requests

@@ -52,7 +52,7 @@ rule generate_part:
         benchmark_of("generate_part", "{benchmark}/{model}/{part}")
     wildcard_constraints:
         benchmark=PLACE.one_of(PLACE.drawn_in_parts),
-        part=r"\d+-of-\d+",
+        part=SHARD,
     conda:
         "../envs/torch.yaml"
     threads: STUDY.generation.threads
@@ -63,10 +63,9 @@ rule generate_part:
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
-        shard=lambda wildcards: wildcards.part.replace("-of-", "/"),
     shell:
         "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
-        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {params.shard} "
+        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {wildcards.part} "
         "{MACHINE.generate} > {log} 2>&1"
 
 

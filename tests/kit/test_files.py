@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from codestill.kit.files import atomic, read_json, read_jsonl, sha256, write_json, write_jsonl
+from codestill.kit.files import atomic, count_jsonl, read_json, read_jsonl, sha256, write_json, write_jsonl
 from codestill.kit.program import UserError
 
 
@@ -43,3 +43,11 @@ def test_a_missing_file_is_named(tmp_path):
     for read in (read_json, lambda path: list(read_jsonl(path))):
         with pytest.raises(UserError, match=r"none\.json: no such file"):
             read(tmp_path / "none.json")
+
+
+def test_rows_are_counted_plain_and_packed_and_an_absent_or_torn_file_has_none(tmp_path):
+    for name in ("a.jsonl", "a.jsonl.gz"):
+        write_jsonl(tmp_path / name, [{"a": 1}, {"a": 2}])
+        assert count_jsonl(tmp_path / name) == 2
+    (tmp_path / "torn.gz").write_bytes((tmp_path / "a.jsonl.gz").read_bytes()[:-9])
+    assert [count_jsonl(path) for path in (None, tmp_path / "none", tmp_path / "torn.gz")] == [0, 0, 0]

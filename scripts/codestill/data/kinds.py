@@ -8,11 +8,14 @@ from dataclasses import dataclass
 class Kind:
     """`read(options)` gives its rows; `takes` and `needs` name the fields of the config that act on it alone.
 
-    problems: how many a benchmark of this kind has, where that is known before it is brought. The config reads these
-    literals where they stand (study/entries.py), so that a new kind is one entry.
+    problems: how many a benchmark of this kind has; functions: how many a source has in train, validation and test,
+    before any is dropped, and tokens of one; where these are known before anything is brought. The config and the
+    plan read these literals where they stand (study/entries.py), so that a new kind is one entry.
     """
 
     read: Callable
     takes: tuple = ()
     needs: tuple = ()
     problems: int | None = None
+    functions: tuple = ()
+    tokens: float | None = None

@@ -143,8 +143,8 @@ KINDS = {
     "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns"), needs=("name",)),
     "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
     "python": Kind(_python, takes=("path",), needs=("path",)),
-    "stdlib": Kind(_stdlib),
-    "pocket": Kind(_pocket),
+    "stdlib": Kind(_stdlib, functions=(4500, 250, 250)),
+    "pocket": Kind(_pocket, functions=(5375, 300, 325), tokens=60),
 }
 
 

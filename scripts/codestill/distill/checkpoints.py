@@ -20,7 +20,6 @@ from codestill.kit.signals import END_SIGNALS
 SEAL = "checkpoint.json"
 RUN = "run.json"
 KEPT = 2  # checkpoints beside the best one's
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: run the same command again and it goes on from its checkpoint
 
 
 class Interrupted(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codestill.distill import arguments
 from codestill.distill.objective import PLAIN, Objective
+from codestill.kit import attempts
 from codestill.kit.disk_space import room_on_disk
 from codestill.kit.lease import lease
 from codestill.kit.program import UserError, log
@@ -35,7 +36,7 @@ def run_job(job):
     Only process 0 holds the lease on the work folder; the others work for it.
     """
     options = arguments.settle(job.options)
-    from codestill.distill.checkpoints import EXIT_INTERRUPTED, Interrupted
+    from codestill.distill.checkpoints import Interrupted
     from codestill.models import folders
 
     guard = lease(options.work_dir) if int(os.environ.get("RANK", "0")) == 0 else contextlib.nullcontext()
@@ -47,7 +48,7 @@ def run_job(job):
                 _Training(job).run()
     except Interrupted as interruption:
         log(f"{interruption}; the same command goes on from there")
-        return EXIT_INTERRUPTED
+        return attempts.INTERRUPTED
     return 0
 
 

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 VARIABLE = "CODESTILL_ATTEMPTS"
-INTERRUPTED = 75  # a program's exit code for "asked to end by a signal; the same command goes on from there"
+INTERRUPTED = 75  # EX_TEMPFAIL, a program's exit code for "asked to end; the same command goes on from there"
 
 BAD_INPUT, PREFLIGHT, DIVERGED, FAULT, MEMORY, SIGNAL, MACHINE = (
     "bad input",

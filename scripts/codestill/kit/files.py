@@ -74,6 +74,17 @@ def read_jsonl(path):
             raise UserError(f"{path}:{read}: not a JSON line ({error})") from None
 
 
+def count_jsonl(path):
+    """Rows of a JSON-lines file, plain or gzip; 0 where it is absent or cannot be read: whoever reads it says why."""
+    if not path or not Path(path).is_file():
+        return 0
+    try:
+        with open_bytes(path) as handle:
+            return sum(1 for line in handle if line.strip())
+    except (OSError, EOFError):
+        return 0
+
+
 def write_jsonl(path, rows):
     """Write `rows` as JSON lines, gzip where the name ends in .gz; returns how many."""
     count = 0

@@ -3,7 +3,8 @@
 from functools import cached_property
 from pathlib import Path
 
-from codestill.kit.files import read_json
+from codestill.kit.files import count_jsonl, read_json
+from codestill.study.entries import source_kinds
 from codestill.study.layout import SPLITS
 from codestill.study.sampling_jobs import known_problems
 
@@ -12,10 +13,6 @@ KNOWN_CORPORA = {
     "google/code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
     "code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
 }
-# Functions of a source by its kind, before any is dropped: (train, validation, test), and tokens of one where they
-# are known to be few.
-KIND_FUNCTIONS = {"pocket": (5375, 300, 325), "stdlib": (4500, 250, 250)}
-KIND_TOKENS = {"pocket": 60}
 UNKNOWN_CORPUS = 100_000
 
 
@@ -48,8 +45,8 @@ class Amounts:
     def _source(self, source):
         """([functions of each split], whether they are known) of one source before it is read."""
         corpus = self.study.corpus
-        found = KNOWN_CORPORA.get(source.name) or KIND_FUNCTIONS.get(source.kind)
-        lines = 0 if found else _lines(source.path)
+        found = KNOWN_CORPORA.get(source.name) or source_kinds()[source.kind].get("functions")
+        lines = 0 if found else count_jsonl(source.path)
         known = bool(found or lines)
         if not found:
             rest = 1 - corpus.validation_fraction - corpus.test_fraction
@@ -66,7 +63,7 @@ class Amounts:
             self.notes.append("tokens: counted")
             return found
         usual, sources = self.study.plan.tokens_per_function, self.study.corpus.sources.values()
-        sizes = [(sum(self._source(source)[0]), KIND_TOKENS.get(source.kind, usual)) for source in sources]
+        sizes = [(sum(self._source(source)[0]), source_kinds()[source.kind].get("tokens", usual)) for source in sources]
         mean = sum(count * tokens for count, tokens in sizes) / sum(count for count, _ in sizes)
         mean = min(mean, self.study.tokens.max_seq_length)
         self.notes.append(f"tokens: {mean:.0f} a function, assumed (plan.tokens_per_function)")
@@ -87,7 +84,7 @@ class Amounts:
     def problems(self, name):
         """Problems of a benchmark."""
         benchmark = self.study.benchmarks[name]
-        count = _lines(self.layout.inputs("benchmarks", f"{name}.jsonl")) or _lines(benchmark.path)
+        count = count_jsonl(self.layout.inputs("benchmarks", f"{name}.jsonl")) or count_jsonl(benchmark.path)
         count = count or self.study.plan.problems.get(name) or known_problems(benchmark)
         return min(count, benchmark.problems or count)
 
@@ -118,11 +115,3 @@ def counted(results):
         splits = read_json(f"{results}/tokens/accounting.json")["splits"]
         found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
     return found
-
-
-def _lines(path):
-    """Rows of a JSON-lines file of this machine; 0 where it is absent, packed or of another kind."""
-    if not path or Path(path).suffix != ".jsonl" or not Path(path).is_file():
-        return 0
-    with open(path, "rb") as handle:
-        return sum(1 for line in handle if line.strip())

@@ -9,6 +9,7 @@ import math
 from dataclasses import asdict, dataclass
 from functools import cache
 
+from codestill.kit.shards import read_shard
 from codestill.plan.amounts import Amounts, Recorded
 from codestill.plan.architecture import Architecture, from_config, from_folder, guessed
 
@@ -224,7 +225,7 @@ class Costs:
         )
 
     def _generate_part(self, benchmark, model, part):
-        return self._generate(benchmark, model, int(part.split("-of-")[1]))
+        return self._generate(benchmark, model, read_shard(part)[1])
 
     def _gather_samples(self, benchmark, model):
         samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n

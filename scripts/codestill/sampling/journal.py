@@ -7,16 +7,12 @@ from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl, sha256, write_json, write_jsonl
 from codestill.kit.program import UserError, log
+from codestill.kit.shards import read_shard
 
 
 def shard_of(pairs, text):
-    """The part `I/N` (1-based) of a list, cut into N parts whose sizes differ by at most one."""
-    try:
-        part, parts = (int(number) for number in text.split("/"))
-    except ValueError:
-        raise UserError(f"--shard {text}: give I/N, for example 1/4") from None
-    if not 1 <= part <= parts:
-        raise UserError(f"--shard {text}: I must be between 1 and N")
+    """The shard `text` (kit/shards.py) of a list, cut into parts whose sizes differ by at most one."""
+    part, parts = read_shard(text)
     return pairs[len(pairs) * (part - 1) // parts : len(pairs) * part // parts]
 
 

@@ -4,6 +4,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
@@ -69,7 +70,7 @@ class Layout:
         """`file` (samples.jsonl or protocol.json) of every part of a model's samples on a benchmark."""
         jobs = self.sampling_jobs[wildcards.benchmark]
         home = f"{self.results}/work/generate/{wildcards.benchmark}/{wildcards.model}"
-        return [f"{home}/{part}-of-{jobs}/{file}" for part in range(1, jobs + 1)]
+        return [f"{home}/{shard}/{file}" for shard in shard_names(jobs)]
 
     def language(self, models):
         """The language measures of `models`."""

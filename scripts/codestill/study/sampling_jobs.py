@@ -6,9 +6,8 @@ whatever problems there are, so a count that is off changes the size of the part
 """
 
 import math
-from pathlib import Path
 
-from codestill.kit.files import open_text
+from codestill.kit.files import count_jsonl
 from codestill.study.entries import benchmark_kinds
 
 ASSUMED = 200  # problems of a benchmark of which neither its kind nor a file tells
@@ -16,7 +15,7 @@ ASSUMED = 200  # problems of a benchmark of which neither its kind nor a file te
 
 def known_problems(benchmark):
     """Problems of a benchmark of the config (its section), as far as config and local files tell."""
-    known, listed = benchmark_kinds()[benchmark.kind].get("problems"), _rows(benchmark.path)
+    known, listed = benchmark_kinds()[benchmark.kind].get("problems"), count_jsonl(benchmark.path)
     count = min(listed or known or ASSUMED, known or math.inf)  # of MBPP's file its test split alone is taken
     return min(count, benchmark.problems or count)
 
@@ -24,14 +23,3 @@ def known_problems(benchmark):
 def jobs_of(benchmark, samples_per_job):
     """How many jobs draw a model's samples; 1 where samples_per_job is None."""
     return math.ceil(known_problems(benchmark) * benchmark.n / samples_per_job) if samples_per_job else 1
-
-
-def _rows(path):
-    """Rows of a JSON-lines file, plain or gzip; 0 where it is not there or cannot be read (the download says why)."""
-    if not path or not Path(path).is_file():
-        return 0
-    try:
-        with open_text(path) as handle:
-            return sum(1 for line in handle if line.strip())
-    except (OSError, EOFError, ValueError):
-        return 0
