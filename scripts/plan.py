@@ -61,14 +61,14 @@ def main():
     """Plan, then write what was asked for and print the rest."""
     options = arguments()
     from codestill.kit.files import atomic, write_json
-    from codestill.plan.plan_text import Text, acceptable, as_data
+    from codestill.plan.plan_text import PlanText, acceptable, as_data
 
     plan, found = make_plan(options)
     if options.acceptable:
         print("\n".join(acceptable(plan)))
         return
     shown = {"stranded": found, "edits": options.edited}
-    for_pull = Text(plan, options.cores, configfile=options.configfile, markdown=True, **shown)
+    for_pull = PlanText(plan, options.cores, configfile=options.configfile, markdown=True, **shown)
     if options.json == "-":
         import json
 
@@ -76,7 +76,7 @@ def main():
     elif options.markdown == "-":
         print(for_pull.write(), end="")
     else:
-        print(Text(plan, options.cores, configfile=options.configfile, **shown).write(), end="")
+        print(PlanText(plan, options.cores, configfile=options.configfile, **shown).write(), end="")
     if options.json not in (None, "-"):
         write_json(options.json, as_data(plan, options.cores, **shown))
     if options.markdown not in (None, "-"):

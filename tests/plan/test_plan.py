@@ -14,7 +14,7 @@ from codestill.plan.causes import CODE, INPUT, MISSING, PARAMETER, UPSTREAM, Cau
 from codestill.plan.estimates import Estimator
 from codestill.plan.history import RECORD, read_record
 from codestill.plan.plan import Plan
-from codestill.plan.plan_text import Text, acceptable, as_data, duration, size
+from codestill.plan.plan_text import PlanText, acceptable, as_data, duration, size
 from codestill.plan.stranded_outputs import stranded
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
@@ -185,7 +185,7 @@ def test_estimates_are_remembered_and_compared_with_what_was_measured():
     assert row["actual"] == pytest.approx(60 / 3600)
     assert row["estimated"] == pytest.approx(plan.estimates[1].seconds / 3600)
     assert any("all core-hours" in line for line in summary(plan.layout))
-    assert "Estimate against actual" in Text(plan, 2).write()
+    assert "Estimate against actual" in PlanText(plan, 2).write()
     record = json.loads(Path("results/demo", RECORD).read_text())
     record["jobs"][f"distill/{CELL}"]["made"] = 2e10  # planned anew after that file: it is no longer this run's
     Path("results/demo", RECORD).write_text(json.dumps(record))
@@ -194,8 +194,8 @@ def test_estimates_are_remembered_and_compared_with_what_was_measured():
 
 def test_texts_and_data_hold_the_same_figures():
     plan = plan_of(chain(EDIT, FOLLOW, (), (), MISS), gpus=1, price_per_gpu_hour=2.5, currency="EUR")
-    shown = Text(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"], "c.yaml").write()
-    pull = Text(plan, 2, {"results/demo/models/old": 5_000_000}, configfile="c.yaml", markdown=True).write()
+    shown = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"], "c.yaml").write()
+    pull = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, configfile="c.yaml", markdown=True).write()
     data = as_data(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"])
     for text in (shown, pull):
         assert "code: scripts/teach.py edited" in text
@@ -211,7 +211,7 @@ def test_texts_and_data_hold_the_same_figures():
 
 
 def test_a_plan_of_nothing_says_so():
-    assert "Nothing to be done" in Text(plan_of([job(0, "distill", run=False, cell=CELL)]), 2).write()
+    assert "Nothing to be done" in PlanText(plan_of([job(0, "distill", run=False, cell=CELL)]), 2).write()
 
 
 def test_durations_and_sizes():

@@ -16,7 +16,7 @@ from codestill.sampling.engines import LanesEngine, TransformersEngine, drawable
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.prompts import Task
 from codestill.sampling.sampler import Model
-from codestill.sampling.stop_rules import StopRules, Text
+from codestill.sampling.stop_rules import GrowingText, StopRules
 from drawing import draw, settings_for
 from small_models import EXTRA, KINDS, make_folder, make_tokenizer
 
@@ -96,7 +96,7 @@ def test_text_and_stops_agree_with_decoding(folder):
         ids = generator.choice([*likely * 40, *range(len(tokenizer))], 12).tolist()
         full = rules.decode(ids)
         found = [full.find(stop) for stop in stops if stop in full]
-        fast, other = Text(rules), Text(slow)
+        fast, other = GrowingText(rules), GrowingText(slow)
         for count, token in enumerate(ids, 1):
             ends, also = fast.add(token), other.add(token)
             assert ends == also == any(stop in rules.decode(ids[:count]) for stop in stops)

@@ -34,7 +34,7 @@ RECORD = "work/plan/estimates.json"  # below results/<study>
 
 
 @dataclass(frozen=True)
-class Measure:
+class FinishedJob:
     """What one finished job took: seconds, peak resident bytes (None where it ended too fast), when it ended."""
 
     rule: str
@@ -64,7 +64,7 @@ def wildcards_of(rule, name):
 
 
 def read_measures(folder, rule, limit=None):
-    """The `Measure`s in one rule's folder of benchmark files; torn files are left out."""
+    """The `FinishedJob`s in one rule's folder of benchmark files; torn files are left out."""
     home = Path(folder) / rule
     files = sorted(home.rglob("*.tsv"))
     if limit and len(files) > limit:
@@ -76,7 +76,7 @@ def read_measures(folder, rule, limit=None):
                 rows = list(csv.DictReader(handle, delimiter="\t"))
             name = path.relative_to(home).with_suffix("").as_posix()
             seconds = sum(float(row["s"]) for row in rows) / len(rows)
-            found.append(Measure(rule, name, seconds, _bytes(rows[-1].get("max_rss")), path.stat().st_mtime))
+            found.append(FinishedJob(rule, name, seconds, _bytes(rows[-1].get("max_rss")), path.stat().st_mtime))
         except (OSError, ValueError, KeyError, ZeroDivisionError, TypeError):
             continue
     return found

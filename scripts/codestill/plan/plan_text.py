@@ -64,7 +64,7 @@ def _price(plan, found):
     return "-" if cost is None else f"{cost:,.2f} {plan.settings.currency}"
 
 
-class Text:
+class PlanText:
     """Writes one plan; `markdown` chooses the form. `cores` bounds a plan without GPUs."""
 
     def __init__(self, plan, cores, stranded=None, edits=(), configfile=None, markdown=False):

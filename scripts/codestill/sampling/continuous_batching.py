@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from codestill.sampling.kv_cache import Unsupported
-from codestill.sampling.stop_rules import Text
+from codestill.sampling.stop_rules import GrowingText
 from codestill.sampling.truncation import choose, row_key, step_words
 
 FACTOR = 8  # slack over the largest difference seen
@@ -32,7 +32,7 @@ class Sample:
 
     def __init__(self, task, index, key, rules):
         self.task, self.index, self.key = task, index, key
-        self.text = Text(rules)
+        self.text = GrowingText(rules)
         self.finish = None
 
 

@@ -11,7 +11,7 @@ import torch
 from codestill.kit.program import UserError, log
 from codestill.sampling.continuous_batching import Decoder
 from codestill.sampling.kv_cache import Lanes, Unsupported
-from codestill.sampling.stop_rules import StopRules, Text
+from codestill.sampling.stop_rules import GrowingText, StopRules
 from codestill.sampling.truncation import row_key
 
 SHARED_FROM = 6  # samples per problem from which lanes share their prompt instead of copying it
@@ -148,7 +148,7 @@ class _Told:
     """A sample whose tokens another engine drew: followed up to where it ends by the study's rules."""
 
     def __init__(self, task, index, ids, rules, ends):
-        self.task, self.index, self.text, self.finish = task, index, Text(rules), "length"
+        self.task, self.index, self.text, self.finish = task, index, GrowingText(rules), "length"
         for token in ids[: task.room]:
             if token in ends:
                 self.finish = "end"

@@ -40,7 +40,7 @@ def byte_pieces(tokenizer, size):
     return pieces
 
 
-class Text:
+class GrowingText:
     """Follows one completion: `add` a token, learn whether a stop string has just been written, read `text`.
 
     Where the tokenizer is byte-level only the new bytes and the few before them are looked at; else the ids are

@@ -22,7 +22,7 @@ from codestill.study.sections.generation import Generation
 from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import Student, Teacher, Vocabulary
-from codestill.study.sections.plan import Plan
+from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.training import Training
 
 
@@ -52,7 +52,7 @@ class Study(Section):
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
     measures: Measures = Field(default_factory=Measures, description="how language is measured")
     grading: Grading = Field(default_factory=Grading, description="how samples are judged")
-    plan: Plan = field(Plan(), "what `make plan` reckons with; changes no result", machine=True)
+    plan: PlanSettings = field(PlanSettings(), "what `make plan` reckons with; changes no result", machine=True)
 
     @model_validator(mode="before")
     @classmethod

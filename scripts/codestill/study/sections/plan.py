@@ -23,7 +23,7 @@ class Guess(Section):
     parameters: Positive = Field(description="all parameters")
 
 
-class Plan(Section):
+class PlanSettings(Section):
     """What `make plan` reckons with; no result depends on it."""
 
     gpus: int = Field(1, ge=0, description="GPUs that work side by side; 0 where the study runs on CPU cores")
