@@ -11,6 +11,8 @@ the last checkpoint in --work_dir. Besides the model, OUTPUT_DIR receives traine
 eval_results.json (eval_loss in nats per target token) and provenance.json.
 """
 
+from dataclasses import replace
+
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import parser, run
 
@@ -23,9 +25,12 @@ def main():
     arguments.add_argument("--output_dir", default="teacher", help="folder that receives the model and its results")
     add_training_arguments(arguments)
     options = arguments.parse_args()
+    from codestill.distill.objective import PLAIN
     from codestill.distill.training import Job, run_job
 
-    return run_job(Job(options, options.model_path, options.tokenizer_path or options.model_path, cell=None))
+    objective = replace(PLAIN, label_smoothing=options.label_smoothing)
+    tokenizer = options.tokenizer_path or options.model_path
+    return run_job(Job(options, options.model_path, tokenizer, objective, cell=None))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ NAMES = ("forward_kl", "reverse_kl", "jsd")
 def reference(student, targets, teacher, objective):
     """Mean loss [scalar] in float64 from full logits, by the textbook formulas and torch's own autograd."""
     n, t, columns = len(targets), objective.temperature, student.shape[1]
-    ce = torch.nn.functional.cross_entropy(student, targets, reduction="sum")
+    smoothing = objective.label_smoothing
+    ce = torch.nn.functional.cross_entropy(student, targets, reduction="sum", label_smoothing=smoothing)
     q = torch.softmax(student / t, -1)
     p = torch.zeros_like(q)
     p[:, : min(columns, teacher.shape[1])] = torch.softmax(teacher[:, :columns] / t, -1)
@@ -88,9 +89,9 @@ def error(found, expected):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5, 10.0])
-@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_value_and_gradients_equal_a_float64_reference(name, temperature, alpha):
-    objective = Objective(temperature, alpha, name, beta=0.3)
+@pytest.mark.parametrize(("alpha", "smoothing"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.2), (1.0, 0.0), (1.0, 0.1)])
+def test_value_and_gradients_equal_a_float64_reference(name, temperature, alpha, smoothing):
+    objective = Objective(temperature, alpha, name, beta=0.3, label_smoothing=smoothing)
     for seed, shape in enumerate([{}, {"rows": 3, "bias": False}, {"columns": 257, "rows": 19, "scale": 6.0}]):
         data = case(seed, **shape)
         loss, gradients = ours(*data, objective, chunk=8)

@@ -31,19 +31,19 @@ from codestill.study.layout import Layout
 from codestill.study.sections.training import Training
 
 raw = yaml.safe_load(open("config/demo.yaml"))
-raw["experiments"] = {"made_up": {"grid": {"label_smoothing": [0.0, "0.1"]}, "seeds": [7]}}
+raw["experiments"] = {"made_up": {"grid": {"target_blur": [0.0, "0.1"]}, "seeds": [7]}}
 raw["experiments"]["skewed"] = {"grid": {"objective": "skewed", "beta": [0.1, 0.5]}, "seeds": [7]}
 study = load_study(raw)
 grid = build_grid(study)
 commands = Commands(study, Layout(study, grid))
 print(json.dumps({
-    "schema": "label_smoothing" in schema()["$defs"]["Training"]["properties"],
-    "words": "| `label_smoothing` | number | `0.0` | of the labels |" in fields(),
+    "schema": "target_blur" in schema()["$defs"]["Training"]["properties"],
+    "words": "| `target_blur` | number | `0.0` | of the labels |" in fields(),
     "cells": grid.experiments["made_up"],
     "skewed": grid.experiments["skewed"],
     "flags": [commands.cell(grid.cells[name]) for name in grid.experiments["made_up"]],
-    "facts": "label_smoothing" in names_of(Training, machine=False),
-    "science": science_of(study)["training"]["label_smoothing"],
+    "facts": "target_blur" in names_of(Training, machine=False),
+    "science": science_of(study)["training"]["target_blur"],
 }))
 """
 
@@ -53,7 +53,7 @@ def test_a_made_up_hyperparameter_and_a_divergence_with_beta_are_followed_throug
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "Snakefile", tmp_path)
     home = tmp_path / "scripts/codestill/study/sections/training.py"
-    declared = '    label_smoothing: float = field(0.0, "of the labels", axis="smoothing", ge=0, lt=1)\n'
+    declared = '    target_blur: float = field(0.0, "of the labels", axis="blur", ge=0, lt=1)\n'
     text = home.read_text()
     home.write_text(text.replace("    max_eval_samples:", declared + "    max_eval_samples:", 1))
     with (tmp_path / "scripts/codestill/distill/divergences.py").open("a") as handle:
@@ -61,11 +61,11 @@ def test_a_made_up_hyperparameter_and_a_divergence_with_beta_are_followed_throug
     done = subprocess.run([sys.executable, "-c", FOLLOWED], cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["schema"] and found["words"] and found["facts"] and found["science"] == 0
-    assert found["cells"] == ["T-2.5_alpha-0.5_seed-7", "T-2.5_alpha-0.5_smoothing-0.1_seed-7"]
+    assert found["cells"] == ["T-2.5_alpha-0.5_seed-7", "T-2.5_alpha-0.5_blur-0.1_seed-7"]
     assert found["skewed"] == [f"T-2.5_alpha-0.5_objective-skewed{beta}_seed-7" for beta in ("_beta-0.1", "")]
-    assert "--label_smoothing 0.0" in found["flags"][0] and "--label_smoothing 0.1" in found["flags"][1]
+    assert "--target_blur 0.0" in found["flags"][0] and "--target_blur 0.1" in found["flags"][1]
     shown = [sys.executable, tmp_path / "scripts/distill.py", "--help"]
-    assert "--label_smoothing X" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+    assert "--target_blur X" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout
 
 
 class Made(Section):

@@ -1,5 +1,6 @@
 """From the flags of distill.py to a Job: the objective and the cell's axes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from codestill.distill.objective import PLAIN, Objective
@@ -16,13 +17,14 @@ def cell_axes(options):
 
 def distillation_job(options):
     """The Job of distill.py's parsed flags. Raises UserError for an objective that makes no sense."""
-    objective = Objective(options.temperature, options.alpha, options.objective, options.beta)
+    chosen = (options.temperature, options.alpha, options.objective, options.beta)
+    objective = Objective(*chosen, label_smoothing=options.label_smoothing)
     return Job(
         options,
         model_path=options.student_model_path,
         tokenizer_path=options.student_model_path,
         # One name for plain fine-tuning, whatever temperature and objective were given beside alpha 1.
-        objective=objective if objective.needs_teacher else PLAIN,
+        objective=objective if objective.needs_teacher else replace(PLAIN, label_smoothing=options.label_smoothing),
         teacher_path=options.teacher_model_path if objective.needs_teacher else None,
         init=options.student_init,
         cell=cell_axes(options),

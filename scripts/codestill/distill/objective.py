@@ -1,10 +1,13 @@
 """The objective of a training step, exact and in chunks.
 
-    loss = alpha * CE + (1 - alpha) * T^2 * D(teacher_T, student_T)
+    loss = alpha * CE_s + (1 - alpha) * T^2 * D(teacher_T, student_T)
 
-CE and D are sums over target tokens divided by the number of target tokens of the whole optimiser step (all
-accumulated batches, all processes). D is a divergence of the distributions softened by T, forward KL by default;
-T^2 keeps its gradient's magnitude (Hinton, Vinyals & Dean 2015, section 2.1). Log-softmax is in float32.
+CE_s is the cross-entropy CE of the labels, or with label smoothing s of labels softened to (1 - s) + s / V at the label
+and s / V at each other of V tokens (Szegedy et al. 2016, section 7): the control that tells whether a teacher's targets
+do more than soft targets would. CE and D are sums over target tokens divided by the number of target tokens of the
+whole optimiser step (all accumulated batches, all processes). D is a divergence of the distributions softened by T,
+forward KL by default; T^2 keeps its gradient's magnitude (Hinton, Vinyals & Dean 2015, section 2.1). Log-softmax is in
+float32.
 
 Only `chunk` rows of logits exist at any time: value and gradient of a chunk are computed together in the forward
 pass, which costs the same three matrix products as an ordinary head and needs no recomputation.
@@ -30,6 +33,7 @@ class Objective:
     alpha: float = 0.5
     divergence: str = "forward_kl"
     beta: float = 0.5
+    label_smoothing: float = 0.0
 
     def __post_init__(self):
         if not self.temperature > 0:
@@ -40,12 +44,15 @@ class Objective:
             raise UserError(f"--objective {self.divergence}: unknown; known: {', '.join(DIVERGENCES)}")
         if DIVERGENCES[self.divergence].uses_beta and not 0 < self.beta < 1:
             raise UserError(f"--beta {self.beta}: must be between 0 and 1 (excluded)")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"--label_smoothing {self.label_smoothing}: must be at least 0 and below 1")
 
     def __str__(self):
+        hard = f"CE(label smoothing {self.label_smoothing})" if self.label_smoothing else "CE"
         if not self.needs_teacher:
-            return "CE of the labels"
+            return f"{hard} of the labels"
         shape = f"{self.divergence}(beta={self.beta})" if DIVERGENCES[self.divergence].uses_beta else self.divergence
-        return f"{self.alpha} CE + {1 - self.alpha:.4g} T^2 {shape}, T = {self.temperature}"
+        return f"{self.alpha} {hard} + {1 - self.alpha:.4g} T^2 {shape}, T = {self.temperature}"
 
     @property
     def needs_teacher(self):
@@ -134,7 +141,7 @@ class _ChunkedLoss(torch.autograd.Function):
         head = Head(weight.detach(), bias.detach() if bias is not None else None, plan.scale, plan.softcap)
         head = head.to(dtype=plan.dtype)
         ce = hidden.new_zeros((), dtype=torch.float32)
-        soft = torch.zeros_like(ce)
+        uniform, soft = torch.zeros_like(ce), torch.zeros_like(ce)
         gradients = _Gradients(hidden, weight, bias) if plan.backward else None
         space = _Space(min(plan.chunk, hidden.shape[0]), head.columns, hidden.device)
         for start in range(0, hidden.shape[0], plan.chunk):
@@ -142,12 +149,14 @@ class _ChunkedLoss(torch.autograd.Function):
             part = hidden[rows].detach().to(plan.dtype)
             logits = head.logits(part, out=space.take("logits", len(part)))
             kept = logits.clone() if head.softcap is not None and plan.backward else logits
-            chunk_ce, chunk_soft, gradient = _chunk(logits, rows, plan, space)
+            chunk_ce, chunk_uniform, chunk_soft, gradient = _chunk(logits, rows, plan, space)
             ce += chunk_ce
+            uniform += chunk_uniform
             soft += chunk_soft
             if gradients:
                 gradients.add(rows, part, head.backward_through(gradient, kept), head)
-        total = plan.objective.alpha * ce + (1 - plan.objective.alpha) * soft
+        hard = torch.lerp(ce, uniform, plan.objective.label_smoothing)
+        total = plan.objective.alpha * hard + (1 - plan.objective.alpha) * soft
         ctx.gradients, ctx.scale = gradients, _scale(plan.objective)
         ctx.mark_non_differentiable(ce, soft)
         return total, ce, soft
@@ -212,30 +221,33 @@ def _scale(objective):
 
 
 def _chunk(logits, rows, plan, space):
-    """(sum of CE, sum of T^2 D, gradient of the weighted sum by `logits` / `_scale` or None) of one chunk of rows.
+    """(sums of CE, of CE to the uniform distribution, of T^2 D, gradient by `logits` / `_scale` or None) of some rows.
 
-    Overwrites `logits`.
+    The gradient is that of the weighted sum. Overwrites `logits`.
     """
     objective, targets = plan.objective, plan.targets[rows, None]
-    alpha, temperature = objective.alpha, objective.temperature
+    alpha, temperature, smoothing = objective.alpha, objective.temperature, objective.label_smoothing
     log_q = torch.log_softmax(logits, -1, out=space.take("log_q", len(logits)))
     ce = -log_q.gather(-1, targets).sum()
+    uniform = -log_q.mean(-1).sum() if smoothing else torch.zeros_like(ce)
     gradient = None
     if plan.backward and alpha > 0:
         if objective.needs_teacher:
             gradient = torch.exp(log_q, out=space.take("gradient", len(logits)))
         else:
             gradient = log_q.exp_()
-        gradient.scatter_add_(-1, targets, -torch.ones_like(targets, dtype=torch.float32))
+        if smoothing:
+            gradient.sub_(smoothing / logits.shape[1])
+        gradient.scatter_add_(-1, targets, torch.full_like(targets, smoothing - 1, dtype=torch.float32))
     if not objective.needs_teacher:
-        return ce, torch.zeros_like(ce), gradient
+        return ce, uniform, torch.zeros_like(ce), gradient
     if temperature != 1:
         log_q = torch.log_softmax(logits.div_(temperature), -1, out=log_q)
     value, soft_gradient = _soft(logits, log_q, plan.teacher_hidden[rows], plan, space)
     if plan.backward:
         # The weights are alpha and (1 - alpha) T: d/d logits = 1/T d/d (logits / T), times T^2.
         gradient = soft_gradient if gradient is None else soft_gradient.lerp_(gradient, alpha / _scale(objective))
-    return ce, value * temperature**2, gradient
+    return ce, uniform, value * temperature**2, gradient
 
 
 def _soft(scaled, log_q, teacher_hidden, plan, space):

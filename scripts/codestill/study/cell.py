@@ -26,9 +26,12 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
 
     def canonical(self):
         """The same training with what does not act on it removed: two spellings of one cell become equal."""
-        if not self.taught:
-            return replace(self, **dict.fromkeys(TAUGHT))
-        return self if divergences()[self.objective].get("uses_beta") else replace(self, beta=None)
+        idle = set() if self.taught else set(TAUGHT)
+        if self.taught and not divergences()[self.objective].get("uses_beta"):
+            idle.add("beta")
+        if self.alpha == 0:  # no label acts
+            idle.add("label_smoothing")
+        return replace(self, **dict.fromkeys(idle))
 
     def axes(self):
         """{axis: value}, None where it does not act."""

@@ -28,6 +28,10 @@ class Training(Section):
     max_train_samples: Positive | None = field(
         None, "train on the first so many blocks only; null: all", axis="samples"
     )
+    label_smoothing: float = field(
+        0.0, "of the labels: the weight of the uniform distribution among them; alpha 1 with it is a control for "
+        "softer targets", axis="smoothing", ge=0, lt=1,
+    )  # fmt: skip
     max_eval_samples: Positive | None = field(None, "validate on the first so many blocks only; null: all")
     evaluations: Positive = field(3, "validations (and checkpoints) spread evenly over the training")
     precision: Precision = field("float32", "of the matrix products; bf16 and fp16 need a device that has them")
