@@ -16,7 +16,7 @@ from codestill.cluster.snakemake_view import jobs_of
 from codestill.cluster.surroundings import look_once, prepare
 from codestill.kit import attempts
 from codestill.kit.files import from_here
-from codestill.kit.imports import imports_of as library_of
+from codestill.kit.imports import code_digests
 from codestill.kit.program import UserError
 from codestill.kit.shards import PATTERN as SHARD
 from codestill.kit.signals import relay_signals
@@ -96,19 +96,17 @@ wildcard_constraints:
 
 
 def program(name):
-    """The script of a rule, as an input: an edit of it reruns the rule."""
-    return from_here(ROOT / "scripts" / f"{name}.py")
+    """The path of a rule's script. Snakemake remembers no param that is a function of `input`, and so no such path."""
+    return lambda wildcards, input: from_here(ROOT / "scripts" / f"{name}.py")
 
 
-def imports_of(name):
-    """The library files that a script imports, as inputs: an edit of code that the rule runs reruns it."""
-    return [from_here(path) for path in library_of(ROOT / "scripts" / f"{name}.py")]
+def code_of(name, templates=""):
+    """Digests of the script and of the library files that it imports, so that an edit of them reruns the rule."""
+    return lambda wildcards: code_digests(name, templates)
 
 
 # Imports do not show them: the report and the cards are rendered from these.
-TEMPLATES = sorted(
-    map(from_here, (ROOT / "scripts/codestill/report/templates").glob("*.j2"))
-)
+TEMPLATES = "codestill/report/templates/*"
 
 
 def cell_of(wildcards):

@@ -7,8 +7,6 @@ rule distill:
         student=PLACE.model("student"),
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
-        script=program("distill"),
-        library=imports_of("distill"),
         teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),
     output:
         model=PLACE.model("{cell}", trained=True),
@@ -24,6 +22,8 @@ rule distill:
         runtime=minutes_of("distill"),
         mem_mb=megabytes_of("distill"),
     params:
+        script=program("distill"),
+        code=code_of("distill"),
         launch=COMMANDS.launcher(STUDY.training),
         cell=lambda wildcards: COMMANDS.cell(cell_of(wildcards)),
         student=lambda wildcards, input: folder_of(input.student),
@@ -32,7 +32,7 @@ rule distill:
         folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/distill/{{cell}}",
     shell:
-        "{params.launch} {input.script} --student_model_path {params.student} --train_data {params.train} "
+        "{params.launch} {params.script:q} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
         "{params.cell} {MACHINE.distill} > {log} 2>&1"
 
@@ -41,8 +41,6 @@ rule choose:
     """Choose among the cells by validation loss, before any benchmark is read."""
     input:
         lambda wildcards: PLACE.candidate_files(wildcards.chosen),
-        script=program("choose"),
-        library=imports_of("choose"),
     output:
         model=PLACE.model("{chosen}"),
         choice=f"{PLACE.results}/models/{{chosen}}/chosen.json",
@@ -55,10 +53,12 @@ rule choose:
     conda:
         "../envs/torch.yaml"
     params:
+        script=program("choose"),
+        code=code_of("choose"),
         cells=lambda wildcards: [
             f"{PLACE.results}/models/{cell}"
             for cell in PLACE.candidates(wildcards.chosen)
         ],
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "python {input.script} --cells {params.cells} --output {params.folder} > {log} 2>&1"
+        "python {params.script:q} --cells {params.cells} --output {params.folder} > {log} 2>&1"

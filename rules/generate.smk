@@ -5,8 +5,6 @@ rule generate:
     """Sample n completions for each problem."""
     input:
         model=PLACE.model("{model}"),
-        script=program("generate"),
-        library=imports_of("generate"),
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
     output:
         samples=f"{PLACE.results}/samples/{{benchmark}}/{{model}}.jsonl",
@@ -24,11 +22,13 @@ rule generate:
         runtime=minutes_of("generate"),
         mem_mb=megabytes_of("generate"),
     params:
+        script=program("generate"),
+        code=code_of("generate"),
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}",
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
     shell:
-        "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
+        "python {params.script:q} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
         "--protocol {output.protocol} --work_dir {params.work} {params.protocol} {MACHINE.generate} > {log} 2>&1"
 
 
@@ -36,8 +36,6 @@ rule generate_part:
     """Sample one part of a model's completions; which part draws a sample does not change it."""
     input:
         model=PLACE.model("{model}"),
-        script=program("generate"),
-        library=imports_of("generate"),
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
     output:
         samples=temp(
@@ -60,11 +58,13 @@ rule generate_part:
         runtime=minutes_of("generate_part"),
         mem_mb=megabytes_of("generate_part"),
     params:
+        script=program("generate"),
+        code=code_of("generate"),
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
     shell:
-        "python {input.script} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
+        "python {params.script:q} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
         "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {wildcards.part} "
         "{MACHINE.generate} > {log} 2>&1"
 
@@ -72,8 +72,6 @@ rule generate_part:
 rule gather_samples:
     """Join the parts, refused where they overlap, leave a sample out, or were drawn differently."""
     input:
-        script=program("gather_samples"),
-        library=imports_of("gather_samples"),
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
         samples=lambda wildcards: PLACE.parts(wildcards, "samples.jsonl"),
         protocols=lambda wildcards: PLACE.parts(wildcards, "protocol.json"),
@@ -88,6 +86,9 @@ rule gather_samples:
         benchmark=PLACE.one_of(PLACE.drawn_in_parts),
     conda:
         "../envs/report.yaml"
+    params:
+        script=program("gather_samples"),
+        code=code_of("gather_samples"),
     shell:
-        "python {input.script} --benchmark {input.tasks} --samples {input.samples} --protocols {input.protocols} "
+        "python {params.script:q} --benchmark {input.tasks} --samples {input.samples} --protocols {input.protocols} "
         "--output {output.samples} --protocol {output.protocol} > {log} 2>&1"

@@ -4,8 +4,6 @@
 rule grade:
     """Run every sample in a process of its own and estimate pass@k."""
     input:
-        script=program("grade"),
-        library=imports_of("grade"),
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
         samples=rules.generate.output.samples,
         protocol=rules.generate.output.protocol,
@@ -23,7 +21,9 @@ rule grade:
         runtime=minutes_of("grade"),
         mem_mb=megabytes_of("grade"),
     params:
+        script=program("grade"),
+        code=code_of("grade"),
         judging=lambda wildcards: COMMANDS.grading(wildcards.benchmark),
     shell:
-        "python {input.script} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
+        "python {params.script:q} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
         "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {MACHINE.grade} > {log} 2>&1"

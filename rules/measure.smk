@@ -7,8 +7,6 @@ rule measure_language:
         model=PLACE.model("{model}"),
         teacher=PLACE.model("teacher"),
         tokens=PLACE.tokens("test"),
-        script=program("measure"),
-        library=imports_of("measure"),
     output:
         f"{PLACE.results}/language/{{model}}.json",
     log:
@@ -22,12 +20,14 @@ rule measure_language:
         runtime=minutes_of("measure_language"),
         mem_mb=megabytes_of("measure_language"),
     params:
+        script=program("measure"),
+        code=code_of("measure"),
         model=lambda wildcards, input: folder_of(input.model),
         teacher=lambda wildcards, input: folder_of(input.teacher),
         tokens=lambda wildcards, input: folder_of(input.tokens),
         settings=COMMANDS.language(),
     shell:
-        "python {input.script} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
+        "python {params.script:q} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
         "--output {output} {params.settings} {MACHINE.measure} > {log} 2>&1"
 
 
@@ -35,8 +35,6 @@ rule measure_efficiency:
     """Parameters, bytes, latency, tokens per second and peak memory, with nothing beside it."""
     input:
         model=PLACE.model("{model}"),
-        script=program("measure"),
-        library=imports_of("measure"),
     output:
         f"{PLACE.results}/efficiency/{{model}}.json",
     log:
@@ -51,8 +49,10 @@ rule measure_efficiency:
         runtime=minutes_of("measure_efficiency"),
         mem_mb=megabytes_of("measure_efficiency"),
     params:
+        script=program("measure"),
+        code=code_of("measure"),
         model=lambda wildcards, input: folder_of(input.model),
         settings=COMMANDS.efficiency(),
     shell:
-        "python {input.script} efficiency --model {params.model} --output {output} {params.settings} "
+        "python {params.script:q} efficiency --model {params.model} --output {output} {params.settings} "
         "{MACHINE.measure} > {log} 2>&1"

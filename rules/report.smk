@@ -3,9 +3,6 @@
 
 rule resolve_study:
     """Write down the study as it was resolved: its models, experiments and benchmarks."""
-    input:
-        script=program("resolve_study"),
-        library=imports_of("resolve_study"),
     output:
         f"{PLACE.results}/study.json",
     log:
@@ -15,10 +12,12 @@ rule resolve_study:
     conda:
         "../envs/report.yaml"
     params:
+        script=program("resolve_study"),
+        code=code_of("resolve_study"),
         # A price, a limit of the plan or a machine's setting changes no result, so it reruns nothing.
         config=json.dumps(science_of(STUDY), sort_keys=True),
     shell:
-        "python {input.script} --config {params.config:q} --output {output} > {log} 2>&1"
+        "python {params.script:q} --config {params.config:q} --output {output} > {log} 2>&1"
 
 
 rule report:
@@ -26,9 +25,6 @@ rule report:
     input:
         PLACE.measured(),
         PLACE.inputs("manifest.json"),
-        script=program("report"),
-        library=imports_of("report"),
-        templates=TEMPLATES,
         study=rules.resolve_study.output,
     output:
         [path for files in PLACE.figures().values() for path in files[1:]],
@@ -69,20 +65,19 @@ rule report:
     conda:
         "../envs/report.yaml"
     params:
+        script=program("report"),
+        code=code_of("report", TEMPLATES),
         results=lambda wildcards, input: folder_of(input.study),
         folder=lambda wildcards, output: folder_of(output.page),
         measured=PLACE.benchmarks,
     shell:
-        "python {input.script} --study {input.study} --results {params.results} --output {params.folder} "
+        "python {params.script:q} --study {input.study} --results {params.results} --output {params.folder} "
         "--benchmarks {params.measured} > {log} 2>&1"
 
 
 rule report_now:
     """Tell the story from whatever files exist, into report-now/."""
     input:
-        script=program("report"),
-        library=imports_of("report"),
-        templates=TEMPLATES,
         study=rules.resolve_study.output,
     log:
         log_of("report_now"),
@@ -91,19 +86,19 @@ rule report_now:
     conda:
         "../envs/report.yaml"
     params:
+        script=program("report"),
+        code=code_of("report", TEMPLATES),
         results=lambda wildcards, input: folder_of(input.study),
         folder=f"{PLACE.results}/report-now",
         measured=PLACE.benchmarks,
     shell:
-        "python {input.script} --study {input.study} --results {params.results} --output {params.folder} "
+        "python {params.script:q} --study {input.study} --results {params.results} --output {params.folder} "
         "--benchmarks {params.measured} > {log} 2>&1"
 
 
 rule figures:
     """Draw the report's figures and each cell's losses again, from its tables alone."""
     input:
-        script=program("figures"),
-        library=imports_of("figures"),
         tables=rules.report.output.scores,
     log:
         log_of("figures"),
@@ -112,18 +107,17 @@ rule figures:
     conda:
         "../envs/report.yaml"
     params:
+        script=program("figures"),
+        code=code_of("figures"),
         tables=lambda wildcards, input: folder_of(input.tables),
     shell:
-        "python {input.script} --tables {params.tables} > {log} 2>&1"
+        "python {params.script:q} --tables {params.tables} > {log} 2>&1"
 
 
 rule model_card:
     """Write the card of a model, so that its folder can be pushed to a hub as it is."""
     input:
         PLACE.measured(),
-        script=program("model_card"),
-        library=imports_of("model_card"),
-        templates=TEMPLATES,
         study=rules.resolve_study.output,
     output:
         f"{PLACE.results}/models/{{model}}/README.md",
@@ -134,9 +128,11 @@ rule model_card:
     conda:
         "../envs/report.yaml"
     params:
+        script=program("model_card"),
+        code=code_of("model_card", TEMPLATES),
         results=lambda wildcards, input: folder_of(input.study),
     shell:
-        "python {input.script} --study {input.study} --results {params.results} --model {wildcards.model} "
+        "python {params.script:q} --study {input.study} --results {params.results} --model {wildcards.model} "
         "--output {output} > {log} 2>&1"
 
 

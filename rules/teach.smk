@@ -8,8 +8,6 @@ rule teach:
         tokenizer=PLACE.model("student"),
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
-        script=program("teach"),
-        library=imports_of("teach"),
     output:
         model=PLACE.model("teacher", trained=True),
     log:
@@ -24,6 +22,8 @@ rule teach:
         runtime=minutes_of("teach"),
         mem_mb=megabytes_of("teach"),
     params:
+        script=program("teach"),
+        code=code_of("teach"),
         launch=COMMANDS.launcher(STUDY.teacher.training),
         model=lambda wildcards, input: folder_of(input.model),
         tokenizer=lambda wildcards, input: folder_of(input.tokenizer),
@@ -33,7 +33,7 @@ rule teach:
         work=f"{PLACE.results}/work/teach/teacher",
         training=COMMANDS.teaching(),
     shell:
-        "{params.launch} {input.script} --model_path {params.model} --tokenizer_path {params.tokenizer} "
+        "{params.launch} {params.script:q} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
         "--work_dir {params.work} {params.training} {MACHINE.teach} > {log} 2>&1"
 
@@ -43,8 +43,6 @@ rule audit:
     input:
         model=PLACE.model("teacher"),
         functions=PLACE.inputs("corpus", "validation.jsonl"),
-        script=program("audit"),
-        library=imports_of("audit"),
     output:
         PLACE.inputs("audit.json"),
     log:
@@ -58,8 +56,10 @@ rule audit:
         runtime=minutes_of("audit"),
         mem_mb=megabytes_of("audit"),
     params:
+        script=program("audit"),
+        code=code_of("audit"),
         model=lambda wildcards, input: folder_of(input.model),
         audit=COMMANDS.audit(),
     shell:
-        "python {input.script} --model {params.model} --functions {input.functions} --output {output} "
+        "python {params.script:q} --model {params.model} --functions {input.functions} --output {output} "
         "{params.audit} {MACHINE.audit} > {log} 2>&1"

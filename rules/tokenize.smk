@@ -6,8 +6,6 @@ rule match_vocabulary:
     input:
         teacher=PLACE.model("teacher", "inputs/models"),
         student=PLACE.model("student", "inputs/models"),
-        script=program("match_vocabulary"),
-        library=imports_of("match_vocabulary"),
     output:
         model=PLACE.model("student"),
         report=PLACE.inputs("vocabulary.json"),
@@ -21,12 +19,14 @@ rule match_vocabulary:
         runtime=minutes_of("match_vocabulary"),
         mem_mb=megabytes_of("match_vocabulary"),
     params:
+        script=program("match_vocabulary"),
+        code=code_of("match_vocabulary"),
         vocabulary=COMMANDS.vocabulary(),
         teacher=lambda wildcards, input: folder_of(input.teacher),
         student=lambda wildcards, input: folder_of(input.student),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "python {input.script} --teacher {params.teacher} --student {params.student} {params.vocabulary} "
+        "python {params.script:q} --teacher {params.teacher} --student {params.student} {params.vocabulary} "
         "--output {params.folder} --report {output.report} > {log} 2>&1"
 
 
@@ -34,8 +34,6 @@ rule tokenize_corpus:
     """Turn each function, as HumanEval prompts it, into tokens that end with the end token."""
     input:
         model=PLACE.model("student"),
-        script=program("tokenize_corpus"),
-        library=imports_of("tokenize_corpus"),
         functions=[PLACE.inputs("corpus", f"{split}.jsonl") for split in SPLITS],
     output:
         train=PLACE.tokens("train"),
@@ -52,9 +50,11 @@ rule tokenize_corpus:
         runtime=minutes_of("tokenize_corpus"),
         mem_mb=megabytes_of("tokenize_corpus"),
     params:
+        script=program("tokenize_corpus"),
+        code=code_of("tokenize_corpus"),
         tokenizer=lambda wildcards, input: folder_of(input.model),
         folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
         layout=COMMANDS.tokens(),
     shell:
-        "python {input.script} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
+        "python {params.script:q} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
         "--accounting {output.accounting} {params.layout} > {log} 2>&1"

@@ -1,12 +1,13 @@
-"""The closure of a script's imports, by which an edit reruns what it touches and nothing else."""
+"""The closure of a script's imports and its digests, by which an edit reruns what it touches and nothing else."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from codestill.kit.imports import SCRIPTS, imports_of
+from codestill.kit.imports import SCRIPTS, _digest_of, code_digests, imports_of
 
 PROGRAMS = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
@@ -43,6 +44,61 @@ def test_what_python_imports_is_in_the_closure(name):
     )
     used = {line for line in done.stdout.split() if not line.endswith("__init__.py")}
     assert used <= set(imports_of(SCRIPTS / name))
+
+
+def digest(text):
+    return _digest_of(ast.parse(text))
+
+
+PLAIN = """
+def half(value, digits=2):
+    if value < 0:
+        raise UserError("value: below 0")
+    add("--digits", type=int, default=2, help="of the result")
+    log(f"half of {value}")
+    return round(value / 2, digits)
+"""
+SAME = [
+    "# of a value\n" + PLAIN.replace("value / 2, digits", "value/2,\n        digits"),
+    PLAIN.replace("    if", '    """Half of a value."""\n    if'),
+    '"""Halves."""\n' + PLAIN,
+    PLAIN.replace("of the result", "of what comes out"),
+    PLAIN.replace("value: below 0", "value: must not be below 0"),
+    PLAIN.replace('f"half of {value}"', '"at work"'),
+    PLAIN.replace('"--digits"', "'--digits'"),
+]
+OTHER = [
+    PLAIN.replace("value / 2", "value / 2.0"),
+    PLAIN.replace("value / 2", "2 / value"),
+    PLAIN.replace("value < 0", "value <= 0"),
+    PLAIN.replace("--digits", "--places"),
+    PLAIN.replace("default=2,", "default=3,"),
+    PLAIN.replace("digits=2):", "digits=True):"),
+    PLAIN.replace("return", "yield"),
+    PLAIN.replace("raise UserError", "print"),
+    PLAIN.replace("return round", 'return "half" or round'),
+    PLAIN + '\nNAME = "half"\n',
+]
+
+
+def test_what_changes_no_result_changes_no_digest():
+    assert {digest(text) for text in SAME} == {digest(PLAIN)}
+
+
+def test_what_can_change_a_result_changes_the_digest():
+    digests = [digest(text) for text in [PLAIN, *OTHER]]
+    assert len(set(digests)) == len(digests)
+    assert digest('NAME = "half"') != digest('NAME = "whole"')
+    assert digest('def name():\n    return "half"') != digest('def name():\n    return "whole"')
+
+
+def test_a_program_is_digested_file_by_file_with_its_templates():
+    found = code_digests("report", "codestill/report/templates/*")
+    used = {path.removeprefix(f"{SCRIPTS}/") for path in imports_of(SCRIPTS / "report.py")}
+    templates = {f"codestill/report/templates/{path.name}" for path in SCRIPTS.glob("codestill/report/templates/*")}
+    assert found.keys() == {"report.py", *used, *templates}
+    assert code_digests("report", "codestill/report/templates/*") is found  # shared by all the jobs of a rule
+    assert code_digests("figures").keys() <= found.keys() | {"figures.py"}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -8,6 +8,7 @@ import yaml
 
 from codestill.cluster.reasons import changed_params
 from codestill.cluster.snakemake_view import Job
+from codestill.kit.imports import SCRIPTS
 from codestill.kit.program import UserError
 from codestill.plan.budget import check, compared, remember, summary
 from codestill.plan.causes import CODE, INPUT, MISSING, PARAMETER, UPSTREAM, Cause
@@ -56,24 +57,24 @@ def test_a_changed_parameter_is_named_with_both_values(before, now, said):
     assert {cause.kind for cause in causes} <= {PARAMETER}
 
 
+CODE_BEFORE = "{'kit/a.py': '00000000', 'kit/b.py': '11111111', 'kit/c.py': '22222222'}"
+CODE_NOW = "{'kit/a.py': '00000000', 'kit/b.py': '33333333', 'kit/d.py': '44444444'}"
+
+
+def test_changed_code_is_named_file_by_file_beside_changed_parameters():
+    said = ["scripts/kit/b.py edited", "scripts/kit/c.py run no more", "scripts/kit/d.py run now"]
+    causes = changed_params([CODE_BEFORE, "3"], [CODE_NOW, "4"])
+    assert causes == [*(Cause(CODE, one) for one in said), Cause(PARAMETER, "3 -> 4")]
+    assert changed_params([CODE_BEFORE], [CODE_BEFORE]) == []
+    assert [cause.kind for cause in changed_params(["3"], [CODE_NOW, "3"])] == [CODE]
+
+
 def job(number, rule, needs=(), causes=(), output=None, run=True, **wildcards):
     name = "/".join(wildcards.values()) or rule
     found = [output or f"results/demo/{rule}/{name}"]
-    script = f"/repo/scripts/{rule}.py"
-    return Job(
-        number,
-        rule,
-        name,
-        wildcards,
-        1,
-        0,
-        [script],
-        found,
-        [],
-        run,
-        set(needs),
-        [Cause(*one) for one in causes],
-    )
+    code = {f"{rule}.py": "0a1b2c3d"}
+    causes = [Cause(*one) for one in causes]
+    return Job(number, rule, name, wildcards, 1, 0, ["given.jsonl"], found, None, code, run, set(needs), causes)
 
 
 def plan_of(jobs, **plan):
@@ -133,7 +134,9 @@ def test_a_hypothetical_edit_reruns_its_readers_and_their_followers():
     plan = plan_of(chain(MISS, MISS, (), (), MISS))
     assert [one.number for one in plan.edited("scripts/teach.py")] == [0, 1, 2, 3]
     assert [one.number for one in plan.edited("scripts/distill.py")] == [1, 2, 3, 4]
-    assert plan.edited("scripts/other.py") == []
+    assert plan.edited(SCRIPTS / "teach.py") == plan.edited("scripts/teach.py")
+    assert plan.edited("scripts/other.py") == plan.edited("teach.py") == []
+    assert [one.number for one in plan.edited("given.jsonl")] == [0, 1, 2, 3, 4]
 
 
 def test_sums_cost_and_time():
@@ -227,7 +230,7 @@ def test_stranded_outputs_are_those_of_no_job():
 
     kept = [f"results/demo/{name}" for name in ("models/a/model.safetensors", "scores/b/a.json", "tokens/train/x")]
     jobs = [job(n, "distill", output=path, cell=str(n)) for n, path in enumerate(kept)]
-    jobs[0].work = ["results/demo/work/distill/a", "results/demo/work/generate/b/a"]
+    jobs[0].work, jobs[1].work = "results/demo/work/distill/a", "results/demo/work/generate/b/a"
     for path in kept:
         write(path.removeprefix("results/demo/"), 10)
     write("models/a/README.md", 10)  # undeclared, but of a model that is asked for

@@ -70,17 +70,14 @@ def made_workflow(folder, **changes):
     for part in ("Snakefile", "rules", "envs", "profiles"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
         copy(ROOT / part, folder / part)
-    shutil.copytree(ROOT / "scripts/codestill/study", folder / "scripts/codestill/study")
-    for package in ("", "made"):
-        (folder / "scripts/codestill" / package / "__init__.py").parent.mkdir(parents=True, exist_ok=True)
-        (folder / "scripts/codestill" / package / "__init__.py").touch()
-    # The study's config reads the names of objectives from here.
-    (folder / "scripts/codestill/distill").mkdir()
-    shutil.copy2(ROOT / "scripts/codestill/distill/divergences.py", folder / "scripts/codestill/distill")
+    library = folder / "scripts/codestill"
+    shutil.copytree(ROOT / "scripts/codestill", library, ignore=shutil.ignore_patterns("__pycache__"))
+    (library / "made").mkdir()
+    (library / "made/__init__.py").touch()
     for script in (ROOT / "scripts").glob("*.py"):
         if script.stem not in ("plan", "resolve_study"):
             (folder / "scripts" / script.name).write_text(PROGRAM.replace("NAME", script.stem))
-            (folder / "scripts/codestill/made" / script.name).write_text("VERSION = 1\n")
+            (library / "made" / script.name).write_text("VERSION = 1\n")
     for name in ("plan.py", "resolve_study.py"):
         shutil.copy2(ROOT / "scripts" / name, folder / "scripts" / name)
     return change_config(folder, **changes)

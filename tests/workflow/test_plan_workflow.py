@@ -72,12 +72,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def home(finished, tmp_path):
-    """The finished run, for a test to change: it is put back as it was. (A copy elsewhere would have other scripts.)"""
-    folder, kept = finished[0], tmp_path / "kept"
-    shutil.copytree(folder, kept, symlinks=True)
-    yield folder
-    shutil.rmtree(folder)
-    shutil.copytree(kept, folder, symlinks=True)
+    """The finished run and its workflow at another path, for a test to change."""
+    return shutil.copytree(finished[0], tmp_path / "home", symlinks=True)
 
 
 def test_the_plan_agrees_with_what_snakemake_would_and_did_run(finished):
@@ -120,7 +116,7 @@ def test_the_second_plan_rests_on_what_was_measured(finished):
 
 
 def test_edited_code_is_named_and_can_be_accepted_as_it_is(home):
-    edit(home / "scripts/codestill/made/grade.py", "1", "1  # said better")
+    edit(home / "scripts/codestill/made/grade.py", "1", "1 + 1")
     found = planned(home)
     assert ("code", "scripts/codestill/made/grade.py edited") in causes(found)
     graded = {job for (kind, _), jobs in causes(found).items() for job in jobs if kind == "code"}
@@ -133,14 +129,33 @@ def test_edited_code_is_named_and_can_be_accepted_as_it_is(home):
     assert "Nothing to be done" in run(home, "--dry-run").stdout
 
 
-def test_a_touch_restored_without_a_change_reruns_nothing(home):
-    edit(home / "scripts/distill.py", "import json", "import json")
+def test_what_changes_no_result_reruns_nothing(home):
+    for path in home.glob("scripts/**/*.py"):
+        path.write_text(f"# {path.name}, said better\n" + path.read_text().replace("= 1", "=  1"))
     assert planned(home)["jobs"] == []
+
+
+def test_the_same_workflow_elsewhere_reruns_nothing_of_a_finished_study(finished, home, tmp_path):
+    """From inside a clone at another path, and from outside of one: the study's files in a folder of their own."""
+    assert "Nothing to be done" in run(home, "--dry-run").stdout
+    study = tmp_path / "study"
+    for part in (".snakemake", "results", "benchmarks", "logs"):
+        shutil.copytree(home / part, study / part, symlinks=True)
+
+    def outside(clone, *arguments):
+        options = ["--configfile", home / "made.yaml", "--cores", 1, *arguments]
+        return snakemake(study, *options, snakefile=clone / "Snakefile").stdout
+
+    assert "Nothing to be done" in outside(home, "--dry-run")
+    (study / "results/made/report/scores.csv").unlink()
+    outside(home)
+    assert (study / "results/made/report/scores.csv").exists()
+    assert "Nothing to be done" in outside(finished[0], "--dry-run")
 
 
 def test_other_causes_are_told_apart_from_code_and_not_accepted_with_it(home):
     """The teacher's code was edited, and a setting of the cells changed: what follows the cells is no case of code."""
-    edit(home / "scripts/teach.py", "import sys", "import sys ")
+    edit(home / "scripts/teach.py", "json.dumps(", "json.dumps(obj=")
     change_config(home, training={"epochs": 5, "threads": 1}, teacher={**MADE["teacher"], "training": {"epochs": 2}})
     found = planned(home)
     said = causes(found)

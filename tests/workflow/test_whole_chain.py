@@ -136,7 +136,7 @@ def test_a_touch_reruns_nothing(edited):
 def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
     def edit(name):
         path = edited / name
-        path.write_text(path.read_text() + "\n# edited\n")
+        path.write_text(path.read_text() + "\nEDITED = True\n")
 
     edit("scripts/report.py")
     assert set(jobs(edited)[0]) == {"report", "all", "total"}
@@ -144,7 +144,13 @@ def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
     counts, text = jobs(edited)
     assert counts["distill"] == len(CELLS) and counts["teach"] == 1
     assert "tokenize_corpus" not in counts and "download_corpus" not in counts
-    assert "objectives.py" in text  # the reason names the file
+    assert "codestill/distill/divergences.py" in text  # the reason names the file
+
+
+def test_an_edit_of_a_template_reruns_what_is_rendered_from_it(edited):
+    path = edited / "scripts/codestill/report/templates/table.md.j2"
+    path.write_text(path.read_text() + "\n")
+    assert set(jobs(edited)[0]) == {"report", "model_card", "all", "total"}
 
 
 def test_a_model_sampled_in_parts_by_jobs_that_were_killed_has_the_same_samples(edited):

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 from codestill.kit.files import sha256
-from codestill.kit.imports import SCRIPTS
 from codestill.plan.causes import CODE, FORCED, INCOMPLETE, INPUT, MISSING, PARAMETER, SOFTWARE, UPSTREAM, Cause
 
 
@@ -68,13 +67,13 @@ class Explainer:
                 continue
             if size <= self.checksum_limit and recorded.get(path) == _digest(path):
                 continue
-            found.append(Cause(*_input(path, "edited" if _is_code(path) else "changed")))
+            found.append(Cause(INPUT, f"{path} changed"))
         return found
 
     def _inputs(self, before, now):
         """Inputs that came or went."""
-        found = [Cause(*_input(path, "read now")) for path in sorted(now - before)]
-        return found + [Cause(*_input(path, "read no more")) for path in sorted(before - now)]
+        found = [Cause(INPUT, f"{path} read now") for path in sorted(now - before)]
+        return found + [Cause(INPUT, f"{path} read no more") for path in sorted(before - now)]
 
 
 @cache
@@ -91,23 +90,12 @@ def _digest(path):
     return f"sha256:{sha256(path)}"
 
 
-def _is_code(path):
-    return Path(path).suffix == ".py" and Path(path).resolve().is_relative_to(SCRIPTS)
-
-
-def _input(path, what):
-    """(kind, detail) of a changed input: code where it is one of the workflow's scripts."""
-    if _is_code(path):
-        return CODE, f"{Path(path).resolve().relative_to(SCRIPTS.parent)} {what}"
-    return INPUT, f"{path} {what}"
-
-
 def changed_params(before, now):
     """The `Cause`s that tell two lists of params apart (as Snakemake records them: each a repr)."""
     old, new = [_value(one) for one in before if one not in now], [_value(one) for one in now if one not in before]
+    causes = _changed_code(old, new)
     flags_old, rest_old = _flags(old)
     flags_new, rest_new = _flags(new)
-    causes = []
     for name in dict.fromkeys([*flags_old, *flags_new]):
         was, is_now = flags_old.get(name, "absent"), flags_new.get(name, "absent")
         if was != is_now:
@@ -118,6 +106,22 @@ def changed_params(before, now):
     if not causes and sorted(before) != sorted(now):
         causes.append(Cause(PARAMETER, "the same values, written otherwise"))
     return causes
+
+
+def _changed_code(old, new):
+    """The `Cause`s of files whose digests differ, came or went; digests are taken out of the two lists of params."""
+    before, now = {}, {}
+    for values, digests in ((old, before), (new, now)):
+        for value in [one for one in values if isinstance(one, dict)]:
+            digests |= value
+            values.remove(value)
+    causes = []
+    for name in sorted(before.keys() | now.keys()) if before and now else ():
+        was, is_now = before.get(name), now.get(name)
+        if was != is_now:
+            what = "run now" if was is None else "run no more" if is_now is None else "edited"
+            causes.append(Cause(CODE, f"scripts/{name} {what}"))
+    return causes or [Cause(CODE, "what it runs was not recorded")] * (before != now)
 
 
 def _value(text):

@@ -22,7 +22,8 @@ class Job:
     gpus: int  # as its resources ask for them; 0 where they say nothing
     input: list
     output: list
-    work: list  # undeclared folders among its params
+    work: str | None  # its undeclared folder
+    code: dict  # {file, from the scripts' folder: digest} of what it runs
     run: bool
     needs: set = field(default_factory=set)
     causes: list = field(default_factory=list)
@@ -50,7 +51,6 @@ def jobs_of(dag, explain=lambda job: []):
         if job.rule.name not in held:  # alike for all jobs of a rule, and slow to ask each job for
             held[job.rule.name] = job.threads, _gpus(job.resources)
         wildcards = {name: str(value) for name, value in job.wildcards_dict.items()}
-        params = [value for value in job.params if isinstance(value, str)]
         found.append(
             Job(
                 number,
@@ -60,7 +60,8 @@ def jobs_of(dag, explain=lambda job: []):
                 *held[job.rule.name],
                 [str(path) for path in job.input],
                 [str(path) for path in job.output],
-                [value for value in params if "/work/" in value and " " not in value],
+                job.params.get("work"),
+                job.params.get("code") or {},
                 run,
                 {numbers[need] for need in dag.dependencies[job] if need in numbers},
                 explain(job) if run else [],

@@ -1,13 +1,19 @@
-"""Which files of the library a script runs: the closure of its imports, read with `ast` and never executed.
+"""What a program runs: the closure of its imports, read with `ast` and never executed, and a digest of each file.
 
-A rule takes them as inputs, so that an edit of code that the rule runs reruns it and no other edit does.
+A rule holds the digests as a param, so that an edit of code that the rule runs reruns it. They are of a normal form:
+a touch, a comment, a formatting, a docstring or a wording (WORDS, SPEAKERS) changes no result and so no digest, and
+nor does the folder that the workflow lies in.
 """
 
 import ast
+import hashlib
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+DIGITS = 8  # hexadecimal, of a file's digest: an edit goes unseen once in four billion
+WORDS = {"help", "description", "metavar"}  # keywords whose texts only a reader sees
+SPEAKERS = {"UserError", "log"}  # whose texts end on a terminal or in a log
 
 
 def _modules(tree):
@@ -21,9 +27,14 @@ def _modules(tree):
 
 
 @cache
+def _tree(path):
+    return ast.parse(path.read_bytes())
+
+
+@cache
 def _direct(path):
     found = set()
-    for module in _modules(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in _modules(_tree(path)):
         if module.split(".")[0] == "codestill":
             stem = SCRIPTS.joinpath(*module.split("."))
             found |= {file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()}
@@ -38,3 +49,64 @@ def imports_of(script):
             seen.add(file)
             waiting.append(file)
     return sorted(str(file) for file in seen if file.stat().st_size)
+
+
+@cache
+def code_digests(program, templates=""):
+    """{path from the scripts' folder: digest} of a program, the library files that it imports and its templates.
+
+    `program` is a name such as "distill", `templates` a pattern below the scripts' folder; they count byte for byte.
+    """
+    script = SCRIPTS / f"{program}.py"
+    found = {file: _digest(file) for file in [script, *map(Path, imports_of(script))]}
+    for file in SCRIPTS.glob(templates) if templates else ():
+        found[file] = _hash(file.read_bytes())
+    return {file.relative_to(SCRIPTS).as_posix(): found[file] for file in sorted(found) if found[file] != NOTHING}
+
+
+def _hash(content):
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
+
+
+def _digest_of(tree):
+    return _hash(repr(_normal(tree)).encode())
+
+
+@cache
+def _digest(path):
+    return _digest_of(_tree(path))
+
+
+def _normal(node):
+    """A syntax tree as nested lists of what acts: no positions, no docstrings, no wordings, nothing that is empty.
+
+    (`ast.dump` would show what another version of Python adds to its nodes.)
+    """
+    if isinstance(node, list):
+        return [_normal(one) for one in node if not (isinstance(one, ast.Expr) and _is_text(one.value))]
+    if not isinstance(node, ast.AST):
+        return node
+    form = [type(node).__name__]
+    for name in node._fields:
+        value = getattr(node, name)
+        if isinstance(node, ast.Call):
+            value = _unworded(node, name, value)
+        if value is not None and value != [] and not isinstance(value, ast.expr_context):
+            form += [name, _normal(value)]
+    return form
+
+
+def _unworded(call, name, value):
+    """The field `name` of a call without texts that are only read."""
+    if name == "keywords":
+        return [one for one in value if not (one.arg in WORDS and _is_text(one.value))]
+    if name == "args" and getattr(call.func, "id", None) in SPEAKERS:
+        return [one for one in value if not _is_text(one)]
+    return value
+
+
+def _is_text(node):
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+NOTHING = _digest_of(ast.Module(body=[], type_ignores=[]))  # of a package's empty __init__.py

@@ -5,7 +5,9 @@ A plan is made from the jobs of a graph and an `Estimator`; it knows nothing of 
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from codestill.kit.imports import SCRIPTS
 from codestill.plan.causes import CODE, UPSTREAM
 from codestill.plan.estimates import MEASURED
 from codestill.plan.schedule import critical_path, makespan
@@ -184,10 +186,15 @@ class Plan:
         return self.jobs[number]
 
     def edited(self, path):
-        """The jobs that an edit of the file `path` would run: those that read it and all that follow them."""
+        """The jobs that an edit of a file would run: those that run or read it and all that follow them.
+
+        `path` is told from here or, for code, from the workflow's folder.
+        """
+        files = {Path(path).resolve(), SCRIPTS.parent / path}
+        code = {file.relative_to(SCRIPTS).as_posix() for file in files if file.is_relative_to(SCRIPTS)}
         touched = set()
         for job in self.jobs:
-            if any(one == path or one.endswith(f"/{path}") for one in job.input) or job.needs & touched:
+            if code & job.code.keys() or path in job.input or job.needs & touched:
                 touched.add(job.number)
         return [job for job in self.jobs if job.number in touched]
 

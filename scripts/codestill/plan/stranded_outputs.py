@@ -24,7 +24,7 @@ def stranded(results, jobs):
     home = Path(results)
     made = {str(path) for job in jobs for path in job.output}
     folders = {os.path.dirname(path) for path in made}
-    work = {path for job in jobs for path in job.work}
+    work = {job.work for job in jobs if job.work}
     found = Counter()
     for top in OWNED:
         if (home / top).is_dir():
