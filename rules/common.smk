@@ -55,10 +55,6 @@ except UserError as error:
     stop(error)
 
 
-# What changes how a job runs and no result: commands take it in, and Snakemake's records do not.
-MACHINE = COMMANDS.machine
-
-
 # The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.
 if workflow.is_main_process:
     os.environ[attempts.VARIABLE] = attempts.new_run(f"{PLACE.results}/work")
@@ -98,6 +94,11 @@ wildcard_constraints:
 def program(name):
     """The path of a rule's script. Snakemake remembers no param that is a function of `input`, and so no such path."""
     return lambda wildcards, input: from_here(ROOT / "scripts" / f"{name}.py")
+
+
+def machine_of(name):
+    """The flags that change how a program runs and no result. They take `input`, so that Snakemake forgets them."""
+    return lambda wildcards, input: getattr(COMMANDS.machine, name)
 
 
 def code_of(name, templates=""):

@@ -31,10 +31,11 @@ rule distill:
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/distill/{{cell}}",
+        machine=machine_of("distill"),
     shell:
         "{params.launch} {params.script:q} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
-        "{params.cell} {MACHINE.distill} > {log} 2>&1"
+        "{params.cell} {params.machine} > {log} 2>&1"
 
 
 rule choose:

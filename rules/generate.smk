@@ -27,9 +27,10 @@ rule generate:
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}",
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
+        machine=machine_of("generate"),
     shell:
         "python {params.script:q} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
-        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} {MACHINE.generate} > {log} 2>&1"
+        "--protocol {output.protocol} --work_dir {params.work} {params.protocol} {params.machine} > {log} 2>&1"
 
 
 rule generate_part:
@@ -63,10 +64,11 @@ rule generate_part:
         model=lambda wildcards, input: folder_of(input.model),
         work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
+        machine=machine_of("generate"),
     shell:
         "python {params.script:q} --model {params.model} --benchmark {input.tasks} --output {output.samples} "
         "--protocol {output.protocol} --work_dir {params.work} {params.protocol} --shard {wildcards.part} "
-        "{MACHINE.generate} > {log} 2>&1"
+        "{params.machine} > {log} 2>&1"
 
 
 rule gather_samples:

@@ -24,6 +24,7 @@ rule grade:
         script=program("grade"),
         code=code_of("grade"),
         judging=lambda wildcards: COMMANDS.grading(wildcards.benchmark),
+        machine=machine_of("grade"),
     shell:
         "python {params.script:q} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
-        "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {MACHINE.grade} > {log} 2>&1"
+        "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {params.machine} > {log} 2>&1"

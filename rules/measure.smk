@@ -26,9 +26,10 @@ rule measure_language:
         teacher=lambda wildcards, input: folder_of(input.teacher),
         tokens=lambda wildcards, input: folder_of(input.tokens),
         settings=COMMANDS.language(),
+        machine=machine_of("measure"),
     shell:
         "python {params.script:q} language --model {params.model} --teacher {params.teacher} --tokens {params.tokens} "
-        "--output {output} {params.settings} {MACHINE.measure} > {log} 2>&1"
+        "--output {output} {params.settings} {params.machine} > {log} 2>&1"
 
 
 rule measure_efficiency:
@@ -53,6 +54,7 @@ rule measure_efficiency:
         code=code_of("measure"),
         model=lambda wildcards, input: folder_of(input.model),
         settings=COMMANDS.efficiency(),
+        machine=machine_of("measure"),
     shell:
         "python {params.script:q} efficiency --model {params.model} --output {output} {params.settings} "
-        "{MACHINE.measure} > {log} 2>&1"
+        "{params.machine} > {log} 2>&1"

@@ -32,10 +32,11 @@ rule teach:
         folder=lambda wildcards, output: folder_of(output.model),
         work=f"{PLACE.results}/work/teach/teacher",
         training=COMMANDS.teaching(),
+        machine=machine_of("teach"),
     shell:
         "{params.launch} {params.script:q} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "
-        "--work_dir {params.work} {params.training} {MACHINE.teach} > {log} 2>&1"
+        "--work_dir {params.work} {params.training} {params.machine} > {log} 2>&1"
 
 
 rule audit:
@@ -60,6 +61,7 @@ rule audit:
         code=code_of("audit"),
         model=lambda wildcards, input: folder_of(input.model),
         audit=COMMANDS.audit(),
+        machine=machine_of("audit"),
     shell:
         "python {params.script:q} --model {params.model} --functions {input.functions} --output {output} "
-        "{params.audit} {MACHINE.audit} > {log} 2>&1"
+        "{params.audit} {params.machine} > {log} 2>&1"
