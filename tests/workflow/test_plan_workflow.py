@@ -182,7 +182,7 @@ def test_a_changed_input_and_a_changed_setting_of_the_study_are_named(home):
     change_config(home, generation={"threads": 1, "top_p": 0.5})
     said = causes(planned(home))
     assert len(said[("parameter", "top_p 0.95 -> 0.5")]) == 5
-    assert ("parameter", "generation.top_p absent -> 0.5") in said  # of the resolved study
+    assert ("parameter", "generation.top_p 0.95 -> 0.5") in said  # of the resolved study
     change_config(home, plan={"price_per_gpu_hour": 5.0})
     assert not any(kind == "parameter" for kind, _ in causes(planned(home)))
 
