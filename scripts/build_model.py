@@ -66,10 +66,12 @@ def main():
     from codestill.models import shapes
 
     if args.layers_of:
+        from codestill.models.loading import load_model
+        from codestill.models.thinning import thinned
         from codestill.models.tokenizers import load_tokenizer
 
         tokenizer = load_tokenizer(args.layers_of)
-        model, kept = shapes.thinned(shapes.load_model(args.layers_of), args.every)
+        model, kept = thinned(load_model(args.layers_of, dtype="auto"), args.every)
         log(f"kept layers {', '.join(map(str, kept))}")
         shapes.set_ids(model, tokenizer, model.get_input_embeddings().weight.shape[0])
     else:

@@ -12,9 +12,8 @@ import shutil
 from pathlib import Path
 
 from codestill.kit.files import read_json, write_json
+from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.program import UserError, log, parser, run
-
-FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def candidates(folders):
@@ -52,7 +51,7 @@ def main():
         log("candidates differ in their number of seeds; means over fewer seeds are less certain")
     chosen, output = ranked[0]["cells"][0], Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
+    for name in MODEL_FILES:
         if not (chosen["folder"] / name).is_file():
             raise UserError(f"{chosen['folder'] / name}: no such file; make the cell again")
         copy(chosen["folder"] / name, output / name)

@@ -47,9 +47,10 @@ def main():
     from transformers.utils import logging
 
     from codestill.measure import bits_per_byte, efficiency
+    from codestill.models.loading import dtype_of
 
     logging.disable_progress_bar()
-    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
+    dtype = dtype_of(args.precision)
     if args.threads:
         torch.set_num_threads(args.threads)
     for model, output in zip(args.model, args.output, strict=True):

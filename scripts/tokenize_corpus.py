@@ -25,6 +25,8 @@ from codestill.kit.program import UserError, log, parser, progress, run
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.corpus import Tokens
 
+LOST_AT_MOST = 0.05  # of the functions: above, what is learned is not the corpus
+
 
 def arguments():
     """The parsed flags; raises UserError where they do not go together."""
@@ -64,8 +66,11 @@ def tokenise(tokenizer, source, output, args):
         )
     functions = tokens.encode_functions(tokenizer, kept, args.max_seq_length, f"tokenising {name}")
     check_rows(functions.ids.max(), args.tokenizer, tokenizer)
+    check_spelt(functions, source)
     columns = tokens.columns_of(functions, tokens.rows_of(functions, args.layout, args.max_seq_length))
     facts = tokens.account(functions, columns, len(texts) - len(kept), tokenizer.eos_token_id, args.max_seq_length)
+    unknown = tokenizer.unk_token_id
+    facts["unknown_tokens"] = 0 if unknown is None else int((functions.ids == unknown).sum())
     with whole_folder(output) as folder:
         tokens.dataset_of(columns).save_to_disk(str(folder), num_shards=1)
     log(
@@ -86,6 +91,16 @@ def check_rows(largest, folder, tokenizer):
         )
 
 
+def check_spelt(functions, source):
+    """Say how many functions their tokens do not give back, byte for byte; raise UserError where they are many."""
+    share = functions.unspelt / len(functions)
+    told = f"{source}: {functions.unspelt:,} of {len(functions):,} functions do not come back from their tokens"
+    if share > LOST_AT_MOST:
+        raise UserError(f"{told} ({share:.0%}); choose models whose tokenizer keeps every byte")
+    if functions.unspelt:
+        log(told)
+
+
 def main():
     """Tokenise every split and write the accounts."""
     args = arguments()
@@ -93,11 +108,13 @@ def main():
 
     import datasets
 
-    from codestill.models.tokenizers import load_tokenizer
+    from codestill.models.token_bytes import check_spelling
+    from codestill.models.tokenizers import load_tokenizer, start_ids
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     tokenizer = load_tokenizer(args.tokenizer)
+    check_spelling(tokenizer, args.tokenizer)
     path = Path(args.tokenizer) / "tokenizer.json"
     accounts = {
         "max_seq_length": args.max_seq_length,
@@ -107,6 +124,7 @@ def main():
             "tokens": len(tokenizer),
             "end_token": tokenizer.eos_token,
             "end_token_id": tokenizer.eos_token_id,
+            "start_tokens": tokenizer.convert_ids_to_tokens(start_ids(tokenizer)),
         },
         "splits": {},
     }

@@ -162,13 +162,38 @@ def test_load_tokens_gives_rows_back_or_says_what_is_wrong(tokenizer, texts, tmp
         tokens.load_tokens(tmp_path / "train")
 
 
-def test_a_start_token_that_the_tokenizer_would_add_is_not_in_the_rows(texts):
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_start_tokens_that_the_tokenizer_puts_first_lead_and_are_no_targets(texts, count):
     from tokenizers.processors import TemplateProcessing
+
+    from codestill.models.tokenizers import start_ids, without_start
+    from made_models import alphabet
+
+    adding = byte_tokenizer([*alphabet(), "</s>", "<pad>", "<s>", "<t>"], bos_token="<s>", unk_token="<t>")
+    single = " ".join([*("<s>", "<t>")[:count], "$A"])
+    adding.backend_tokenizer.post_processor = TemplateProcessing(
+        single=single, special_tokens=[("<s>", 258), ("<t>", 259)]
+    )
+    start = adding(texts[0]).input_ids[:count]
+    assert start == [258, 259][:count] == start_ids(adding)
+    functions, columns, rows = dataset(adding, texts, 300)
+    seen = [piece for row in rows for piece in pieces(row)]
+    for ids, labels in seen:
+        assert ids[:count] == start and labels[:count] == [tokens.IGNORE] * count and labels[count:] == ids[count:]
+    facts = tokens.account(functions, columns, 0, 256, 300)
+    assert facts["first_token_bytes"] == 0 and facts["first_tokens"] == count * len(texts)
+    # One byte is one token here: targets are bytes, and the end tokens of what is whole.
+    assert facts["bytes"] == facts["targets"] - facts["end_tokens"]
+    bare = tokens.encode_functions(without_start(adding), texts, 300)
+    assert not {258, 259} & set(bare.ids.tolist()) and start_ids(without_start(adding)) == []
+
+
+def test_a_text_that_its_tokens_do_not_give_back_is_counted(texts):
+    from tokenizers import normalizers
 
     from made_models import alphabet
 
-    adding = byte_tokenizer([*alphabet(), "</s>", "<pad>", "<s>"], bos_token="<s>")
-    adding.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 258)])
-    assert adding(texts[0]).input_ids[0] == 258
-    functions = tokens.encode_functions(adding, texts, 10_000)
-    assert 258 not in functions.ids and (functions.ids == 256).sum() == len(texts)
+    changing = byte_tokenizer([*alphabet(), "</s>", "<pad>"])
+    assert tokens.encode_functions(changing, texts, 300).unspelt == 0
+    changing.backend_tokenizer.normalizer = normalizers.NFC()
+    assert tokens.encode_functions(changing, ["x = 'e\u0301'", *texts], 300).unspelt == 1

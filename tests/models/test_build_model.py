@@ -7,7 +7,8 @@ import torch
 
 from codestill.kit.files import sha256
 from codestill.kit.program import UserError
-from codestill.models import shapes
+from codestill.models import shapes, thinning, tokenizers
+from codestill.models.loading import load_model
 from codestill.models.tokenizers import PROBE, load_tokenizer, plain_ids, train_tokenizer
 from made_models import SHAPES, made_model, made_tokenizer, model_folder, record, run_script, write_corpus
 
@@ -82,7 +83,7 @@ def test_a_tokenizer_of_one_family_is_kept_beside_a_model_of_another(tokenizer, 
 def test_a_tokenizer_that_would_load_otherwise_is_not_written(tokenizer, tmp_path, monkeypatch):
     model = made_model(tokenizer)
     other = train_tokenizer(["completely different words"] * 3, 280)
-    monkeypatch.setattr(shapes, "load_tokenizer", lambda folder: other)
+    monkeypatch.setattr(tokenizers, "load_tokenizer", lambda folder: other)
     with pytest.raises(UserError, match="does not load again"):
         shapes.save_model(model, tokenizer, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -136,7 +137,7 @@ def test_every_second_layer_computes_what_the_teacher_without_the_others_would(t
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    student, kept = shapes.thinned(teacher, every)
+    student, kept = thinning.thinned(teacher, every)
     assert kept == list(range(0, 4, every)) and student.config.num_hidden_layers == len(kept)
     assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in teacher.parameters())
     ids = torch.arange(3, 43)[None]
@@ -144,14 +145,14 @@ def test_every_second_layer_computes_what_the_teacher_without_the_others_would(t
         expected = without_layers(teacher, kept, ids)
         torch.testing.assert_close(student(ids, use_cache=False).logits, expected, rtol=0, atol=1e-6)
         student.save_pretrained(tmp_path)
-        torch.testing.assert_close(shapes.load_model(tmp_path)(ids, use_cache=False).logits, expected)
+        torch.testing.assert_close(load_model(tmp_path)(ids, use_cache=False).logits, expected)
     if kind == "gemma3_text":
         assert student.config.layer_types == [teacher.config.layer_types[layer] for layer in kept]
 
 
 def without_layers(teacher, kept, ids):
     """The teacher's logits with its other layers passing their input on."""
-    name, _ = shapes.layer_stack(teacher)
+    name, _ = thinning.layer_stack(teacher)
     hooks = []
     for number, layer in enumerate(teacher.get_submodule(name)):
         if number not in kept:
@@ -179,12 +180,12 @@ def test_every_second_layer_by_command_keeps_the_tokenizer(tokenizer, tmp_path):
 
 def test_nothing_to_leave_out_is_an_error(tokenizer):
     teacher = made_model(tokenizer)
-    assert shapes.thinned(teacher, 9)[1] == [0]
+    assert thinning.thinned(teacher, 9)[1] == [0]
     for every in (1, 0, -2):
         with pytest.raises(UserError, match=f"--every {every}:"):
-            shapes.thinned(teacher, every)
+            thinning.thinned(teacher, every)
     with pytest.raises(UserError, match="has 1 layers"):
-        shapes.thinned(shapes.thinned(teacher, 9)[0], 2)
+        thinning.thinned(thinning.thinned(teacher, 9)[0], 2)
 
 
 def test_a_folder_without_a_tokenizer_or_an_end_token(tokenizer, tmp_path):

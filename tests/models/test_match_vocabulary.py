@@ -3,7 +3,7 @@
 import json
 
 from codestill.kit.files import read_json, sha256
-from codestill.models.shapes import load_model
+from codestill.models.loading import load_model
 from codestill.models.tokenizers import PROBE, load_tokenizer, plain_ids
 from made_models import alphabet, byte_tokenizer, made_tokenizer, model_folder, run_script
 

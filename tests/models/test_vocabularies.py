@@ -7,7 +7,8 @@ import torch
 
 from codestill.kit.program import UserError
 from codestill.models import vocabularies
-from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids, token_bytes
+from codestill.models.token_bytes import token_bytes
+from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids
 from codestill.models.vocabularies import match
 from made_models import SHAPES, alphabet, byte_tokenizer, made_model, made_tokenizer, model_folder
 

@@ -1,7 +1,8 @@
 """Tokens: functions turned into rows of token ids, packed without leaks, every position accounted for.
 
 A row is {input_ids, position_ids, labels, bytes}. Labels are aligned like input_ids (the model shifts them); a label of
--100 is no target. The first token of a function has nothing before it and is never a target; the end token is one.
+-100 is no target. A function begins with the tokenizer's own start token where it has one (codestill.models.tokenizers,
+start_ids); that, else its first token, has nothing before it and is never a target; the end token is one.
 Functions in one row are told apart by position_ids that start again at 0: a model called with these position_ids,
 `use_cache=False` and no attention mask computes for each function what it computes for the function alone.
 `bytes` are the UTF-8 bytes of the text that the row's targets stand for. Bits per byte is the summed negative
@@ -24,11 +25,13 @@ _BATCH = 1000  # functions tokenised at a time
 class Functions:
     """Tokenised functions: `ids` (flat int32), `lengths` [n] of the pieces of it, and per function the counts below.
 
-    full: tokens with the end token before truncation; bytes: of the text of the targets; first_bytes: of the first
-    token; cut_bytes: of the text that truncation took away. Each [n], int64.
+    full: tokens with start and end token before truncation; bytes: of the text of the targets; first_bytes: of the
+    first token, where no start token leads; cut_bytes: of the text that truncation took away. Each [n], int64.
+    `leading` tokens of each are never a target; `unspelt` is how many texts their tokens do not give back.
     """
 
-    def __init__(self, pieces, full, target_bytes, first_bytes, cut_bytes):
+    def __init__(self, pieces, full, target_bytes, first_bytes, cut_bytes, leading=1, unspelt=0):
+        self.leading, self.unspelt = leading, unspelt
         self.lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         self.ids = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])[:-1].astype(np.int64)
@@ -42,29 +45,36 @@ class Functions:
 
 
 def encode_functions(tokenizer, texts, max_seq_length, description="tokenising"):
-    """Tokenise non-empty `texts`, each ended by the tokenizer's end token, cut to `max_seq_length` tokens.
+    """Tokenise non-empty `texts`, each led by the tokenizer's start token if it has one and ended by its end token.
+
+    Each is cut to `max_seq_length` tokens.
 
     A function that is cut loses its end token: it has not ended. Text that spells a special token stays text.
     """
-    from codestill.models.tokenizers import plain_encodings
+    from codestill.models.token_bytes import spells, token_bytes
+    from codestill.models.tokenizers import plain_encodings, start_ids
 
-    end = tokenizer.eos_token_id
-    pieces, full, kept_bytes, first_bytes, cut_bytes = [], [], [], [], []
+    end, start_with, spelt_by = tokenizer.eos_token_id, start_ids(tokenizer), token_bytes(tokenizer)
+    led = len(start_with)
+    if max_seq_length < led + 2:
+        raise UserError(f"--max_seq_length {max_seq_length}: too short for a start token, one more and what follows it")
+    pieces, full, kept_bytes, first_bytes, cut_bytes, unspelt = [], [], [], [], [], 0
     with progress(total=len(texts), desc=description, unit=" functions") as bar:
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]
             for text, encoding in zip(batch, plain_encodings(tokenizer, batch), strict=True):
-                ids = np.array([*encoding.ids, end], dtype=np.int32)
-                head = text[: encoding.token_to_chars(0)[1]]
+                unspelt += not spells(spelt_by, encoding.ids, text)
+                ids = np.array([*start_with, *encoding.ids, end], dtype=np.int32)
+                head = "" if led else text[: encoding.token_to_chars(0)[1]]
                 last = min(len(ids), max_seq_length) - 1
-                kept = text if last == len(ids) - 1 else text[: encoding.token_to_chars(last)[1]]
+                kept = text if last == len(ids) - 1 else text[: encoding.token_to_chars(last - led)[1]]
                 pieces.append(ids[: last + 1])
                 full.append(len(ids))
                 first_bytes.append(len(head.encode()))
                 kept_bytes.append(len(kept.encode()) - first_bytes[-1])
                 cut_bytes.append(len(text.encode()) - len(kept.encode()))
             bar.update(len(batch))
-    return Functions(pieces, full, kept_bytes, first_bytes, cut_bytes)
+    return Functions(pieces, full, kept_bytes, first_bytes, cut_bytes, max(led, 1), unspelt)
 
 
 def first_fit(lengths, capacity):
@@ -110,7 +120,8 @@ def columns_of(functions, rows):
     within = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     ids = functions.ids[np.repeat(functions.starts[order], lengths) + within]
     labels = ids.copy()
-    labels[starts] = IGNORE
+    for step in range(functions.leading):
+        labels[starts + step] = IGNORE
     last = np.cumsum([len(row) for row in rows]) - 1
     offsets = np.concatenate([[0], ends[last]]).astype(np.int32)
     sums = np.concatenate([[0], np.cumsum(functions.bytes[order])])
@@ -159,7 +170,7 @@ def account(functions, columns, dropped, end, max_seq_length):
         "rows": rows,
         "tokens": tokens,
         "targets": targets,
-        "first_tokens": count,
+        "first_tokens": count * functions.leading,
         "end_tokens": int((lasts[functions.full == functions.lengths] == end).sum()),
         "cut_tokens": int((functions.full - functions.lengths).sum()),
         "positions": rows * max_seq_length,
@@ -167,6 +178,7 @@ def account(functions, columns, dropped, end, max_seq_length):
         "bytes": int(columns["bytes"].sum()),
         "first_token_bytes": int(functions.first_bytes.sum()),
         "cut_bytes": int(functions.cut_bytes.sum()),
+        "unspelt": functions.unspelt,
     }
     facts["text_bytes"] = facts["bytes"] + facts["first_token_bytes"] + facts["cut_bytes"]
     balanced = (

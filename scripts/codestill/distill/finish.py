@@ -5,9 +5,11 @@ from pathlib import Path
 
 from codestill.distill.diagnosis import diagnose
 from codestill.kit.files import write_json
+from codestill.kit.folders import whole_folder
 from codestill.kit.program import log
 from codestill.kit.provenance import provenance
 from codestill.models import folders
+from codestill.models.weights import weights_checksum
 
 KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
 
@@ -57,11 +59,11 @@ def _train_results(run):
 
 def _write(run, eval_results, train_results):
     options, job = run.options, run.job
-    with folders.folder_being_written(options.output_dir) as folder:
+    with whole_folder(options.output_dir) as folder:
         if run.steps == 0 and job.init == "weights" and folders.can_copy(job.model_path):
             folders.copy_model(job.model_path, folder)
         else:
-            folders.save_model(run.model, folder)
+            folders.save_weights(run.model, folder)
         folders.copy_tokenizer(job.tokenizer_path, folder)
         run.trainer.state.save_to_json(str(folder / "trainer_state.json"))
         write_json(folder / "train_results.json", train_results)
@@ -71,7 +73,7 @@ def _write(run, eval_results, train_results):
             facts=run.facts,
             teacher=run.teacher_facts,
             tokenizer=str(job.tokenizer_path),
-            weights=folders.model_checksum(folder),
+            weights=weights_checksum(folder),
             device=_device_name(run.device),
             dropout=run.dropouts(),
         )

@@ -13,8 +13,8 @@ from codestill.distill.checkpoints import decide
 from codestill.distill.teacher import load_teacher
 from codestill.kit.lease import lease
 from codestill.kit.program import log
-from codestill.models.folders import model_checksum
 from codestill.models.loading import load_config
+from codestill.models.weights import model_identity
 
 WORTH_SECONDS = 60.0  # a cache of one run's own is made only where it saves more than this
 
@@ -153,7 +153,7 @@ def _read_speed(path, reads=64, size=2**18):
 
 def make_caches(teacher_path, data, root, device, kind, batch_size):
     """Make each missing cache of the token sets `data` under `root`, with one load of the teacher."""
-    sha, teacher = model_checksum(teacher_path), None
+    sha, teacher = model_identity(teacher_path), None
     folders = []
     for examples in data:
         folder = teacher_cache.cache_folder(root, sha, examples, kind)

@@ -89,16 +89,14 @@ class _Training:
 
     def _prepare(self):
         """Data and device."""
-        import torch
-
         from codestill.distill.sources import locate, open_examples
-        from codestill.models.loading import device_of
+        from codestill.models.loading import device_of, dtype_of
 
         options = self.options
         self.device = device_of(options.device)
         if options.precision == "fp16" and self.device.type == "cpu":
             raise UserError("--precision fp16: needs a CUDA device; use bf16 or float32")
-        self.dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[options.precision]
+        self.dtype = dtype_of(options.precision)
         paths = self.agree(lambda: locate(options, self.job.tokenizer_path))
         self.train_data, self.validation_data = open_examples(options, paths)
 
@@ -119,17 +117,17 @@ class _Training:
 
     def _facts(self):
         """All that shapes the weights: a checkpoint of a run with other facts is never resumed."""
-        from codestill.models.folders import model_checksum
+        from codestill.models.weights import model_identity
 
         options, job = self.options, self.job
         names = [*names_of(Training, machine=False), "seed", "max_seq_length"]
         facts = {name: getattr(options, name) for name in names}
         facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
-        facts |= {"processes": self.processes, "model": model_checksum(job.model_path)}
+        facts |= {"processes": self.processes, "model": model_identity(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
         passed = [*names_of(Distillation, machine=False, taught=True), "cache_dtype"] if job.teacher_path else []
         facts |= {name: getattr(options, name) for name in passed}
-        facts["teacher"] = model_checksum(job.teacher_path) if job.teacher_path else None
+        facts["teacher"] = model_identity(job.teacher_path) if job.teacher_path else None
         return facts
 
     def _checkpoint(self):

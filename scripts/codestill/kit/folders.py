@@ -4,22 +4,39 @@ import contextlib
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
+
+STALE = 86_400.0  # seconds after which a draft is what a killed process left
+LAST = "provenance.json"  # moved behind all others: where it is, all is
 
 
 @contextlib.contextmanager
 def whole_folder(output):
-    """Yield an empty folder beside `output`; when the block ends without an error its files move into `output`.
+    """Yield an empty folder; when the block ends without an error its files move into `output`, one step each.
 
-    Files of the same names there are replaced, others stay: several programs may write into one folder.
+    Files of the same names there are replaced, others stay: several programs may write into one folder. Nothing is
+    left of the draft on an error, nor of an old one that was left when its process was killed.
     """
     output = Path(output)
-    temporary = output.with_name(f".{output.name[:200]}.{secrets.token_hex(4)}.part")
-    temporary.mkdir(parents=True)
+    made = not output.exists()
+    output.mkdir(parents=True, exist_ok=True)
+    for draft in output.glob(".writing-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > STALE:
+                shutil.rmtree(draft, ignore_errors=True)
+    draft = output / f".writing-{secrets.token_hex(4)}"
+    draft.mkdir()
     try:
-        yield temporary
-        output.mkdir(parents=True, exist_ok=True)
-        for path in sorted(temporary.iterdir()):
+        yield draft
+        umask = os.umask(0)
+        os.umask(umask)
+        for path in sorted(draft.iterdir(), key=lambda path: (path.name == LAST, path.name)):
+            if path.is_file():
+                path.chmod(0o666 & ~umask)  # safetensors makes files that only their owner can read
             os.replace(path, output / path.name)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        if made:
+            with contextlib.suppress(OSError):
+                output.rmdir()  # where nothing was written

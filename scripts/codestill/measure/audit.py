@@ -15,7 +15,8 @@ from codestill.data.batches import IGNORE
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.distill.evaluation import batch_sums
 from codestill.distill.objective import PLAIN
-from codestill.models.tokenizers import plain_encodings
+from codestill.models.token_bytes import text_pieces
+from codestill.models.tokenizers import plain_encodings, plain_ids, start_ids
 
 COLLAPSED_MARGIN = 0.1  # bits per byte by which raw text may cost more than collapsed text
 XZ = {"format": lzma.FORMAT_RAW, "filters": [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]}
@@ -46,23 +47,27 @@ def xz_bits_per_byte(texts):
 
 @torch.no_grad()
 def bits_per_byte(model, tokenizer, texts, max_length, device, batch_size=8):
-    """(bits per byte, bytes): summed -log2 likelihood of all tokens but each text's first, over the bytes they spell.
+    """(bits per byte, bytes): summed -log2 likelihood of all tokens that have one before them, over their bytes.
 
-    Texts are cut to `max_length` tokens; what is cut is neither in the bits nor in the bytes.
+    Only behind a start token has a text's first token one before it. Texts are cut to `max_length` tokens; what is cut
+    is neither in the bits nor in the bytes.
     """
     nats = size = 0
-    encodings = list(plain_encodings(tokenizer, texts))
+    encodings, start_with = list(plain_encodings(tokenizer, texts)), start_ids(tokenizer)
+    led = len(start_with)
     for start in range(0, len(texts), batch_size):
         rows = []
         for text, encoding in zip(texts[start:], encodings[start : start + batch_size], strict=False):
-            ids = encoding.ids[:max_length]
-            if len(ids) < 2:
+            ids = [*start_with, *encoding.ids][:max_length]
+            if len(ids) < led + 1 + (not led):
                 continue
-            first, last = encoding.token_to_chars(0)[1], encoding.token_to_chars(len(ids) - 1)[1]
-            size += len(text[first:last].encode())
+            first = 0 if led else encoding.token_to_chars(0)[1]
+            size += len(text[first : encoding.token_to_chars(len(ids) - led - 1)[1]].encode())
             rows.append(ids)
         if rows:
-            nats += batch_sums(model, _padded(rows, device), PLAIN, None, torch.float32)[0].item()
+            batch = _padded(rows, device)
+            batch["labels"][:, :led] = IGNORE
+            nats += batch_sums(model, batch, PLAIN, None, torch.float32)[0].item()
     return nats / math.log(2) / max(size, 1), size
 
 
@@ -111,20 +116,24 @@ def parse_rate(model, tokenizer, texts, samples, new_tokens, device, most):
     A sample that was cut by `new_tokens` counts by its whole lines.
     """
     tried = sound = 0
+    pieces = text_pieces(tokenizer, len(tokenizer))
     for text in texts:
         prompt = prompt_of(text)
-        ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"] if prompt else None
-        if ids is None or ids.shape[1] + new_tokens > most:
+        ids = [*start_ids(tokenizer), *plain_ids(tokenizer, [prompt])[0]] if prompt else None
+        if ids is None or len(ids) + new_tokens > most:
             continue
+        ids = torch.tensor([ids], device=device)
         output = model.generate(
-            ids.to(device),
-            attention_mask=torch.ones_like(ids).to(device),
+            ids,
+            attention_mask=torch.ones_like(ids),
             do_sample=False,
             max_new_tokens=new_tokens,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.eos_token_id,
         )[0, ids.shape[1] :]
-        completion = tokenizer.decode(output, skip_special_tokens=True)
+        completion = b"".join(pieces[index] for index in output.tolist() if index < len(pieces)).decode(
+            errors="replace"
+        )
         if len(output) == new_tokens and output[-1] != tokenizer.eos_token_id:
             completion = completion.rsplit("\n", 1)[0]
         function = first_function(prompt + completion, prompt)

@@ -6,6 +6,7 @@ one behind the true tokens before it.
 """
 
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ from codestill.data.batches import batches
 from codestill.distill.objective import chunk_rows
 from codestill.kit.program import UserError, progress
 from codestill.models.heads import split, target_rows
-from codestill.sampling.stop_rules import byte_pieces
+from codestill.models.token_bytes import text_pieces
+from codestill.models.weights import model_identity
 
 
 @dataclass
@@ -108,7 +110,7 @@ def _add(sums, batch, models, newlines, visible):
     hits = torch.cat(hits).cpu().numpy() if hits else np.zeros(0, bool)
     sums.right += int(hits.sum())
     sums.tokens += len(hits)
-    starts = _line_starts(batch, rows, targets, newlines)
+    starts = _line_starts(rows, targets, newlines)
     if len(starts):
         # a line of white space alone is no feat
         counted = np.logical_or.reduceat(visible[targets.cpu().numpy()], starts)
@@ -116,25 +118,21 @@ def _add(sums, batch, models, newlines, visible):
         sums.exact += int((np.logical_and.reduceat(hits, starts) & counted).sum())
 
 
-def _line_starts(batch, rows, targets, newlines):
+def _line_starts(rows, targets, newlines):
     """Indices into the batch's targets at which a line begins: behind a token with a line's end, or in a new function.
 
-    A function's first token is never a target; its second, at position 1, begins the first line.
+    What a function begins with is never a target, so its first line begins behind a place that is none.
     """
-    targets = targets.cpu().numpy()
-    first = (batch["position_ids"][:, 1:][rows] == 1).cpu().numpy()
-    row = rows.nonzero(as_tuple=True)[0].cpu().numpy()
-    begins = first.copy()
-    begins[:1] = True
-    begins[1:] |= newlines[targets[:-1]] | (row[1:] != row[:-1])
+    before = torch.zeros_like(rows)
+    before[:, 1:] = rows[:, :-1]
+    begins = ~before[rows].cpu().numpy()
+    begins[1:] |= newlines[targets[:-1].cpu().numpy()]
     return np.flatnonzero(begins)
 
 
 def kinds_of_tokens(tokenizer, columns):
     """(newlines, visible), bool [columns] each: ids whose text holds a newline; ids with more than white space."""
-    pieces = byte_pieces(tokenizer, columns)
-    if pieces is None:
-        pieces = [tokenizer.decode([number]).encode() for number in range(columns)]
+    pieces = text_pieces(tokenizer, columns)
     return np.array([b"\n" in piece for piece in pieces]), np.array([bool(piece.strip()) for piece in pieces])
 
 
@@ -167,14 +165,5 @@ def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="aut
 
 
 def _same(one, other):
-    """Whether two folders hold the same model: one folder, or one file of weights."""
-    import os
-
-    from codestill.kit.files import sha256
-
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    weights = [os.path.join(folder, "model.safetensors") for folder in (one, other)]
-    if not all(map(os.path.isfile, weights)):
-        return False
-    return os.path.samefile(*weights) or sha256(weights[0]) == sha256(weights[1])
+    """Whether two folders hold the same model: one folder, or the same weights under the same config."""
+    return os.path.realpath(one) == os.path.realpath(other) or model_identity(one) == model_identity(other)

@@ -9,12 +9,12 @@ import resource
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from codestill.kit.program import UserError, progress
+from codestill.models.weights import weight_files
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.packed_layers import pack
 from codestill.sampling.prompts import positions_of
@@ -107,10 +107,7 @@ def _repeat(run, seconds):
 
 def weights_on_disk(folder):
     """Bytes of the weight files of a model folder. Raises UserError where there is none."""
-    files = [path for path in Path(folder).iterdir() if path.suffix in (".safetensors", ".bin")]
-    if not files:
-        raise UserError(f"{folder}: no file of weights (*.safetensors, *.bin)")
-    return sum(path.stat().st_size for path in files)
+    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def peak_memory(device):

@@ -1,15 +1,13 @@
 """A model brought from the hub or a folder, saved again in one layout: one model.safetensors, a fast tokenizer."""
 
 import os
-import sys
 from pathlib import Path
 
 from codestill.kit.files import sha256
 from codestill.kit.folders import whole_folder
+from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.program import UserError, log
 from codestill.models.hub import fetch_model
-
-FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def bring_model(name, revision, output):
@@ -27,7 +25,7 @@ def bring_model(name, revision, output):
     log(f"loading {name}" + (f" at commit {commit}" if commit else ""))
     with whole_folder(output) as temporary:
         parameters = _save_again(folder, name, temporary)
-        missing = [file for file in FILES if not (temporary / file).exists()]
+        missing = [file for file in MODEL_FILES if not (temporary / file).exists()]
         if missing:
             raise UserError(
                 f"model {name}: saving it gave no {', '.join(missing)}; choose a model with a fast tokenizer"
@@ -41,20 +39,15 @@ def _save_again(folder, name, output):
     """Load the model and the tokenizer of `folder` and save both into `output`; returns the number of parameters."""
     # PyTorch weights are loaded as they are: no asking the hub for a conversion.
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-    from transformers.utils import logging
+    from codestill.models.folders import save_weights
+    from codestill.models.loading import load_model
+    from codestill.models.tokenizers import load_tokenizer, save_tokenizer
 
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"model {name}: transformers cannot load it as a causal language model: {reason}") from None
-    if not tokenizer.is_fast:
-        raise UserError(f"model {name}: its tokenizer has no fast form (tokenizer.json); choose a model that has one")
-    model.save_pretrained(output, max_shard_size="1000TB")
-    tokenizer.save_pretrained(output)
-    (model.generation_config or GenerationConfig.from_model_config(model.config)).save_pretrained(output)
+        model = load_model(folder, dtype="auto")
+        tokenizer = load_tokenizer(folder)
+    except UserError as error:
+        raise UserError(str(error) if folder == name else f"model {name}: {error}") from None
+    save_weights(model, output)
+    save_tokenizer(tokenizer, output)
     return sum(parameter.numel() for parameter in model.parameters())

@@ -1,17 +1,107 @@
-"""Loading and preparing models: weights or a fresh start, and the student's dropout."""
+"""Loading models: one way for all programs, which refuses what would pass for a model and is none."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 from codestill.kit.program import UserError, log
+from codestill.models.weights import check_whole, refuse_misfits, refuse_not_finite
+
+# The field's short names of precisions, and torch's.
+PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
-def load_config(path):
-    """The transformers config of a model folder. Raises UserError where there is none."""
+def dtype_of(precision):
+    """The torch dtype of a precision: float32, bf16 or fp16."""
+    import torch
+
+    return getattr(torch, PRECISIONS[precision])
+
+
+def short(error):
+    """An error's message on one line, cut where it runs on (transformers lists every class that it knows)."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def quiet():
+    """Silence the progress bars of transformers where standard error is not a terminal."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
+def load_config(folder):
+    """The transformers config of a model folder. Raises UserError where there is none, or it needs code of its own."""
     from transformers import AutoConfig
 
-    if not (Path(path) / "config.json").is_file():
-        raise UserError(f"{path}: no config.json; give a model folder in Hugging Face format")
-    return AutoConfig.from_pretrained(path, local_files_only=True)
+    if not (Path(folder) / "config.json").is_file():
+        raise UserError(f"{folder}: no config.json; give a model folder in Hugging Face format")
+    try:
+        # False said outright: by default transformers asks on standard input whether a folder's own code may run.
+        return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # each config class checks its fields with errors of its own
+        raise UserError(f"{folder}/config.json: {_reason(error)}") from error
+
+
+def _reason(error):
+    if "trust_remote_code" in str(error):
+        return "it needs code of its own (auto_map), which is never run; choose a model that transformers has itself"
+    return short(error)
+
+
+def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0):
+    """The causal language model of a folder, in eval mode: its weights, or its shape drawn anew from `seed`.
+
+    dtype: torch's, or its name, or "auto" for the type that the weights are stored in. Raises UserError where the
+    folder holds no such model, its weights are missing, unexpected, of another shape, torn or not finite, it needs
+    code of its own, or it is quantised.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, set_seed
+
+    quiet()
+    config = load_config(folder)
+    if dropout is not None:
+        set_dropout(config, dropout)
+    if init == "random":
+        set_seed(seed)
+        return fuse_activations(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
+    _refuse_quantised(folder, config)
+    check_whole(folder)
+    how = {"config": config, "dtype": dtype, "local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet_warnings():
+            model, report = AutoModelForCausalLM.from_pretrained(str(folder), output_loading_info=True, **how)
+    except Exception as error:  # one cause, files that hold no such model, shows in many ways
+        raise UserError(f"{folder}: cannot load the model ({_reason(error)})") from error
+    refuse_misfits(folder, model, report)
+    refuse_not_finite(folder, model)
+    return fuse_activations(model).eval()
+
+
+@contextlib.contextmanager
+def _quiet_warnings():
+    """No table of misfits from transformers: they are told in one line."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _refuse_quantised(folder, config):
+    found = getattr(config, "quantization_config", None)
+    if found is not None:
+        method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+        raise UserError(
+            f"{folder}: its weights are quantised ({getattr(method, 'value', method)}), which this step cannot take; "
+            "give the model in float32, bfloat16 or float16"
+        )
 
 
 def fuse_activations(model):
@@ -28,25 +118,6 @@ def fuse_activations(model):
             if isinstance(child, NewGELUActivation | FastGELUActivation):
                 setattr(module, name, GELU(approximate="tanh"))
     return model
-
-
-def load_model(path, dropout=None, init="weights", seed=0):
-    """A causal language model in float32: its weights, or its shape with weights drawn anew from `seed`."""
-    import torch
-    from transformers import AutoModelForCausalLM, set_seed
-
-    config = load_config(path)
-    if dropout is not None:
-        set_dropout(config, dropout)
-    if init == "random":
-        set_seed(seed)
-        return fuse_activations(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
-    try:
-        # float32 said outright: by default a half-precision checkpoint stays in half precision.
-        model = AutoModelForCausalLM.from_pretrained(path, config=config, dtype=torch.float32, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot load the model ({str(error).splitlines()[0]})") from error
-    return fuse_activations(model)
 
 
 def dropouts(config):

@@ -2,19 +2,22 @@
 
 import difflib
 import json
-from functools import lru_cache
 from pathlib import Path
 
-from codestill.kit.program import UserError
+from codestill.kit.program import UserError, log
+from codestill.models.loading import short
 
 END_TOKEN = "</s>"
 PAD_TOKEN = "<pad>"
 
-# Code in which tokenizers differ: runs of blanks, tabs, digits, quotes, letters outside ASCII, contractions.
-PROBE = (
-    'def f(self, x=1234, *args):\n    """It\'s naïve: 日本 → ½.\n\n    >>> f(0.5e-3)\n    """\n'
+# Code in which tokenizers differ: runs of blanks and tabs, digits, digits after an indent, blank lines, quotes,
+# contractions.
+ASCII_PROBE = (
+    'def f(self, x=1234, *args):\n    """It\'s 3.5x: a -> b.\n\n    >>> f(0.5e-3)\n    """\n'
     "\tif x>=10 and not args:\n            return {'a_b': [x**2, ~x]}  # don't\n\n\n    raise ValueError(f'{x!r}')\r\n"
+    "        1024, 20\n\n\n\n\t\t\t7\t\t x  =   0xFF\n" + " " * 33 + "pass\n"
 )
+PROBE = ASCII_PROBE + "# na\u00efve: \u65e5\u672c \u2192 \u00bd \U0001f40d e\u0301\n"
 
 
 def train_tokenizer(texts, vocab_size):
@@ -45,55 +48,123 @@ def train_tokenizer(texts, vocab_size):
 def load_tokenizer(folder):
     """The tokenizer saved in `folder`. Raises UserError where there is none, it is not a fast one, or has no end token.
 
-    A folder whose tokenizer_config.json names the plain class is read from tokenizer.json alone: transformers would
-    let the model's type beside it pick another class, with another way to split text.
+    tokenizer.json is the truth: transformers rebuilds some tokenizers from their vocabulary alone, and drops what the
+    file has besides. Where that gives other ids, the file itself is taken.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; it should hold a tokenizer (tokenizer.json)")
-    plain = (folder / "tokenizer.json").is_file() and _class_name(folder) in (
-        "TokenizersBackend",
-        "PreTrainedTokenizerFast",
-    )
-    loader = PreTrainedTokenizerFast if plain else AutoTokenizer
     try:
-        tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = _built(folder)
     except Exception as error:  # transformers raises many kinds for one cause: the files do not hold a tokenizer
-        raise UserError(f"{folder}: no tokenizer can be loaded from it ({one_line(error)})") from error
+        raise UserError(f"{folder}: no tokenizer can be loaded from it ({short(error)})") from error
     if not tokenizer.is_fast:
         raise UserError(f"{folder}: {type(tokenizer).__name__} has no tokenizer.json; save its fast version there")
     if tokenizer.eos_token_id is None:
         raise UserError(f'{folder}/tokenizer_config.json: "eos_token" is missing; name the token that ends a text')
-    return tokenizer
+    return _as_the_file_has_it(folder, tokenizer) if (folder / "tokenizer.json").is_file() else tokenizer
 
 
-def _class_name(folder):
+def _built(folder):
+    """What transformers makes of a folder; code of the folder's own is never run, nor asked about."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if is_plain(folder):
+        return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     try:
-        return json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class")
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception:
+        if not (folder / "tokenizer.json").is_file():
+            raise
+        return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+
+
+def _config(folder):
+    try:
+        return json.loads((Path(folder) / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        return {}
 
 
-def one_line(error):
-    """An error's message on one line, cut where it runs on (transformers lists every class that it knows)."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."
+def is_plain(folder):
+    """Whether a folder's tokenizer is wholly described by its tokenizer.json, and says so."""
+    named = _config(folder).get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    return named and (Path(folder) / "tokenizer.json").is_file()
 
 
-def frozen(tokenizer):
-    """The same tokenizer as the plain class of transformers, which is wholly described by its tokenizer.json."""
+def _as_the_file_has_it(folder, tokenizer):
+    """`tokenizer`, or the one in tokenizer.json where the two cut or open a text differently."""
+    from tokenizers import Tokenizer
+
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    built = tokenizer.backend_tokenizer
+    # A flag in tokenizer_config.json says outright whether a start token leads, whatever the file has.
+    told = not {"add_bos_token", "add_eos_token"}.isdisjoint(_config(folder))
+    cut = _plain(raw, [PROBE])[0].ids == _plain(built, [PROBE])[0].ids
+    if cut and (told or raw.encode("x").ids == built.encode("x").ids):
+        return tokenizer
+    what = "opens texts" if cut else "cuts text"
+    log(f"{folder}: {type(tokenizer).__name__} of transformers {what} otherwise than tokenizer.json; the file is taken")
+    if told:
+        raw.post_processor = built.post_processor
+    return frozen(tokenizer, raw)
+
+
+def frozen(tokenizer, backend=None):
+    """The same tokenizer as the plain class of transformers, which is wholly described by its tokenizer.json.
+
+    `backend` takes the place of the tokenizer's own.
+    """
     from transformers import PreTrainedTokenizerFast
 
     names = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
     special = {name: getattr(tokenizer, name) for name in names if getattr(tokenizer, name, None) is not None}
+    if tokenizer.chat_template:
+        special["chat_template"] = tokenizer.chat_template
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer.backend_tokenizer,
+        tokenizer_object=backend or tokenizer.backend_tokenizer,
         clean_up_tokenization_spaces=False,
         model_max_length=tokenizer.model_max_length,
         **special,
     )
+
+
+def start_ids(tokenizer):
+    """The ids that the tokenizer's own rule puts before a text: mostly one start token, or none."""
+    backend = tokenizer.backend_tokenizer
+    text = _plain(backend, ["x"])[0].ids
+    whole = backend.encode("x").ids
+    found = (at for at in range(len(whole) - len(text) + 1) if whole[at : at + len(text)] == text)
+    return whole[: next(found, 0)]
+
+
+def without_start(tokenizer):
+    """The same tokenizer with nothing put before a text."""
+    from tokenizers.processors import TemplateProcessing
+
+    plain = frozen(tokenizer)
+    plain.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
+    return plain
+
+
+def save_tokenizer(tokenizer, folder):
+    """Write tokenizer.json and tokenizer_config.json, so that any reader gets the same ids; raises UserError if not."""
+    from transformers import AutoTokenizer
+
+    plain = frozen(tokenizer)
+    plain.save_pretrained(folder)
+    again = load_tokenizer(folder)
+    same = plain_ids(again, [PROBE]) == plain_ids(plain, [PROBE]) and again.eos_token_id == plain.eos_token_id
+    if not same or start_ids(again) != start_ids(plain):
+        raise UserError(
+            f"{folder}: the tokenizer does not load again as it was saved; update tokenizers and transformers"
+        )
+    other = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    if plain_ids(other, [PROBE]) != plain_ids(plain, [PROBE]):
+        log(
+            f"{folder}: AutoTokenizer takes the model's type for another tokenizer ({type(other).__name__}); readers "
+            "outside Codestill load this one with PreTrainedTokenizerFast.from_pretrained"
+        )
 
 
 def pad_token_id(tokenizer, rows):
@@ -120,7 +191,10 @@ def plain_ids(tokenizer, texts):
 
 def plain_encodings(tokenizer, texts):
     """As `plain_ids`, the tokenizers library's Encoding objects: `</s>` in a docstring is text, not an end token."""
-    backend = tokenizer.backend_tokenizer
+    return _plain(tokenizer.backend_tokenizer, texts)
+
+
+def _plain(backend, texts):
     backend.no_truncation()
     backend.no_padding()
     before = backend.encode_special_tokens
@@ -129,44 +203,6 @@ def plain_encodings(tokenizer, texts):
         return backend.encode_batch(list(texts), add_special_tokens=False)
     finally:
         backend.encode_special_tokens = before
-
-
-@lru_cache(maxsize=1)
-def _bytes_of_characters():
-    """{character: byte} of GPT-2's byte-level alphabet: printable bytes are themselves, the others from 256 on."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
-
-
-def is_byte_level(tokenizer):
-    """Whether the tokenizer writes bytes in GPT-2's byte-level alphabet."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    return '"ByteLevel"' in json.dumps([state.get("decoder"), state.get("pre_tokenizer")])
-
-
-def token_bytes(tokenizer):
-    """{id: the bytes that the token stands for}; special and added tokens stand for their own string."""
-    byte_level = is_byte_level(tokenizer)
-    added = {index: token.content for index, token in tokenizer.added_tokens_decoder.items()}
-    alphabet = _bytes_of_characters()
-    result = {}
-    for token, index in tokenizer.get_vocab().items():
-        if index in added:
-            result[index] = added[index].encode()
-        elif byte_level and all(character in alphabet for character in token):
-            result[index] = bytes(alphabet[character] for character in token)
-        elif len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-            result[index] = bytes([int(token[3:5], 16)])
-        else:
-            result[index] = token.replace("\u2581", " ").encode()
-    return result
-
-
-def byte_level_string(data):
-    """`data` in GPT-2's byte-level alphabet, as the strings of such a vocabulary are written."""
-    characters = {byte: character for character, byte in _bytes_of_characters().items()}
-    return "".join(characters[byte] for byte in data)
 
 
 def close_to(word, words):

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from codestill.kit.program import UserError
-from codestill.models.shapes import load_config, load_model, set_ids
+from codestill.models.loading import load_config, load_model
+from codestill.models.shapes import set_ids
 from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids
 
 POLICIES = {}
@@ -31,7 +32,7 @@ class Side:
 
     @cached_property
     def model(self):
-        return load_model(self.folder)
+        return load_model(self.folder, dtype="auto")
 
     @cached_property
     def tokens(self):

@@ -6,7 +6,8 @@ tokenizer cuts it. Tokens are compared by the bytes they stand for, so that spel
 """
 
 from codestill.kit.program import UserError
-from codestill.models.tokenizers import byte_level_string, is_byte_level, plain_ids, token_bytes
+from codestill.models.token_bytes import byte_level_string, is_byte_level, token_bytes
+from codestill.models.tokenizers import plain_ids
 
 
 def sources(teacher, student):

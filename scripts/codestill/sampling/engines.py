@@ -9,6 +9,7 @@ tokens count, not its penalties, temperatures or lengths.
 import torch
 
 from codestill.kit.program import UserError, log
+from codestill.models.loading import PRECISIONS
 from codestill.sampling.continuous_batching import Decoder
 from codestill.sampling.kv_cache import Lanes, Unsupported
 from codestill.sampling.stop_rules import GrowingText, StopRules
@@ -241,7 +242,7 @@ class VllmEngine(_Borrowed):
         torch.cuda.empty_cache()
         self.engine = vllm.LLM(
             model=settings.model_dir,
-            dtype={"fp16": "float16", "bf16": "bfloat16"}.get(settings.precision, "float32"),
+            dtype=PRECISIONS[settings.precision],
             max_model_len=max(len(task.ids) + task.room for task in tasks),
             gpu_memory_utilization=min(0.95, settings.memory_bytes / torch.cuda.get_device_properties(0).total_memory),
             generation_config="vllm",

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl, sha256, write_json, write_jsonl
+from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.program import UserError, log
 from codestill.kit.shards import read_shard
+from codestill.models.weights import weight_files
 
 
 def shard_of(pairs, text):
@@ -19,9 +21,8 @@ def shard_of(pairs, text):
 def fingerprint(model_dir, benchmark, settings):
     """A hash of all that the samples depend on: weights, config, tokenizer, prompts and settings."""
     state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-    weights = sorted(path for kind in ("*.safetensors", "*.bin") for path in Path(model_dir).glob(kind))
-    for path in [*(Path(model_dir) / name for name in names), *weights, Path(benchmark)]:
+    files = {Path(model_dir) / name for name in MODEL_FILES} | set(weight_files(model_dir))
+    for path in [*sorted(files), Path(benchmark)]:
         state.update(sha256(path).encode() if path.is_file() else b"-")
     return state.hexdigest()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from codestill.kit.program import UserError
-from codestill.models.tokenizers import plain_ids
+from codestill.models.tokenizers import plain_ids, start_ids
 
 STRIPS = {
     "newline": lambda prompt: prompt.rstrip("\n"),
@@ -14,7 +14,8 @@ STRIPS = {
 
 @dataclass
 class Task:
-    """One problem: its id, its prompt's ids, and how many new tokens fit behind it."""
+    """One problem: its id, its prompt's ids (led by the start token that the tokenizer has), and how many new tokens
+    fit behind it."""
 
     name: str
     ids: list = field(repr=False)
@@ -36,7 +37,7 @@ def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
     A prompt is never cut: where fewer than max_new_tokens fit behind it, its `room` is smaller, 0 at the least.
     Raises UserError on rows without task_id or prompt, on an id that comes twice, and on an empty prompt.
     """
-    tasks, seen = [], set()
+    tasks, seen, start = [], set(), start_ids(tokenizer)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not all(isinstance(row.get(field), str) for field in ("task_id", "prompt")):
             raise UserError(f"{source}:{number}: a row needs task_id and prompt, both of them text")
@@ -47,6 +48,7 @@ def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
         ids = plain_ids(tokenizer, [STRIPS[strip](row["prompt"])])[0]
         if not ids:
             raise UserError(f"{source}:{number}: the prompt of {name!r} has no token; give it some text")
+        ids = [*start, *ids]
         room = max_new_tokens if limit is None else max(0, min(max_new_tokens, limit - len(ids)))
         tasks.append(Task(name, ids, room))
     if not tasks:

@@ -14,7 +14,8 @@ from codestill.kit.files import read_jsonl, write_json, write_jsonl
 from codestill.kit.lease import lease
 from codestill.kit.program import UserError, log, progress
 from codestill.kit.provenance import provenance
-from codestill.models.loading import device_of, fuse_activations, load_config
+from codestill.models.loading import device_of, dtype_of, load_config, load_model
+from codestill.models.tokenizers import load_tokenizer, start_ids
 from codestill.sampling.engines import engine_for
 from codestill.sampling.journal import Journal, fingerprint, shard_of
 from codestill.sampling.kv_cache import Unsupported
@@ -22,7 +23,6 @@ from codestill.sampling.packed_layers import pack
 from codestill.sampling.prompts import positions_of, read_tasks, shortage
 from codestill.sampling.truncation import BadLogits
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 UNIT = 4  # batches in a unit of the fixed plan, where samples depend on their batch
 KEEP_EVERY = 2.0  # seconds between two writes of finished samples
 SAY_EVERY = 60.0  # seconds between two lines of a log that is not a terminal
@@ -101,7 +101,6 @@ class Settings:
 
 def quickened(model, compiled):
     """`model` with the layers that it is sampled with: faster ones, which compute the same; returns it."""
-    model = fuse_activations(model)
     # A compiler has its own ways with plain layers, and none with packed ones.
     return model if compiled else pack(model)
 
@@ -110,12 +109,6 @@ class Model:
     """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
 
     def __init__(self, settings):
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        from codestill.models.tokenizers import load_tokenizer
-
-        logging.disable_progress_bar()
         folder = settings.model_dir
         config = load_config(folder)
         device = device_of(settings.device)
@@ -123,14 +116,9 @@ class Model:
             torch.set_num_threads(settings.threads)
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
-        try:
-            self.tokenizer = load_tokenizer(folder)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=PRECISIONS[settings.precision], local_files_only=True
-            )
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder}: cannot load the model ({str(error).splitlines()[0]})") from error
-        self.model = quickened(model.eval().requires_grad_(False).to(device), settings.compile)
+        self.tokenizer = load_tokenizer(folder)
+        model = load_model(folder, dtype_of(settings.precision))
+        self.model = quickened(model.requires_grad_(False).to(device), settings.compile)
         self.limit = positions_of(config)
         self.device = device
 
@@ -261,6 +249,7 @@ def _protocol(model, settings, engine, science, short, journal, wanted, benchmar
         **science,
         "drawn_from": mark,
         "guarantee": own if engine.name == "lanes" else BORROWED,
+        "start_tokens": model.tokenizer.convert_ids_to_tokens(start_ids(model.tokenizer)),
         "end_tokens": model.tokenizer.convert_ids_to_tokens(engine.ends),
         "positions": model.limit,
         "prompts": prompts,

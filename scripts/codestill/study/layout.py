@@ -6,10 +6,10 @@ from pathlib import Path
 
 from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
+from codestill.kit.model_files import MODEL_FILES
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
 
-MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
 CHOSEN = ("best_distilled", "best_finetuned")
