@@ -9,7 +9,7 @@ from codestill.kit.program import UserError
 from codestill.models import vocabularies
 from codestill.models.token_bytes import token_bytes
 from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids
-from codestill.models.vocabularies import match
+from codestill.models.vocabularies import Asked, match
 from made_models import SHAPES, alphabet, byte_tokenizer, made_model, made_tokenizer, model_folder
 
 BYTES = alphabet()
@@ -94,7 +94,7 @@ def test_shared_takes_a_teacher_that_extends_the_student(tmp_path):
     small = [*BYTES, "</s>"]
     teacher = folder(tmp_path / "t", [*small, "<pad>", "<s>", "<e>", "ĠĠ"], end="<e>", bos_token="<s>", rows=300)
     student = folder(tmp_path / "s", small, pad=None, rows=272, kind="codegen")
-    before = rows_of(vocabularies.Side(student).model)
+    before = rows_of(vocabularies.VocabularySide(student).model)
     matched, report = match(teacher, student, "shared")
     assert report["counts"] == {"shared": 257, "teacher_only": 4}
     # Padded rows of the student would stand beside other tokens of the teacher.
@@ -130,7 +130,7 @@ def transfer_pair(tmp_path, kind="gpt2", fields=None, teacher_fields=None):
     tokens = ["<s>", "<pad>", "</s>", *reversed(BYTES), "ab", "Ġab", "abc", "ĠĠĠĠ", "<unk>"]
     merges = [("a", "b"), ("Ġ", "ab"), ("ab", "c"), ("Ġ", "Ġ")]
     teacher = model_folder(
-        tmp_path / "t", byte_tokenizer([*tokens, "ĠĠ"], merges=merges[:3], **special), **(teacher_fields or {})
+        tmp_path / "t", byte_tokenizer([*tokens, "ĠĠ"], merges=merges, **special), **(teacher_fields or {})
     )
     student = model_folder(
         tmp_path / "s",
@@ -146,7 +146,7 @@ def transfer_pair(tmp_path, kind="gpt2", fields=None, teacher_fields=None):
 @pytest.mark.parametrize("tied", [True, False])
 def test_transfer_writes_the_rows_of_a_hand_computation(tmp_path, kind, tied):
     teacher, student = transfer_pair(tmp_path, kind, {"tie_word_embeddings": tied})
-    side = vocabularies.Side(student)
+    side = vocabularies.VocabularySide(student)
     old = [matrix.clone() for matrix in rows_of(side.model)]
     a, b, c, blank, ab, end = (side.tokenizer.get_vocab()[token] for token in ("a", "b", "c", "Ġ", "ab", "<|end|>"))
     matched, report = match(teacher, student, "transfer")
@@ -160,7 +160,6 @@ def test_transfer_writes_the_rows_of_a_hand_computation(tmp_path, kind, tied):
             "ab": then[ab],
             "Ġab": (then[blank] + then[ab]) / 2,
             "abc": (then[ab] + then[c]) / 2,
-            "ĠĠĠĠ": then[blank],
             "</s>": then[end],
             "<s>": then[end],
             "<pad>": then.mean(0),
@@ -174,9 +173,37 @@ def test_transfer_writes_the_rows_of_a_hand_computation(tmp_path, kind, tied):
     assert matched.model.config.pad_token_id == ids["<pad>"] != ids["</s>"]
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_rows_that_come_out_alike_are_told_apart_and_reported(tmp_path, tied):
+    teacher, student = transfer_pair(tmp_path, "llama", {"tie_word_embeddings": tied})
+    side = vocabularies.VocabularySide(student)
+    blank = side.tokenizer.get_vocab()["Ġ"]
+    old = [matrix.clone() for matrix in rows_of(side.model)]
+    texts = ("   a", "x  ab", "abc")
+    matched, report = match(teacher, student, "transfer", Asked(texts=texts, max_seq_length=4))
+    again, _ = match(teacher, student, "transfer")
+    ids = matched.tokenizer.get_vocab()
+    assert report["alike"] == {"rows": 2, "examples": ["ĠĠĠĠ", "ĠĠ"]}
+    for now, then, later in zip(rows_of(matched.model), old, rows_of(again.model), strict=True):
+        rows = torch.stack([now[ids[token]] for token in ("Ġ", "ĠĠ", "ĠĠĠĠ")])
+        assert torch.equal(rows[0], then[blank]) and torch.equal(now, later)
+        gaps = torch.cdist(rows, rows)[[0, 0, 1], [1, 2, 2]] / then.std(0).norm()
+        assert ((gaps > 0.02) & (gaps < 0.2)).all()
+    found = plain_ids(matched.tokenizer, texts)
+    counts = [ids[token] for token in ("ĠĠ", "ĠĠĠĠ", "abc", "Ġab")]
+    total = sum(map(len, found))
+    alike, mean = (sum(index in set(kind) for one in found for index in one) for kind in (counts[:2], counts))
+    assert report["alike_share"] == alike / total > 0
+    assert report["shares"]["mean"] == mean / total > alike / total
+    assert sum(report["shares"].values()) == pytest.approx(1)
+    lengths = [len(one) + 1 for one in found]
+    told = {"tokens_per_function": sum(lengths) / 3, "cut": sum(length > 4 for length in lengths) / 3}
+    assert report["lengths"]["same, transfer"] == told
+
+
 def test_transfer_carries_the_heads_bias_over(tmp_path):
     teacher, student = transfer_pair(tmp_path, "codegen")
-    side = vocabularies.Side(student)
+    side = vocabularies.VocabularySide(student)
     head = side.model.get_output_embeddings()
     with torch.no_grad():
         head.bias.copy_(torch.arange(len(head.bias)))
@@ -190,7 +217,7 @@ def test_transfer_carries_the_heads_bias_over(tmp_path):
 def test_the_same_text_gives_near_the_same_states_before_and_after(tmp_path):
     """Where all pieces are shared the student computes what it did: ids change, rows follow."""
     teacher, student = transfer_pair(tmp_path)
-    side = vocabularies.Side(student)
+    side = vocabularies.VocabularySide(student)
     matched, _ = match(teacher, student, "transfer")
     text = "def f(x): return x"
     before = side.model(torch.tensor(plain_ids(side.tokenizer, [text]))).logits
@@ -206,7 +233,7 @@ def test_a_special_token_of_the_teacher_is_no_text_of_the_students(tmp_path):
     teacher = folder(tmp_path / "t", [*PLAIN, "<|end|>"])
     plain = byte_tokenizer([*BYTES, "</s>", "<|end|>"], end="<|end|>", pad=None)
     student = model_folder(tmp_path / "s", plain, seed=3)
-    old = rows_of(vocabularies.Side(student).model)[0].clone()
+    old = rows_of(vocabularies.VocabularySide(student).model)[0].clone()
     matched, report = match(teacher, student, "transfer")
     torch.testing.assert_close(rows_of(matched.model)[0][256], old[257])
     # ... and the teacher's word `<|end|>` is not the student's end, but its pieces.
@@ -242,8 +269,8 @@ def test_the_ablation_takes_the_teachers_rows(tmp_path, tied, teacher_tied):
     teacher, student = transfer_pair(
         tmp_path, "llama", {"tie_word_embeddings": tied}, {"kind": "qwen2", "tie_word_embeddings": teacher_tied}
     )
-    embedding, head = rows_of(vocabularies.Side(teacher).model)
-    matched, report = match(teacher, student, "transfer", "teacher")
+    embedding, head = rows_of(vocabularies.VocabularySide(teacher).model)
+    matched, report = match(teacher, student, "transfer", Asked("teacher"))
     torch.testing.assert_close(rows_of(matched.model)[0], embedding, rtol=0, atol=0)
     torch.testing.assert_close(rows_of(matched.model)[1], embedding if tied else head, rtol=0, atol=0)
     assert report["embeddings"] == "teacher" and vocabularies.is_tied(matched.model) is tied
@@ -252,9 +279,9 @@ def test_the_ablation_takes_the_teachers_rows(tmp_path, tied, teacher_tied):
 def test_the_ablation_needs_equal_widths_and_the_policy_transfer(tmp_path):
     teacher, student = transfer_pair(tmp_path, fields={"n_embd": 16})
     with pytest.raises(UserError, match="16 wide and the teacher's 32"):
-        match(teacher, student, "transfer", "teacher")
+        match(teacher, student, "transfer", Asked("teacher"))
     with pytest.raises(UserError, match="transfer only"):
-        match(teacher, student, "same", "teacher")
+        match(teacher, student, "same", Asked("teacher"))
 
 
 def test_unknown_names_are_refused_and_a_policy_can_be_added(tmp_path, monkeypatch):
@@ -262,11 +289,11 @@ def test_unknown_names_are_refused_and_a_policy_can_be_added(tmp_path, monkeypat
     with pytest.raises(UserError, match="choose one of same, shared, transfer"):
         match(teacher, student, "keep")
     with pytest.raises(UserError, match="choose one of pieces, teacher"):
-        match(teacher, student, "transfer", "both")
+        match(teacher, student, "transfer", Asked("both"))
     monkeypatch.setattr(vocabularies, "POLICIES", dict(vocabularies.POLICIES))
 
     @vocabularies.policy("keep")
-    def keep(teacher, student, embeddings):
+    def keep(teacher, student, asked):
         return vocabularies.Match(student.model, student.tokenizer, student.rows, {"counts": {"kept": student.rows}})
 
     matched, report = match(teacher, student, "keep")
@@ -311,7 +338,7 @@ def test_spellings_of_two_kinds_of_tokenizer_meet(tmp_path):
     kept = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="</s>", unk_token="<unk>")
     student = model_folder(tmp_path / "s", kept, kind="llama", seed=2)
     teacher = folder(tmp_path / "t", [*PLAIN, "Ġa", "ab", "Ġab"])
-    old = rows_of(vocabularies.Side(student).model)[0].clone()
+    old = rows_of(vocabularies.VocabularySide(student).model)[0].clone()
     matched, report = match(teacher, student, "transfer")
     now, ids, theirs = rows_of(matched.model)[0], matched.tokenizer.get_vocab(), kept.get_vocab()
     for token, pieces in {"Ġ": ["▁"], "Ċ": ["<0x0A>"], "a": ["a"], "Ġa": ["▁a"], "Ġab": ["▁a", "b"]}.items():

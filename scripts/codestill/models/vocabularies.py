@@ -1,13 +1,14 @@
 """Vocabulary policies: what makes teacher and student speak of the same token when they speak of the same id.
 
-A policy is a function (teacher: Side, student: Side, embeddings) -> Match, entered in POLICIES by `@policy(name)`. It
-returns the student as it is before distillation, the study's tokenizer (all tokens are made with it) and a report; or
-it raises UserError with the first tokens that differ and the remedy. The study's contract with the objective: ids
-0 .. rows - 1 of the student mean the same token to the teacher, whose logits are cut to those columns. A policy for
-students that keep a vocabulary of their own adds an entry here, and its own alignment in the objective.
+A policy is a function (teacher, student, asked) -> Match, entered in POLICIES by `@policy(name)`, of two sides and an
+Asked. It returns the student as it is before distillation, the study's tokenizer (all tokens are made with it) and a
+report; or it raises UserError with the first tokens that differ and the remedy. The study's contract with the
+objective: ids 0 .. rows - 1 of the student mean the same token to the teacher, whose logits are cut to those columns.
+A policy for students that keep a vocabulary of their own adds an entry here, and its own alignment in the objective.
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,15 @@ from pathlib import Path
 from codestill.kit.program import UserError
 from codestill.models.loading import load_config, load_model
 from codestill.models.shapes import set_ids
-from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids
+from codestill.models.token_bytes import check_spelling
+from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids, start_ids, without_start
 
 POLICIES = {}
 EMBEDDINGS = ("pieces", "teacher")
+STARTS = ("auto", "none")
 
 
-class Side:
+class VocabularySide:
     """One of the two models: its folder, tokenizer, config, embedding rows, and the model, loaded when asked for."""
 
     def __init__(self, folder):
@@ -50,6 +53,17 @@ class Side:
         return [token for token, index in vocabulary if index >= self.rows]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a policy: whose rows transfer takes, whether a start token may lead, functions of the corpus
+    by which shares are weighted, and the length at which they will be cut."""
+
+    embeddings: str = "pieces"
+    start: str = "auto"
+    texts: tuple = ()
+    max_seq_length: int | None = None
+
+
 @dataclass
 class Match:
     """What a policy returns: the student, the study's tokenizer, its number of rows, and the policy's own facts."""
@@ -70,26 +84,33 @@ def policy(name):
     return enter
 
 
-def match(teacher_folder, student_folder, name, embeddings="pieces"):
+def match(teacher_folder, student_folder, name, asked=Asked()):
     """Apply policy `name` to the models in two folders; returns (Match, report).
 
     Raises UserError where the policy does not hold.
     """
     if name not in POLICIES:
         raise UserError(f"vocabulary policy {name!r} is not known; choose one of {', '.join(POLICIES)}")
-    if embeddings not in EMBEDDINGS:
-        raise UserError(f"embeddings {embeddings!r} is not known; choose one of {', '.join(EMBEDDINGS)}")
-    if embeddings != "pieces" and name != "transfer":
+    if asked.embeddings not in EMBEDDINGS:
+        raise UserError(f"embeddings {asked.embeddings!r} is not known; choose one of {', '.join(EMBEDDINGS)}")
+    if asked.embeddings != "pieces" and name != "transfer":
         raise UserError(
-            f"embeddings {embeddings!r} acts on policy transfer only; {name} keeps the student's embeddings"
+            f"embeddings {asked.embeddings!r} acts on policy transfer only; {name} keeps the student's embeddings"
         )
-    teacher, student = Side(teacher_folder), Side(student_folder)
-    matched = POLICIES[name](teacher, student, embeddings)
+    if asked.start not in STARTS:
+        raise UserError(f"start {asked.start!r} is not known; choose one of {', '.join(STARTS)}")
+    teacher, student = VocabularySide(teacher_folder), VocabularySide(student_folder)
+    matched = POLICIES[name](teacher, student, asked)
+    check_spelling(matched.tokenizer, student.folder if name == "shared" else teacher.folder)
+    if asked.start == "none":
+        matched.tokenizer = without_start(matched.tokenizer)
+    if any(index >= matched.rows for index in start_ids(matched.tokenizer)):
+        raise UserError(f"{teacher.folder}: its start token has no embedding row; give tokens.start: none")
     set_ids(matched.model, matched.tokenizer, matched.rows)
-    return matched, _report(name, teacher, student, matched)
+    return matched, _report(name, teacher, student, matched, asked)
 
 
-def _report(name, teacher, student, matched):
+def _report(name, teacher, student, matched, asked):
     pad = pad_token_id(matched.tokenizer, matched.rows)
     end = matched.tokenizer.eos_token_id
     return {
@@ -97,6 +118,7 @@ def _report(name, teacher, student, matched):
         "rows": matched.rows,
         "end_token": matched.tokenizer.eos_token,
         "end_token_id": end,
+        "start_tokens": matched.tokenizer.convert_ids_to_tokens(start_ids(matched.tokenizer)),
         "pad_token": matched.tokenizer.convert_ids_to_tokens(pad),
         "pad_token_id": pad,
         "pad_is_end": pad == end,
@@ -104,8 +126,20 @@ def _report(name, teacher, student, matched):
         "tied": is_tied(matched.model),
         "teacher": _side_report(teacher),
         "student": _side_report(student),
+        **({"lengths": _lengths(teacher, student, asked)} if asked.texts else {}),
         **matched.facts,
     }
+
+
+def _lengths(teacher, student, asked):
+    """What each policy's tokenizer makes of the corpus: tokens a function, and the share that would be cut."""
+    found = {"functions": len(asked.texts), "max_seq_length": asked.max_seq_length}
+    for policies, side in (("same, transfer", teacher), ("shared", student)):
+        added = 1 + (len(start_ids(side.tokenizer)) if asked.start == "auto" else 0)
+        counts = [len(ids) + added for ids in plain_ids(side.tokenizer, asked.texts)]
+        cut = sum(count > asked.max_seq_length for count in counts) if asked.max_seq_length else 0
+        found[policies] = {"tokens_per_function": sum(counts) / len(counts), "cut": cut / len(counts)}
+    return found
 
 
 def _side_report(side):
@@ -152,7 +186,7 @@ def _resize(model, rows):
 
 
 @policy("same")
-def same(teacher, student, embeddings):
+def same(teacher, student, asked):
     """Identical vocabularies: every string has the same id on both sides, special tokens, end token and merges too."""
     different = _differences(teacher, student, range(max(teacher.rows, student.rows)))
     if different:
@@ -168,6 +202,11 @@ def same(teacher, student, embeddings):
                 f'{student.folder}/tokenizer_config.json: "{name}" is {ours!r} but the teacher\'s is {theirs!r}; set '
                 "it to the teacher's or use the policy transfer"
             )
+    if asked.start == "auto" and start_ids(teacher.tokenizer) != start_ids(student.tokenizer):
+        raise UserError(
+            f"{student.folder}: its tokenizer opens a text otherwise than the teacher's; use the policy transfer, or "
+            "tokens.start: none"
+        )
     if _pieces(teacher.tokenizer) != _pieces(student.tokenizer):
         raise UserError(
             f"{student.folder}/tokenizer.json: same tokens as the teacher's, but text is cut into them in another way; "
@@ -185,7 +224,7 @@ def _pieces(tokenizer):
 
 
 @policy("shared")
-def shared(teacher, student, embeddings):
+def shared(teacher, student, asked):
     """The teacher's vocabulary extends the student's: ids 0 .. V - 1 agree by string, V the student's tokens."""
     _check_end(student)
     count = len(student.tokens)
@@ -209,7 +248,7 @@ def shared(teacher, student, embeddings):
 
 
 @policy("transfer")
-def transfer(teacher, student, embeddings):
+def transfer(teacher, student, asked):
     """The student takes the teacher's tokenizer; its rows by fast vocabulary transfer, or the teacher's own rows.
 
     Gee, Zugarini, Rigutini & Torroni, Fast Vocabulary Transfer for Language Model Compression, EMNLP 2022 (industry).
@@ -217,9 +256,11 @@ def transfer(teacher, student, embeddings):
     from codestill.models import vocabulary_transfer as rows_of
 
     _check_end(teacher)
-    if embeddings == "teacher":
+    if asked.embeddings == "teacher":
         facts = rows_of.take_teacher_rows(teacher, student)
     else:
-        facts = rows_of.transfer_rows(teacher, student)
+        check_spelling(student.tokenizer, student.folder)
+        uses = Counter(index for ids in plain_ids(teacher.tokenizer, asked.texts) for index in ids)
+        facts = rows_of.transfer_rows(teacher, student, {row: n for row, n in uses.items() if row < teacher.rows})
     facts["checks"] = ["every teacher row has a student row", "end token row"]
     return Match(student.model, teacher.tokenizer, teacher.rows, facts)

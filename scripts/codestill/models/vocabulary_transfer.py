@@ -5,17 +5,24 @@ token that both vocabularies have keeps its row; another gets the mean of the ro
 tokenizer cuts it. Tokens are compared by the bytes they stand for, so that spellings of two kinds of tokenizer meet.
 """
 
-from codestill.kit.program import UserError
+import math
+from collections import Counter
+
+from codestill.kit.program import UserError, log
 from codestill.models.token_bytes import byte_level_string, is_byte_level, token_bytes
-from codestill.models.tokenizers import plain_ids
+from codestill.models.tokenizers import start_ids
+
+KINDS = ("special", "exact", "mean", "average")
+APART = 0.05  # of the rows' standard deviation: rows that come out alike are told apart by noise of this size
+FEW = 0.5  # of the corpus: where fewer tokens keep their row, the student starts far from what it knew
 
 
 def sources(teacher, student):
     """For each teacher row the student ids whose rows make it, and why: ([[id, ...] per row], [kind per row]).
 
     Kinds: `special` (the token's part in a text: end, start or pad, taken from the student's token of that part),
-    `exact` (one token of the student's with the same bytes), `mean` (of the pieces' rows), `average` (of all the
-    student's tokens: a row without a token, or a special token that has no counterpart).
+    `exact` (one token of the student's with the same bytes), `mean` (of the rows of pieces that spell it), `average`
+    (of all the student's tokens: a row without a token, or a token that the student's pieces cannot spell).
     """
     teacher_bytes, student_bytes = token_bytes(teacher.tokenizer), token_bytes(student.tokenizer)
     special = set(teacher.tokenizer.all_special_ids)
@@ -39,8 +46,9 @@ def sources(teacher, student):
             found, kind = [exact[row in special, text]], "exact"
         else:
             pieces = cut(text) if text is not None and row not in special else []
-            pieces = [index for index in pieces if index < student.rows]
-            found, kind = (pieces, "mean") if pieces else (everything, "average")
+            spelt = pieces and b"".join(student_bytes.get(piece, b"") for piece in pieces) == text
+            spelt = spelt and all(piece < student.rows for piece in pieces)
+            found, kind = (pieces, "mean") if spelt else (everything, "average")
         chosen.append(found)
         kinds.append(kind)
     return chosen, kinds
@@ -55,20 +63,39 @@ def _special_parts(teacher, student):
     parts = {}
     if ours.pad_token_id is not None and theirs.pad_token_id is not None and theirs.pad_token_id < student.rows:
         parts[ours.pad_token_id] = theirs.pad_token_id
-    if ours.bos_token_id is not None:
-        start = theirs.bos_token_id
-        parts[ours.bos_token_id] = start if start is not None and start < student.rows else end
+    starts = [*start_ids(theirs), theirs.bos_token_id]
+    start = next((index for index in starts if index is not None and index < student.rows), end)
+    parts |= {index: start for index in (*start_ids(ours), ours.bos_token_id) if index is not None}
     parts[ours.eos_token_id] = end  # last: where one token plays several parts, it is the end
     return {index: source for index, source in parts.items() if index < teacher.rows}
 
 
 def _cutter(student):
-    """A function from bytes to the ids of the student's pieces for them."""
+    """A function from bytes to the ids of the student's pieces for them.
+
+    By the tokenizer's model alone: what stands before it is for texts (a blank that is put first, changed letters, cuts
+    between words), and a token may begin with blanks or hold a part of a character.
+    """
+    backend = student.tokenizer.backend_tokenizer
+    model, vocabulary = backend.model, student.tokenizer.get_vocab()
     if is_byte_level(student.tokenizer):
-        # On the byte-level string itself: tokens may start with blanks or hold a part of a character.
-        model = student.tokenizer.backend_tokenizer.model
         return lambda data: [token.id for token in model.tokenize(byte_level_string(data))]
-    return lambda data: plain_ids(student.tokenizer, [data.decode(errors="replace")])[0]
+    blank = "\u2581" if "\u2581" in backend.to_str() else " "
+
+    def cut(data):
+        ids, run = [], ""
+        # A byte that belongs to no character comes as a lone surrogate, U+DC00 and the byte.
+        for character in [*data.decode("utf-8", errors="surrogateescape"), None]:
+            if character is not None and not "\udc80" <= character <= "\udcff":
+                run += blank if character == " " else character
+                continue
+            ids += [token.id for token in model.tokenize(run)] if run else []
+            run = ""
+            if character is not None:
+                ids.append(vocabulary.get(f"<0x{ord(character) - 0xDC00:02X}>", -1))
+        return ids
+
+    return cut
 
 
 def means(matrix, chosen):
@@ -113,17 +140,66 @@ def _write(model, values, rows):
         raise AssertionError("resizing the embeddings changed whether the head is tied to them")
 
 
-def transfer_rows(teacher, student):
-    """Write the student's rows for the teacher's tokens into `student.model`; returns the facts for the report."""
+def transfer_rows(teacher, student, uses=None):
+    """Write the student's rows for the teacher's tokens into `student.model`; returns the facts for the report.
+
+    `uses` {teacher id: how often the corpus has it} weights the shares of the kinds.
+    """
     chosen, kinds = sources(teacher, student)
+    alike = _alike(chosen, kinds)
     values = {part: means(matrix.detach(), chosen) for part, matrix in _matrices(student.model).items()}
+    for part, matrix in _matrices(student.model).items():
+        _tell_apart(values[part], matrix.detach(), alike)
     _write(student.model, values, teacher.rows)
     end = teacher.tokenizer.eos_token_id
     new, old = student.model.get_input_embeddings().weight[end], values["embedding"][end]
     if not bool((new == old).all()) or kinds[end] != "special":
         raise AssertionError("the end token's row was not transferred")
-    counts = {kind: kinds.count(kind) for kind in ("special", "exact", "mean", "average")}
-    return {"embeddings": "pieces", "counts": counts, "examples": _examples(teacher, student, chosen, kinds)}
+    facts = {"embeddings": "pieces", "counts": {kind: kinds.count(kind) for kind in KINDS}}
+    facts["alike"] = {"rows": len(alike), "examples": [teacher.tokens[row] for row in alike[:10]]}
+    if uses:
+        facts |= _weighted(kinds, alike, uses)
+    return facts | {"examples": _examples(teacher, student, chosen, kinds)}
+
+
+def _alike(chosen, kinds):
+    """The rows of kind `mean` that would be the same as another one: runs of blanks, mostly.
+
+    A mean of pieces does not know how many there are; of several such rows the first stays as it is.
+    """
+    seen, found = {(ids[0], 1) for ids, kind in zip(chosen, kinds, strict=True) if kind == "exact"}, []
+    for row, ids in enumerate(chosen):
+        if kinds[row] != "mean":
+            continue
+        counts = Counter(ids)
+        shared = math.gcd(*counts.values())
+        key = tuple(sorted((index, count // shared) for index, count in counts.items()))
+        key = key[0] if len(key) == 1 else key
+        if key in seen:
+            found.append(row)
+        seen.add(key)
+    return found
+
+
+def _tell_apart(values, matrix, rows):
+    """Add seeded noise to `rows` of the new matrix, APART of the standard deviation of the old one's columns."""
+    import torch
+
+    if rows:
+        drawn = torch.randn((len(rows), *matrix.shape[1:]), generator=torch.Generator().manual_seed(0))
+        values[rows] += (APART * matrix.float().std(0) * drawn).to(values.dtype)
+
+
+def _weighted(kinds, alike, uses):
+    """Shares of the corpus' tokens by kind, and of those whose rows came out alike."""
+    total = sum(uses.values())
+    shares = {kind: sum(count for row, count in uses.items() if kinds[row] == kind) / total for kind in KINDS}
+    apart = sum(uses.get(row, 0) for row in alike) / total
+    told = ", ".join(f"{share:.1%} {kind}" for kind, share in shares.items())
+    log(f"tokens of the corpus by how their rows were made: {told}; {apart:.1%} had a row like another's")
+    if shares["exact"] + shares["special"] < FEW:
+        log("warning: few tokens of the corpus keep their row; a student of the teacher's own family starts nearer")
+    return {"shares": shares, "alike_share": apart}
 
 
 def _examples(teacher, student, chosen, kinds):

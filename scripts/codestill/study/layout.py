@@ -4,9 +4,9 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
-from codestill.kit.model_files import MODEL_FILES
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
 
