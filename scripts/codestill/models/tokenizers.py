@@ -79,17 +79,15 @@ def _built(folder):
         return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
 
-def _config(folder):
-    try:
-        return json.loads((Path(folder) / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
 def is_plain(folder):
     """Whether a folder's tokenizer is wholly described by its tokenizer.json, and says so."""
-    named = _config(folder).get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-    return named and (Path(folder) / "tokenizer.json").is_file()
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    named = config.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    return named and (folder / "tokenizer.json").is_file()
 
 
 def _as_the_file_has_it(folder, tokenizer):
@@ -98,15 +96,11 @@ def _as_the_file_has_it(folder, tokenizer):
 
     raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
     built = tokenizer.backend_tokenizer
-    # A flag in tokenizer_config.json says outright whether a start token leads, whatever the file has.
-    told = not {"add_bos_token", "add_eos_token"}.isdisjoint(_config(folder))
     cut = _plain(raw, [PROBE])[0].ids == _plain(built, [PROBE])[0].ids
-    if cut and (told or raw.encode("x").ids == built.encode("x").ids):
+    if cut and raw.encode("x").ids == built.encode("x").ids:
         return tokenizer
     what = "opens texts" if cut else "cuts text"
     log(f"{folder}: {type(tokenizer).__name__} of transformers {what} otherwise than tokenizer.json; the file is taken")
-    if told:
-        raw.post_processor = built.post_processor
     return frozen(tokenizer, raw)
 
 
