@@ -42,7 +42,7 @@ def test_time_is_bounded():
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
-    with pytest.raises(UserError, match="no file of weights"):
+    with pytest.raises(UserError, match=r"no model\.safetensors"):
         efficiency.weights_on_disk(tmp_path)
 
 

@@ -45,7 +45,7 @@ def test_a_mismatch_ends_in_one_line_and_writes_nothing(tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "policy transfer" in done.stderr and not (tmp_path / "out").exists()
     done = command(teacher, student, "keep", tmp_path / "out")
-    assert done.returncode == 2 and "choose one of same, shared, transfer" in done.stderr
+    assert done.returncode == 2 and "invalid choice: 'keep'" in done.stderr
     done = command(teacher, tmp_path / "nowhere", "same", tmp_path / "out")
     assert done.returncode == 2 and "no such folder" in done.stderr
 

@@ -11,7 +11,7 @@ from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError
 from codestill.models.token_bytes import check_spelling, spells, text_pieces, token_bytes
 from codestill.models.tokenizers import PROBE, load_tokenizer, plain_ids, save_tokenizer, start_ids, without_start
-from codestill.sampling.stop_rules import StopRules, Text
+from codestill.sampling.stop_rules import GrowingText, StopRules
 from made_models import made_model
 from shared_data import shared
 
@@ -76,7 +76,7 @@ def test_completions_keep_their_first_blank(tokenizer):
         whole = "def f(x):\n" + completion
         ids = plain_ids(tokenizer, [whole])[0]
         shared_ids = next((n for n, (a, b) in enumerate(zip(ids, prompt, strict=False)) if a != b), len(prompt))
-        text = Text(rules)
+        text = GrowingText(rules)
         for token in ids[shared_ids:]:
             text.add(token)
         decode = tokenizer.backend_tokenizer.decode
