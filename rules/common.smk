@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from codestill.cluster import failures
-from codestill.cluster.snakemake_view import jobs_of
+from codestill.cluster.snakemake_view import command_line_config, jobs_of
 from codestill.cluster.surroundings import look_once, prepare
 from codestill.kit import attempts
 from codestill.kit.files import from_here
@@ -42,7 +42,7 @@ def stop(error):
 
 
 try:
-    FILES = ConfigFiles(workflow.configfiles)
+    FILES = ConfigFiles(workflow.configfiles, command_line_config(workflow))
     STUDY = load_study(config, FILES)
     GRID = build_grid(STUDY, FILES)
     PLACE = Layout(STUDY, GRID)

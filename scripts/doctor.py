@@ -156,13 +156,10 @@ def main():
     )
     arguments.add_argument("--inside", action="store_true", help="look as from within a job: a GPU is expected")
     options = arguments.parse_args()
-    import yaml
-
     from codestill.study.config import load_study
+    from codestill.study.config_files import read_config
 
-    if not Path(options.configfile).is_file():
-        raise UserError(f"--configfile: {options.configfile} does not exist")
-    study = load_study(yaml.safe_load(Path(options.configfile).read_text(encoding="utf-8")), options.configfile)
+    study = load_study(read_config(options.configfile), options.configfile)
     findings = [packages(), *gpu(options.inside), isolation(), slurm.room(f"results/{study.study}")]
     if not options.inside:
         findings += [hub(study), *cluster(options.profile, study)]

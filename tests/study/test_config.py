@@ -114,6 +114,8 @@ MISTAKES = [
     ("study", False, "study", "YAML reads yes, no, on and off so"),
     ("teacher.shape", ["gpt2"], "teacher.shape", "a mapping of fields"),
     ("student", {"shape": {"model_type": "gpt2", "n_layer": [1]}}, "student.shape.n_layer", "text, a number"),
+    ("student", {"shape": {"model_type": "gpt2", "n_layer": "2"}}, "student.shape.n_layer", "take its quotes away"),
+    ("training.epochs", 1e300, "training.epochs", "less than or equal to 1000000"),
     ("student", {"shape": {"model_type": "gpt2"}, "revision": "main"}, "student.revision", "goes with name"),
     ("training", None, "training", "a mapping of fields, not null"),
     ("training.batch_size", True, "training.batch_size", "must not be true"),

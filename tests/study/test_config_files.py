@@ -36,6 +36,8 @@ def files(tmp_path, *texts):
         ("study: a\n---\nstudy: b\n", "a.yaml:2: not YAML"),
         ("", "a.yaml: a config is a mapping"),
         ("- a\n", "a.yaml: a config is a mapping"),
+        ("a:\n  seed: 010\n", "a.yaml:2: 010: YAML reads this in base 8"),
+        ("a: 1\nb: 1:30\n", "a.yaml:2: 1:30: YAML reads this in base 60"),
     ],
 )
 def test_what_yaml_would_drop_or_refuse_is_named_by_file_and_line(tmp_path, text, message):
@@ -65,6 +67,19 @@ def test_of_two_files_the_one_that_holds_the_field_is_named(tmp_path):
         )
     with pytest.raises(UserError, match=r"^b.yaml: sweeps.more.grid.alfa: "):
         build_grid(load_study(raw | {"sweeps": {"more": {"grid": {"alfa": 1}}}}, origin), origin)
+
+
+def test_what_the_command_line_lays_over_the_files_is_blamed_on_it(tmp_path):
+    origin = ConfigFiles(files(tmp_path, HOME), {"distillation": {"alpha": 2}})
+    with pytest.raises(UserError, match=r"^--config: distillation.alpha: "):
+        load_study(yaml.safe_load(HOME) | {"distillation": {"alpha": 2}}, origin)
+
+
+def test_a_key_of_the_users_own_may_hold_anchors(tmp_path):
+    (path,) = files(
+        tmp_path, "x-usual: &usual {eval_batch_size: 2}\n" + HOME.replace("training:\n", "training:\n  <<: *usual\n", 1)
+    )
+    assert load_study(read_config(path)).training.eval_batch_size == 2
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ def _gpus(resources):
     return count if isinstance(count, int) else 0
 
 
+def command_line_config(workflow):
+    """What the call's --config lays over the config files, {} where Snakemake does not tell."""
+    return dict(getattr(getattr(workflow, "config_settings", None), "config", None) or {})
+
+
 @contextlib.contextmanager
 def _records_beside(home, folder):
     """Snakemake keeps its books in `folder`, where its records of finished jobs (below `home`) are but linked.

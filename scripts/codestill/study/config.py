@@ -91,7 +91,8 @@ def load_study(raw, origin="config"):
     if not isinstance(raw, dict):
         raise UserError(f"{origin}: a config is a mapping of fields, not {type(raw).__name__}")
     try:
-        return Study.model_validate(raw)
+        # A key x-... is the user's own: a place for YAML's anchors.
+        return Study.model_validate({key: value for key, value in raw.items() if not str(key).startswith("x-")})
     except ValidationError as error:
         location, remedy, more = first_mistake(error, Study)
         field = ".".join(map(str, location)) or "study"

@@ -4,6 +4,7 @@ Snakemake has merged the files by the time the workflow sees the config: of a ke
 """
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -11,9 +12,20 @@ import yaml
 from codestill.kit.files import from_here
 from codestill.kit.program import UserError
 
+# What YAML 1.1 reads as a number that nobody meant: base 60, and octal.
+_TRAP = re.compile(r"[-+]?(\d[\d_]*(:[0-5]?\d)+(\.\d*)?|0[0-7_]+)")
+
 
 class _Strict(yaml.CSafeLoader):
-    """YAML in which a key that stands twice in one mapping is an error."""
+    """YAML in which a key that stands twice in one mapping is an error, and so is a number in base 60 or 8."""
+
+    def construct_scalar(self, node):
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and _TRAP.fullmatch(node.value):
+            raise UserError(
+                f"{self.name}:{node.start_mark.line + 1}: {node.value}: YAML reads this in base "
+                f"{60 if ':' in node.value else 8}; quote it where text is meant, else write the number in base 10"
+            )
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node, deep=False):
         seen = {}
@@ -55,10 +67,12 @@ def read_config(path):
 
 
 class ConfigFiles:
-    """The files of one study, merged in their order; `at` says which of them a field stands in."""
+    """The files of one study in their order, and what --config lays over them; `at` says where a field stands."""
 
-    def __init__(self, paths):
+    def __init__(self, paths, command_line=None):
         self.files = {from_here(path): read_config(path) for path in paths}
+        if command_line:
+            self.files["--config"] = command_line
 
     def __str__(self):
         return " + ".join(self.files) or "config"

@@ -1,5 +1,6 @@
 """The config's sections `teacher`, `student` and `vocabulary`: where models come from and how they share token ids."""
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -25,6 +26,9 @@ class Origin(Section):
             raise ValueError(f"give exactly one origin of the model (name or shape), not {origins or 'none'}")
         if self.shape is not None and "model_type" not in self.shape:
             raise wrong("shape", "needs model_type, for example model_type: gpt2")
+        for key, value in (self.shape or {}).items():
+            if isinstance(value, str) and re.fullmatch(r"[-+]?[\d._]+(e[-+]?\d+)?", value, re.I):
+                raise wrong(f"shape.{key}", f"is the text {value!r}, where a number is meant; take its quotes away")
         if self.revision is not None and self.name is None:
             raise wrong("revision", "goes with name; remove it")
         return self

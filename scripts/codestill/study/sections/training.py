@@ -12,7 +12,12 @@ class Training(Section):
 
     learning_rate: float = field(5e-5, "peak learning rate of AdamW, with linear decay", axis="lr", gt=0)
     epochs: float = field(
-        3, "passes over the training split; 0 leaves the model as it is", axis="epochs", flag="num_train_epochs", ge=0
+        3,
+        "passes over the training split; 0 leaves the model as it is",
+        axis="epochs",
+        flag="num_train_epochs",
+        ge=0,
+        le=1e6,
     )
     weight_decay: float = field(0.01, "AdamW's weight decay; biases and norms are exempt", axis="wd", ge=0)
     dropout: Fraction | None = field(None, "dropout of the trained model; null: its own", axis="dropout")
