@@ -123,6 +123,16 @@ def folder_of(files):
     return os.path.dirname(files if isinstance(files, str) else files[0])
 
 
+def prefix_of(files):
+    """What a workflow that uses this one as a module puts before every path of a job."""
+    return (files if isinstance(files, str) else files[0]).partition(PLACE.results)[0]
+
+
+def beside(path):
+    """A path of the study that is no output, below the same prefix as the job's outputs; wildcards are filled in."""
+    return lambda wildcards, output: prefix_of(output) + path.format(**wildcards)
+
+
 def log_of(rule, name=""):
     """Where a rule logs."""
     return f"{PLACE.logs}/{rule}/{name or rule}.log"

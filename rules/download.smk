@@ -122,9 +122,10 @@ rule build_model:
         script=program("build_model"),
         code=code_of("build_model"),
         origin=lambda wildcards: COMMANDS.build(wildcards.base),
+        needs=lambda wildcards, input: COMMANDS.build_needs(wildcards.base, input.needs),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
-        "python {params.script:q} {params.origin} --output {params.folder} > {log} 2>&1"
+        "python {params.script:q} {params.origin} {params.needs} --output {params.folder} > {log} 2>&1"
 
 
 rule manifest:

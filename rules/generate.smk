@@ -25,7 +25,7 @@ rule generate:
         script=program("generate"),
         code=code_of("generate"),
         model=lambda wildcards, input: folder_of(input.model),
-        work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}",
+        work=beside(f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}"),
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
         machine=machine_of("generate"),
     shell:
@@ -62,7 +62,7 @@ rule generate_part:
         script=program("generate"),
         code=code_of("generate"),
         model=lambda wildcards, input: folder_of(input.model),
-        work=f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}",
+        work=beside(f"{PLACE.results}/work/generate/{{benchmark}}/{{model}}/{{part}}"),
         protocol=lambda wildcards: COMMANDS.generation(wildcards.benchmark),
         machine=machine_of("generate"),
     shell:

@@ -69,7 +69,7 @@ rule report:
         code=code_of("report", TEMPLATES),
         results=lambda wildcards, input: folder_of(input.study),
         folder=lambda wildcards, output: folder_of(output.page),
-        measured=PLACE.benchmarks,
+        measured=beside(PLACE.benchmarks),
     shell:
         "python {params.script:q} --study {input.study} --results {params.results} --output {params.folder} "
         "--benchmarks {params.measured} > {log} 2>&1"
@@ -89,8 +89,8 @@ rule report_now:
         script=program("report"),
         code=code_of("report", TEMPLATES),
         results=lambda wildcards, input: folder_of(input.study),
-        folder=f"{PLACE.results}/report-now",
-        measured=PLACE.benchmarks,
+        folder=lambda wildcards, input: f"{folder_of(input.study)}/report-now",
+        measured=lambda wildcards, input: prefix_of(input.study) + PLACE.benchmarks,
     shell:
         "python {params.script:q} --study {input.study} --results {params.results} --output {params.folder} "
         "--benchmarks {params.measured} > {log} 2>&1"

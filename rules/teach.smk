@@ -30,7 +30,7 @@ rule teach:
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.model),
-        work=f"{PLACE.results}/work/teach/teacher",
+        work=beside(f"{PLACE.results}/work/teach/teacher"),
         training=COMMANDS.teaching(),
         machine=machine_of("teach"),
     shell:

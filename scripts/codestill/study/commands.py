@@ -5,6 +5,7 @@ workers, memory) stands in `machine`, which a command takes in without being rem
 """
 
 import json
+import os
 from functools import cached_property
 from types import SimpleNamespace
 
@@ -19,15 +20,18 @@ class Commands:
 
     def build(self, base):
         """How build_model.py makes the model `base`: from a shape, or from layers of the teacher."""
-        part, layout = getattr(self.study, base), self.layout
+        part = getattr(self.study, base)
         if part.shape is None:
-            return flags(layers_of=layout.inputs("models", "teacher"), every=part.every_layer_of_teacher)
-        shape = flags(shape=json.dumps(part.shape, sort_keys=True), seed=part.seed)
+            return flags(every=part.every_layer_of_teacher)
+        size = self.study.vocabulary.size if base == "teacher" else None
+        return flags(shape=json.dumps(part.shape, sort_keys=True), seed=part.seed, vocab_size=size)
+
+    def build_needs(self, base, files):
+        """The flag that names what it is made from, where the `files` of Layout.build_needs lie for this job."""
         if base == "teacher":
-            vocabulary = flags(train=layout.inputs("corpus", "train.jsonl"), vocab_size=self.study.vocabulary.size)
-        else:
-            vocabulary = flags(tokenizer=layout.inputs("models", "teacher"))
-        return f"{shape} {vocabulary}"
+            return flags(train=files[0])
+        folder = os.path.dirname(files[0])
+        return flags(tokenizer=folder) if self.study.student.shape else flags(layers_of=folder)
 
     def source(self, name):
         """How download.py reads one source of the corpus."""
