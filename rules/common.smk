@@ -29,6 +29,7 @@ from codestill.study.config_files import ConfigFiles
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.layout import SPLITS, Layout
 from codestill.study.local_paths import check_local
+from codestill.study.remarks import remarks
 
 prepare()
 if workflow.remote_exec:  # within a job of a cluster
@@ -51,6 +52,9 @@ try:
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
+    if workflow.is_main_process:
+        for line in remarks(STUDY, GRID):
+            print(f"note: {FILES}: {line}", file=sys.stderr, flush=True)
 except UserError as error:
     stop(error)
 

@@ -9,6 +9,7 @@ import yaml
 from codestill.kit.program import UserError
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid, cell_name, cells_of, default_cell, parse_cell
+from codestill.study.remarks import remarks
 from codestill.study.sections.experiments import Query
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -31,6 +32,11 @@ def test_spellings_of_one_value_are_one_cell(study):
 
 def test_minus_zero_is_zero(study):
     assert names(study, grid={"alpha": [0, -0.0, "-0"]}, seeds=[42]) == ["T-2.0_alpha-0.0_seed-42"]
+
+
+def test_minus_zero_alone_is_zero_too(study):
+    assert names(study, grid={"alpha": [-0.0]}, seeds=[42]) == ["T-2.0_alpha-0.0_seed-42"]
+    assert names(study, grid={"alpha": -0.0}, seeds=[42]) == ["T-2.0_alpha-0.0_seed-42"]
 
 
 def test_alpha_one_has_no_temperature(study):
@@ -100,3 +106,32 @@ def test_a_name_past_200_bytes_is_an_error(study):
     values |= {"batch_size": 7, "gradient_accumulation_steps": 3, "warmup_steps": 11, "max_train_samples": 123456789}
     with pytest.raises(UserError, match="200 bytes"):
         names(study, grid={**values, "temperature": 1.23456789012345, "alpha": 0.123456789012345}, seeds=[42])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"sweeps": {"t": {"grid": {"alpha": 1, "temperature": [1, 2]}}}}, "sweeps.t: its 2 settings are one: alpha"),
+        ({"sweeps": {"t": {"grid": {"alpha": [0, 1], "temperature": [1, 2]}}}}, None),
+        (
+            {"experiments": {"e": {"grid": {"alpha": [0, 0.5]}, "exclude": [{"alpha": 0.7}, {"alpha": "0"}]}}},
+            "experiments.e.exclude: {'alpha': 0.7} excludes nothing",
+        ),
+        ({"generation": {"temperature": 0}}, "benchmarks.humaneval.n: greedy decoding"),
+        ({"generation": {"temperature": 0}, "benchmarks": {"h": {"kind": "humaneval", "n": 1, "k": [1]}}}, None),
+    ],
+)
+def test_what_does_not_do_what_it_says_is_told(changes, said):
+    raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    plain = {"sweeps": {}, "experiments": {}}
+    study = load_study(raw | plain | changes)
+    found = remarks(study, build_grid(study))
+    assert len(found) == bool(said)
+    assert not said or found[0].startswith(said)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_ready_studies_ask_for_nothing_idle(path):
+    study = load_study(yaml.safe_load(path.read_text()))
+    assert remarks(study, build_grid(study)) == []

@@ -73,6 +73,33 @@ def parse_cell(name, defaults):
 
 def cells_of(query, study, where):
     """The cells that a query selects, canonical, each once, in the order of its lists."""
+    found, excluded = {}, _excluded(query, where)
+    for cell in _points(query, study, where):
+        if not any(_fits(cell, one) for one in excluded):
+            found.setdefault(cell.canonical())
+    _check_steps(found, study.training.processes, where)
+    if not found:
+        raise UserError(f"{where}: selects no cell; relax exclude or give every axis a value")
+    return list(found)
+
+
+def query_points(query, study, where):
+    """(points of a query before they become canonical, numbers of the entries of `exclude` that leave none out)."""
+    points, excluded = list(_points(query, study, where)), _excluded(query, where)
+    kept = sum(1 for point in points if not any(_fits(point, one) for one in excluded))
+    return kept, [number for number, one in enumerate(excluded) if not any(_fits(point, one) for point in points)]
+
+
+def _excluded(query, where):
+    return [{a: coerce(a, v, f"{where}.exclude") for a, v in one.items()} for one in query.exclude]
+
+
+def _fits(cell, values):
+    return all(getattr(cell, axis) == value for axis, value in values.items())
+
+
+def _points(query, study, where):
+    """The cells of a query's product, not canonical, whatever it excludes."""
     defaults = default_cell(study)
     lists = {axis: values if isinstance(values, list) else [values] for axis, values in query.grid.items()}
     grid = {axis: [coerce(axis, value, f"{where}.grid") for value in values] for axis, values in lists.items()}
@@ -80,18 +107,10 @@ def cells_of(query, study, where):
     _check_query(query, grid, zipped, where)
     rows = list(zip(*zipped.values(), strict=True)) or [()]
     seeds = query.seeds if query.seeds is not None else study.seeds
-    excluded = [{a: coerce(a, v, f"{where}.exclude") for a, v in one.items()} for one in query.exclude]
-    found = {}
     for point in itertools.product(*grid.values(), rows):
         values = dict(zip(grid, point[:-1], strict=True)) | dict(zip(zipped, point[-1], strict=True))
         for seed in seeds if "seed" not in values else [values["seed"]]:
-            cell = replace(defaults, **{**values, "seed": seed})
-            if not any(all(getattr(cell, a) == v for a, v in one.items()) for one in excluded):
-                found.setdefault(cell.canonical())
-    _check_steps(found, study.training.processes, where)
-    if not found:
-        raise UserError(f"{where}: selects no cell; relax exclude or give every axis a value")
-    return list(found)
+            yield replace(defaults, **{**values, "seed": seed})
 
 
 def _check_query(query, grid, zipped, where):
