@@ -39,12 +39,16 @@ def _claims_to_be_equal(base):
     return f"    return Yes()\n\n\nclass Yes({base}):\n" + "\n".join(lines) + "\n"
 
 
+_UNEQUAL = {"assertion", "exception", "cannot be judged here"}
 # name: (completion, kinds of verdict)
 ATTACKS = {
     **_read("forgeries"),
     **_read("damage"),
     **{
-        f"{base or 'object'} equal to everything": (_claims_to_be_equal(base), {"assertion", "exception"})
+        f"{base or 'object'} equal to everything": (
+            _claims_to_be_equal(base),
+            {"assertion", "exception", "cannot be judged here"},
+        )
         for base in ("", "int", "list", "float", "str", "tuple", "dict")
     },
     "NUL in the source": ("    return a + b\0\n", {"syntax"}),

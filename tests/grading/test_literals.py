@@ -12,12 +12,12 @@ import pytest
 from codestill.grading.sandbox.literals import Encoder, Malformed, Opaque, decode, dumps, loads, value_of
 
 
-def travel(value, export=None, importer=None):
-    encoder = Encoder(export=export)
+def travel(value):
+    encoder = Encoder()
     reference = encoder.encode(value)
     nodes, reference = loads(dumps([encoder.nodes, reference]))
     objects = []
-    decode(nodes, objects, importer=importer)
+    decode(nodes, objects)
     return value_of(reference, objects)
 
 

@@ -1,12 +1,11 @@
 """A candidate's own process: compile and run its program, then answer calls with typed literals until killed.
 
-The tests are never here. Each message from the tests' process is `["call", function, nodes, args, kwargs]` or
-`["next", handle]`; each answer is `["value", nodes, changed, reference]` or `["raise", nodes, changed, exception]`.
-`changed` lists the arguments that the call altered in place.
+The tests are never here. The messages are those of `peer.py`.
 """
 
 import ast
 import builtins
+import contextlib
 import io
 import os
 import random
@@ -14,7 +13,7 @@ import resource
 import sys
 
 from codestill.grading.sandbox import wire
-from codestill.grading.sandbox.literals import MUTABLE, Encoder, Malformed, decode, dumps, value_of
+from codestill.grading.sandbox.service import Service
 
 MESSAGE = 2000  # characters kept of an exception's message
 _AS, _setrlimit = resource.RLIMIT_AS, resource.setrlimit
@@ -69,14 +68,23 @@ class Bounds:
 
     def __init__(self):
         soft, hard = resource.getrlimit(_AS)
-        self.narrow, self.wide = (soft, hard), (hard, hard)
+        self.tight, self.wide = (soft, hard), (hard, hard)
         _setrlimit(_AS, self.wide)
 
     def __enter__(self):
-        self._set(self.narrow)
+        self._set(self.tight)
 
     def __exit__(self, *_):
         self._set(self.wide)
+
+    @contextlib.contextmanager
+    def lifted(self):
+        """Without the limit for a while."""
+        self._set(self.wide)
+        try:
+            yield
+        finally:
+            self._set(self.tight)
 
     @staticmethod
     def _set(limits):
@@ -84,80 +92,6 @@ class Bounds:
             _setrlimit(_AS, limits)
         except (OSError, ValueError):
             pass  # the program has lowered its own limits
-
-
-class Service:
-    """Answers calls to a program's objects. Handle 0 is the entry point; others were handed out as results."""
-
-    def __init__(self, namespace, entry_point, bounds):
-        self.namespace, self.bounds = namespace, bounds
-        self.handles = [namespace[entry_point]]
-
-    def export(self, value):
-        """Iterators and functions stay here; the other side gets a handle."""
-        kind = "iterator" if hasattr(type(value), "__next__") else "function" if callable(value) else None
-        if kind is None or isinstance(value, type):
-            return None
-        self.handles.append(value)
-        return kind, len(self.handles) - 1
-
-    def _import(self, kind, payload):
-        """What was handed out and comes back, and instances of the prompt's classes, with their attributes."""
-        if kind == "remote":
-            return self.handles[payload]
-        name, attributes = payload
-        made = object.__new__(self.namespace[name])
-        made.__dict__ = attributes
-        return made
-
-    def call(self, function, nodes, args, kwargs):
-        """Call a function with the arguments that the nodes describe; the answer to send."""
-        objects = []
-        decode(nodes, objects, importer=self._import)
-        args = [value_of(reference, objects) for reference in args]
-        kwargs = {name: value_of(reference, objects) for name, reference in kwargs.items()}
-        return self._answer(nodes, objects, lambda: self.handles[function](*args, **kwargs))
-
-    def _answer(self, nodes, objects, work):
-        try:
-            with self.bounds:
-                outcome, result = "value", work()
-        except BaseException as error:
-            outcome, result = "raise", describe(error)
-        encoder = Encoder(objects, self.export)
-        reference = encoder.encode(result)
-        changed = []
-        for index, (kind, before) in enumerate(nodes):
-            if kind in MUTABLE:
-                after = encoder.payload(kind, objects[index])
-                if after is not before and dumps(after) != dumps(before):
-                    changed.append([index, after])
-        encoder.encode(None)  # what the changes reach
-        return [outcome, encoder.nodes, changed, reference]
-
-    def answer(self, request):
-        """The answer to one message."""
-        if request[0] == "call":
-            return self.call(*request[1:])
-        return self._answer([], [], lambda: next(self.handles[request[1]]))
-
-
-def _failure(error):
-    encoder = Encoder()
-    reference = encoder.encode(describe(error))
-    return ["raise", encoder.nodes, [], reference]
-
-
-def serve(service, receive_from, send_to):
-    """Answer until the other side has gone."""
-    while True:
-        try:
-            answer = service.answer(wire.receive(receive_from))
-            wire.send(send_to, answer)
-        except (wire.Closed, Malformed):
-            return
-        except BaseException as error:  # e.g. no memory for the answer, or one that is too large
-            wire.send(send_to, _failure(error))
 
 
 def compiled(receive_from):
@@ -209,5 +143,5 @@ def live(receive_from, send_to):
     defined = entry_point in namespace
     wire.send(send_to, ["ran", failure, defined])
     if failure is None and defined:
-        serve(Service(namespace, entry_point, bounds), receive_from, send_to)
+        Service(namespace, entry_point, bounds, receive_from, send_to).serve()
     os._exit(0)

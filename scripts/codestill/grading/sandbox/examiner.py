@@ -5,119 +5,27 @@ prompt is run here as well, for the names that a test uses: a test never sees a 
 """
 
 import ast
-import builtins
+import contextlib
 import mmap
 import os
 import random
 import resource
 import socket
 import sys
+import tempfile
 import time
+import types
 
 from codestill.grading.sandbox import wire
 from codestill.grading.sandbox.candidate import MESSAGE, Mute, message_of
 from codestill.grading.sandbox.clocks import address_space
-from codestill.grading.sandbox.literals import Encoder, Malformed, decode, value_of
+from codestill.grading.sandbox.link import Link, classes_of
+from codestill.grading.sandbox.surroundings import mentioned
 
 RUNS = 500  # candidates that one process examines; then another takes its place
+UNJUDGED = "cannot be judged here"  # the kind of verdict where a rule of the split may have decided
 SWOLLEN = 256 << 20  # bytes of memory at which one is replaced earlier
 SPARE = 256 << 20  # bytes of address space beyond a candidate's for the tests and the values that they receive
-
-
-class Link:
-    """Calls to the candidate's process, one at a time. `gone(kind, detail)` ends this process with a verdict.
-
-    names: what the prompt and the test define, once they have run.
-    """
-
-    def __init__(self, receive_from, send_to, gone):
-        self.receive_from, self.send_to, self.gone = receive_from, send_to, gone
-        self.names = {}
-
-    def receive(self):
-        """The candidate's next message; no test goes on once the candidate has gone."""
-        try:
-            return wire.receive(self.receive_from)
-        except wire.Closed:
-            self.gone("died", "")
-        except Malformed as error:
-            self.gone("exception", f"unreadable answer: {error}")
-
-    def ask(self, request, objects):
-        """Send a request; the value that comes back, or the exception raised. `objects` are those of the request."""
-        try:
-            wire.send(self.send_to, request)
-        except wire.Closed:
-            self.gone("died", "")
-        answer = self.receive()
-        try:
-            outcome, nodes, changed, reference = answer
-            decode(nodes, objects, changed, self._import)
-            value = value_of(reference, objects)
-            error = self._exception(*value) if outcome == "raise" else None
-        except (Malformed, ValueError, TypeError) as broken:
-            self.gone("exception", f"unreadable answer: {broken}")
-        if error is not None:
-            raise error
-        return value
-
-    def call(self, handle, args, kwargs):
-        """Call a function of the candidate's."""
-        encoder = Encoder(export=lambda value: self._export(value, encoder))
-        references = [encoder.encode(value) for value in args]
-        named = {name: encoder.encode(value) for name, value in kwargs.items()}
-        return self.ask(["call", handle, encoder.nodes, references, named], encoder.objects)
-
-    def _export(self, value, encoder):
-        """Stand-ins go back as what they stand for, instances of the prompt's classes as name and attributes."""
-        if isinstance(value, Remote):
-            return "remote", value.handle
-        name = type(value).__name__
-        if self.names.get(name) is type(value) and hasattr(value, "__dict__"):
-            return "instance", [name, encoder.refer(vars(value))]
-        return None
-
-    def _import(self, kind, payload):
-        """Stand-ins for what stays with the candidate."""
-        stand_in = {"iterator": RemoteIterator, "function": RemoteFunction}.get(kind)
-        return stand_in(self, int(payload)) if stand_in else None
-
-    def _exception(self, names, message):
-        """An exception as the candidate's: of the first class known here, under the name that it had there."""
-        base = next(filter(None, map(self._known, names)), Exception)
-        name = str(names[0])[:80]
-        error = base.__new__(base if base.__name__ == name else type(name, (base,), {}))
-        error.args = (str(message),) if message else ()
-        error.from_candidate = True
-        return error
-
-    def _known(self, name):
-        found = self.names.get(name) or getattr(builtins, str(name), None)
-        return found if isinstance(found, type) and issubclass(found, BaseException) else None
-
-
-class Remote:
-    """Something that stayed with the candidate."""
-
-    def __init__(self, link, handle):
-        self._link, self.handle = link, handle
-
-
-class RemoteFunction(Remote):
-    """A function of the candidate's, called by value; what it changes in its arguments is changed here too."""
-
-    def __call__(self, *args, **kwargs):
-        return self._link.call(self.handle, args, kwargs)
-
-
-class RemoteIterator(Remote):
-    """An iterator of the candidate's, asked for one item at a time: it may be endless."""
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return self._link.ask(["next", self.handle], [])
 
 
 class Progress:
@@ -150,31 +58,78 @@ class Problem:
     """
 
     def __init__(self, prompt, test, entry_point):
-        self.entry_point = entry_point
+        self.entry_point, self.text = entry_point, test
+        self.uses = mentioned(test)
         self.test = compile(test, "<test>", "exec", dont_inherit=True)
-        self.prompt = compile(_closed(prompt), "<prompt>", "exec", dont_inherit=True)
+        self.test_names = sorted(set(_names(self.test)))
+        tree = ast.parse(_closed(prompt))
+        self.prompt = compile(tree, "<prompt>", "exec", dont_inherit=True)
+        # A completion goes on with what the prompt ends in.
+        self.continued = getattr(tree.body[-1], "name", None) if tree.body else None
+        self.free = any(isinstance(node, ast.ClassDef) and node.name == entry_point for node in tree.body)
         self.memory = {}
         began = time.process_time()
         if prepares(test):
-            self.names()["prepare"]()
+            namespace = self.given()
+            exec(self.test, namespace)
+            namespace["prepare"]()
         self.allowance = 4 * (time.process_time() - began) if self.memory else 0.0
 
-    def names(self):
-        """What the prompt and the test define, afresh."""
+    def given(self):
+        """What the prompt defines, afresh."""
         namespace = {"MEMORY": self.memory}
         exec(self.prompt, namespace)
-        exec(self.test, namespace)
         return namespace
+
+    def run(self, link, folder):
+        """Run the test; raises what it raises."""
+        namespace = self.given()
+        stand_in = link.meet(classes_of(self.continued, namespace), self.entry_point, folder)
+        link.lend(self.test_names, namespace)
+        namespace[self.entry_point] = stand_in  # the test's own code may name it, too
+        exec(self.test, namespace)
+        namespace[self.entry_point] = stand_in
+        namespace["check"](stand_in)
+
+
+def _names(code):
+    """The names that a code object and those within it look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+@contextlib.contextmanager
+def _own_folder(wanted):
+    """A folder for the files that a test writes, the working folder meanwhile, or None where none is `wanted`."""
+    if not wanted:
+        yield None
+        return
+    before, temporary = os.getcwd(), tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="grading-tests-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        os.chdir(folder)
+        try:
+            yield folder
+        finally:
+            os.chdir(before)
+            tempfile.tempdir = temporary
 
 
 def _closed(prompt):
-    """The prompt as a whole program: a function that has no body yet gets one; what is no Python is left out."""
-    for text in (prompt, prompt.rstrip() + "\n    pass\n"):
-        try:
-            ast.parse(text)
-            return text
-        except SyntaxError:
-            continue
+    """The prompt as a whole program: what has no body yet gets one, and lines that are no Python are left out."""
+    lines = prompt.rstrip().split("\n")
+    while lines:
+        indent = len(lines[-1]) - len(lines[-1].lstrip())
+        for end in ("", "\n" + " " * indent + "    pass", "\n" + " " * indent + "pass"):
+            text = "\n".join(lines) + end + "\n"
+            try:
+                ast.parse(text)
+                return text
+            except (SyntaxError, ValueError):
+                continue
+        lines.pop()
     return ""
 
 
@@ -215,18 +170,17 @@ def examine(problem, receive_from, send_to, report, progress):
 
     random.seed(0)
     sys.setrecursionlimit(1000)
-    link = Link(receive_from, send_to, gone)
+    link = Link(receive_from, send_to, gone, problem.text, problem.uses, problem.free)
     try:
         _await_program(link, progress, problem.entry_point)
-        namespace = link.names = problem.names()
-        stand_in = RemoteFunction(link, 0)
-        stand_in.__name__ = problem.entry_point
-        namespace[problem.entry_point] = stand_in
-        namespace["check"](stand_in)
+        with _own_folder("files" in problem.uses) as folder:
+            problem.run(link, folder)
     except _Ended as ended:
         return ended.verdict
     except BaseException as error:
-        return _verdict(error)
+        kind, detail = _verdict(error)
+        judged = link.doubt is None or kind not in ("assertion", "exception")
+        return (kind, detail) if judged else (UNJUDGED, f"{link.doubt}, then {kind}: {detail}")
     return "passed", ""
 
 

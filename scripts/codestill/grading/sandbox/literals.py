@@ -4,15 +4,16 @@ A value is sent as a graph of nodes, so that shared and cyclic containers keep t
 data: nothing received is ever executed or unpickled. A reference is a JSON scalar (str, bool, None, float, int below
 64 bits) or `[i]`, the i-th node; a node is `[kind, payload]`. Immutable nodes only refer to earlier nodes or to mutable
 ones, therefore a graph is rebuilt without recursion. Subclasses of the literal types travel as their base type, hence
-an overridden `__eq__` never reaches the other side. What is no literal travels as an opaque token that equals nothing.
+an overridden `__eq__` never reaches the other side, unless both sides define the class (`shared_classes.py`). What is
+no literal travels as what the encoder's peer makes of it, or as an opaque token that equals nothing.
 """
 
 import base64
-import datetime
+import builtins
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
-from decimal import Decimal
-from fractions import Fraction
+
+from codestill.grading.sandbox.values import BUFFERS, VALUES, is_numpy, refill
 
 MUTABLE = {
     "list": list,
@@ -25,33 +26,27 @@ MUTABLE = {
     "Counter": Counter,
 }
 MAPPINGS = ("dict", "OrderedDict", "defaultdict", "Counter")
+FILLED = ("instance", "exception")  # mutable too, and made by the peer
+_VIEWS = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
 # Asked in this order, because each later type is a base of an earlier one.
 _BASES = (
     (Counter, "Counter"),
     (defaultdict, "defaultdict"),
     (OrderedDict, "OrderedDict"),
-    (dict, "dict"),
-    (list, "list"),
-    (set, "set"),
-    (bytearray, "bytearray"),
-    (deque, "deque"),
+    *((kind, name) for name, kind in MUTABLE.items() if name not in ("Counter", "defaultdict", "OrderedDict")),
     (tuple, "tuple"),
     (frozenset, "frozenset"),
     (bytes, "bytes"),
-    (range, "range"),
-    (complex, "complex"),
-    (Fraction, "Fraction"),
-    (Decimal, "Decimal"),
-    (datetime.datetime, "datetime"),
-    (datetime.date, "date"),
-    (datetime.time, "time"),
-    (datetime.timedelta, "timedelta"),
-    (type({}.keys()), "keys"),
-    (type({}.values()), "values"),
-    (type({}.items()), "items"),
+    *((kind, name) for name, (kind, *_) in VALUES.items() if kind is not None),
+    *((kind, name) for name, kind in _VIEWS.items()),
 )
-_BUILTIN_TYPES = {t.__name__: t for t in (int, float, str, bool, list, dict, set, tuple, type(None), bytes, object)}
-_NUMPY_KINDS = "biufc"
+_EXACT = dict(_BASES)
+TYPES = (
+    *(int, float, str, bool, type(None), bytes, object, complex, range, frozenset, tuple, *MUTABLE.values()),
+    *(kind for kind, *_ in VALUES.values() if isinstance(kind, type)),
+    *(kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)),
+)
+_TYPES = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in TYPES}
 _INT63 = 1 << 63
 # References kept here: the candidate's program may replace what the modules hold.
 _dumps, _loads = json.dumps, json.loads
@@ -100,22 +95,27 @@ def _class_name(value):
     return str.__str__(name)[:80] if type(name) is str else "object"
 
 
+def base_of(kind):
+    """The name of the literal kind that a type is, or is derived from, or None."""
+    return _EXACT.get(kind) or next((name for base, name in _BASES if _issubclass(kind, base)), None)
+
+
 class Encoder:
     """Turns values into nodes. `objects` are the values behind the first nodes, which both sides already hold.
 
-    `export(value)` is asked about what is no literal and answers `(kind, payload)` or None.
+    peer: asked first about types that are not literal themselves: `peer.node(value, encoder)` is `(kind, payload)` or
+    None; for the kinds in FILLED, `peer.content(kind, value, encoder)` is the payload, asked for later.
     """
 
-    def __init__(self, objects=(), export=None):
-        self.first = _len(objects)
+    def __init__(self, objects=(), peer=None):
         self.objects = list(objects)
         self.nodes = []
         self.memo = {id(value): index for index, value in enumerate(self.objects)}
-        self.export = export
+        self.peer = peer
         self._pending = []
 
     def refer(self, value):
-        """The reference to `value`, for `export` to put in a payload; what it reaches follows."""
+        """The reference to `value`, for a peer to put in a payload; what it reaches follows."""
         return self._reference(value)
 
     def encode(self, value):
@@ -130,6 +130,8 @@ class Encoder:
         self.memo[id(value)] = index = _len(self.objects)
         self.objects.append(value)
         self.nodes.append(node)
+        if node[0] in MUTABLE or node[0] in FILLED:
+            self._pending.append((node[0], value, node))
         return [index]
 
     def _reference(self, value):
@@ -141,15 +143,11 @@ class Encoder:
         index = self.memo.get(id(value))
         if index is not None:
             return [index]
-        name = next((name for base, name in _BASES if _issubclass(kind, base)), None)
+        name = _EXACT.get(kind)
         if name is None:
             return self._rare(value, kind)
-        if name in MUTABLE:
-            node = [name, None]
-            self._pending.append((name, value, node))
-            return self._add(value, node)
-        # The payload first: an immutable node comes after those that it refers to.
-        return self._add(value, [name, self.payload(name, value)])
+        # The payload of an immutable node first: it comes after those that it refers to.
+        return self._add(value, [name, None if name in MUTABLE else self.payload(name, value)])
 
     def payload(self, kind, value):
         """What a node of `kind` holds for `value`, one level deep."""
@@ -157,7 +155,8 @@ class Encoder:
         if kind == "list":
             return [ref(item) for item in list.__iter__(value)]
         if kind in MAPPINGS:
-            return [ref(part) for pair in MUTABLE[kind].items(value) for part in pair]
+            pairs = [ref(part) for pair in MUTABLE[kind].items(value) for part in pair]
+            return [ref(value.default_factory), *pairs] if kind == "defaultdict" else pairs
         if kind in ("set", "frozenset"):
             return [ref(item) for item in MUTABLE.get(kind, frozenset).__iter__(value)]
         if kind == "tuple":
@@ -166,36 +165,30 @@ class Encoder:
             return [value.maxlen, *(ref(item) for item in deque.__iter__(value))]
         if kind in ("bytes", "bytearray"):
             return base64.b64encode(value).decode("ascii")
-        if kind == "range":
-            return [ref(value.start), ref(value.stop), ref(value.step)]
-        if kind == "complex":
-            return [complex.real.__get__(value), complex.imag.__get__(value)]
-        if kind == "Fraction":
-            return [ref(value.numerator), ref(value.denominator)]
-        if kind == "Decimal":
-            return Decimal.__str__(value)
-        if kind == "timedelta":
-            return [value.days, value.seconds, value.microseconds]
-        if kind in ("keys", "values", "items"):
+        if kind in _VIEWS:
             return ref(dict(value.mapping))
-        return value.isoformat()  # datetime, date, time
+        if kind in FILLED:
+            return self.peer.content(kind, value, self)
+        return [ref(part) for part in VALUES[kind][1](value)]
 
     def _rare(self, value, kind):
-        """Subclasses of scalars, builtin types, NumPy's numbers and arrays, what `export` knows, or an opaque token."""
+        """What both sides define, subclasses of literals, builtin types, NumPy's, what the peer knows, or a token."""
+        known = self.peer and self.peer.node(value, self)
+        if known:
+            return self._add(value, list(known))
         if _issubclass(kind, int):
             return self._reference(int.__index__(value))
         if _issubclass(kind, float):
             return float.__float__(value)
         if _issubclass(kind, str):
             return "".join(str.__iter__(value))
-        if kind is type and value in _BUILTIN_TYPES.values():
-            return self._add(value, ["type", value.__name__])
-        if kind.__module__ == "numpy" and hasattr(value, "dtype") and value.dtype.kind in _NUMPY_KINDS:
-            array = "array" if kind.__name__ == "ndarray" else "scalar"
-            data = base64.b64encode(value.tobytes()).decode("ascii")
-            return self._add(value, ["numpy", [array, value.dtype.str, list(value.shape), data]])
-        known = self.export(value) if self.export else None
-        return self._add(value, list(known or ("opaque", [_class_name(value), _truth(value)])))
+        if kind is type and value in TYPES:
+            return self._add(value, ["type", f"{value.__module__}.{value.__qualname__}"])
+        name = "numpy" if is_numpy(value) else base_of(kind)
+        if name:
+            return self._add(value, [name, None if name in MUTABLE else self.payload(name, value)])
+        last = self.peer and self.peer.handle_node(value, self)
+        return self._add(value, list(last or ("opaque", [_class_name(value), _truth(value)])))
 
 
 def _resolve(reference, objects, limit):
@@ -208,99 +201,96 @@ def _resolve(reference, objects, limit):
     return objects[index]
 
 
-def _numpy(payload):
-    import numpy
-
-    shape_kind, dtype, shape, data = payload
-    dtype = numpy.dtype(dtype)
-    if dtype.kind not in _NUMPY_KINDS:
-        raise Malformed("a NumPy type that is no number")
-    array = numpy.frombuffer(base64.b64decode(data), dtype=dtype).reshape(shape)
-    return array.copy() if shape_kind == "array" else array[()]
-
-
-def _immutable(kind, payload, ref, importer):
+def _immutable(kind, payload, ref, peer):
     if kind in ("tuple", "frozenset"):
         return (tuple if kind == "tuple" else frozenset)(ref(item) for item in payload)
     if kind == "int":
         return int(payload, 16)
     if kind == "bytes":
         return base64.b64decode(payload)
-    if kind in ("range", "Fraction"):
-        return (range if kind == "range" else Fraction)(*(ref(item) for item in payload))
-    if kind == "complex":
-        return complex(*payload)
-    if kind == "Decimal":
-        return Decimal(payload)
-    if kind in ("datetime", "date", "time"):
-        return getattr(datetime, kind).fromisoformat(payload)
-    if kind == "timedelta":
-        return datetime.timedelta(*payload)
     if kind == "type":
-        return _BUILTIN_TYPES[payload]
-    if kind == "numpy":
-        return _numpy(payload)
-    if kind in ("keys", "values", "items"):
+        return _TYPES[payload]
+    if kind in VALUES:
+        return VALUES[kind][2](*(ref(part) for part in payload))
+    if kind in _VIEWS:
         return ref(payload)  # the mapping: `decode` takes the view once it is filled
     if kind == "opaque":
         return Opaque(str(payload[0])[:80], bool(payload[1]))
-    if kind == "instance":
-        payload = [payload[0], ref(payload[1])]
-    made = importer(kind, payload) if importer else None
+    made = peer.make(kind, payload, ref) if peer else None
     if made is None:
         raise Malformed(f"unknown kind {str(kind)[:40]}")
     return made
 
 
-def fill(kind, target, payload, ref):
+def fill(kind, target, payload, ref, peer=None):
     """Replace what the mutable `target` holds by `payload`, in place."""
-    target.clear()
+    if kind in FILLED:
+        peer.refill(kind, target, payload, ref)
+        return
+    if kind in BUFFERS:
+        refill(target, VALUES[kind][2](*map(ref, payload)))
+        return
+    base = MUTABLE[kind]
+    base.clear(target)
     if kind == "bytearray":
         target.extend(base64.b64decode(payload))
     elif kind in MAPPINGS:
+        if kind == "defaultdict":
+            target.default_factory, payload = ref(payload[0]), payload[1:]
         for key, value in zip(payload[::2], payload[1::2], strict=True):
-            target[ref(key)] = ref(value)
+            base.__setitem__(target, ref(key), ref(value))
     elif kind == "set":
-        target.update(ref(item) for item in payload)
+        set.update(target, (ref(item) for item in payload))
     else:
-        target.extend(ref(item) for item in (payload[1:] if kind == "deque" else payload))
+        base.extend(target, (ref(item) for item in (payload[1:] if kind == "deque" else payload)))
 
 
 def kind_of(value):
-    """The name of a mutable kind, or None."""
-    return next((name for base, name in _BASES if name in MUTABLE and _issubclass(_type(value), base)), None)
+    """The name of a mutable literal kind, or None."""
+    name = base_of(_type(value))
+    return name if name in MUTABLE else None
 
 
-def _build(nodes, objects, changed, importer):
+def _empty(kind, payload, peer):
+    if kind in MUTABLE:
+        return deque(maxlen=payload[0]) if kind == "deque" else MUTABLE[kind]()
+    return peer.blank(kind, payload) if peer and kind in FILLED else None
+
+
+def _hashed(node):
+    """Filled last are those that hash what they hold, once that is whole."""
+    return node[1][0] in ("set", *MAPPINGS)
+
+
+def _build(nodes, objects, changed, peer, sent):
     first = _len(objects)
     for kind, payload in nodes:
-        objects.append(deque(maxlen=payload[0]) if kind == "deque" else MUTABLE[kind]() if kind in MUTABLE else None)
+        objects.append(_empty(kind, payload, peer))
     for index, (kind, payload) in enumerate(nodes, first):
-        if kind not in MUTABLE:
-            value = _immutable(kind, payload, lambda r, limit=index: _resolve(r, objects, limit), importer)
-            if kind in ("keys", "values", "items"):
-                value = getattr(dict, kind)(value)
-            objects[index] = value
+        if kind not in MUTABLE and objects[index] is None:
+            value = _immutable(kind, payload, lambda r, limit=index: _resolve(r, objects, limit), peer)
+            objects[index] = getattr(dict, kind)(value) if kind in _VIEWS else value
 
     def ref(reference):
         return _resolve(reference, objects, _len(objects))
 
-    for index, (kind, payload) in enumerate(nodes, first):
-        if kind in MUTABLE:
-            fill(kind, objects[index], payload, ref)
+    mutable = [pair for pair in enumerate(nodes, first) if pair[1][0] in MUTABLE or pair[1][0] in FILLED]
+    for index, (kind, payload) in sorted(mutable, key=_hashed):
+        fill(kind, objects[index], payload, ref, peer)
     for index, payload in changed:
-        if not 0 <= index < first or kind_of(objects[index]) is None:
+        kind = sent[index][0] if 0 <= index < _len(sent) else kind_of(objects[index])
+        if not 0 <= index < first or (kind not in MUTABLE and kind not in FILLED and kind not in BUFFERS):
             raise Malformed("a change of nothing")
-        fill(kind_of(objects[index]), objects[index], payload, ref)
+        fill(kind, objects[index], payload, ref, peer)
 
 
-def decode(nodes, objects, changed=(), importer=None):
+def decode(nodes, objects, changed=(), peer=None, sent=()):
     """Append to `objects` the values that `nodes` describe, then refill those named in `changed` ([index, payload]).
 
-    `importer(kind, payload)` makes the kinds that Encoder's `export` made. Raises Malformed on anything else.
+    sent: the nodes that `objects` came from. peer: makes what is no literal. Raises Malformed on anything else.
     """
     try:
-        _build(nodes, objects, changed, importer)
+        _build(nodes, objects, changed, peer, sent)
     except (Malformed, MemoryError):
         raise
     except Exception as error:  # hostile data: whatever it breaks, it is no literal

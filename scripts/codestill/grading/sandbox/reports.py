@@ -1,0 +1,49 @@
+"""What a candidate says to the world and a test may listen to: log records and warnings."""
+
+import logging
+import warnings
+
+
+def _hear_record(name, level, message):
+    logger = logging.getLogger(name)
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(name, level, "", 0, message, (), None))
+
+
+def _hear_warning(warning):
+    warnings.warn(warning, stacklevel=2)
+
+
+# By request, what the tests' side does.
+HEARD = {"log": _hear_record, "warn": _hear_warning}
+
+
+class _Records(logging.Handler):
+    """Hands each record over."""
+
+    def __init__(self, ask):
+        super().__init__()
+        self.ask = ask
+
+    def emit(self, record):
+        """Hand over the logger's name, the level and the message."""
+        self.ask("log", 0, record.name, record.levelno, record.getMessage())
+
+
+def _follow_log(ask):
+    root = logging.getLogger()
+    root.addHandler(_Records(ask))
+    root.setLevel(1)
+
+
+def _follow_warnings(ask):
+    warnings.simplefilter("always")
+
+    def show(message, *_, **__):
+        ask("warn", 0, message)
+
+    warnings.showwarning = show
+
+
+# By what is followed, what the candidate's side does with its `ask`.
+FOLLOWED = {"logging": _follow_log, "warnings": _follow_warnings}
