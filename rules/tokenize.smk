@@ -35,6 +35,8 @@ rule tokenize_corpus:
     input:
         model=PLACE.model("student"),
         functions=[PLACE.inputs("corpus", f"{split}.jsonl") for split in SPLITS],
+        vocabulary=PLACE.inputs("vocabulary.json"),
+        bases=[PLACE.model(base, "inputs/models") for base in ("teacher", "student")],
     output:
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
@@ -55,6 +57,10 @@ rule tokenize_corpus:
         tokenizer=lambda wildcards, input: folder_of(input.model),
         folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
         layout=COMMANDS.tokens(),
+        bases=lambda wildcards, input: sorted(
+            {folder_of([path]) for path in input.bases}
+        ),
     shell:
         "python {params.script:q} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
-        "--accounting {output.accounting} {params.layout} > {log} 2>&1"
+        "--accounting {output.accounting} --vocabulary {input.vocabulary} --compared_with {params.bases} "
+        "{params.layout} > {log} 2>&1"

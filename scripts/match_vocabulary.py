@@ -16,14 +16,11 @@ The tokenizer written beside the student is the study's: tokens are made with it
 the policy does not cover stops with the first tokens that differ and the remedy. --report says what was matched.
 """
 
-import itertools
-
 from codestill.kit.files import write_json
 from codestill.kit.program import log, parser, run
 from codestill.study.flags import add_flags
+from codestill.study.sections.corpus import Tokens
 from codestill.study.sections.models import Vocabulary
-
-READ = 2000  # functions by which shares are weighted
 
 
 def main():
@@ -32,24 +29,19 @@ def main():
     flags.add_argument("--teacher", metavar="DIR", required=True, help="folder of the teacher and its tokenizer")
     flags.add_argument("--student", metavar="DIR", required=True, help="folder of the student and its tokenizer")
     add_flags(flags, Vocabulary, ["policy", "embeddings"])
-    flags.add_argument(
-        "--start", choices=("auto", "none"), default="auto", help="auto: texts open as the tokenizer's own rule has it"
-    )
-    flags.add_argument("--corpus", metavar="FILE", help="JSON lines of functions: shares are weighted by their tokens")
-    flags.add_argument("--max_seq_length", type=int, help="with --corpus: tokens at which functions will be cut")
+    add_flags(flags, Tokens, ["start"])
     flags.add_argument("--output", metavar="DIR", required=True, help="folder of the matched student")
     flags.add_argument("--report", metavar="FILE", required=True, help="JSON file: what was matched")
     args = flags.parse_args()
 
-    from codestill.data.text import read_texts
     from codestill.models.shapes import save_model
     from codestill.models.vocabularies import Asked, match
 
-    texts = tuple(filter(None, itertools.islice(read_texts(args.corpus), READ))) if args.corpus else ()
-    asked = Asked(args.embeddings, args.start, texts, args.max_seq_length)
-    matched, report = match(args.teacher, args.student, args.policy, asked)
+    matched, report = match(args.teacher, args.student, args.policy, Asked(args.embeddings, args.start))
     counts = ", ".join(f"{number:,} {kind}" for kind, number in report["counts"].items())
     log(f"policy {args.policy}: {counts}; end token {report['end_token']!r} (id {report['end_token_id']})")
+    if report["start_tokens"]:
+        log(f"texts open with {' '.join(report['start_tokens'])}, as the tokenizer's own rule has it")
     if report["pad_is_end"]:
         log("no pad token: rows are filled with the end token's id, and labels are masked by position")
     save_model(matched.model, matched.tokenizer, args.output)

@@ -25,6 +25,7 @@ from codestill.kit.program import UserError, log, parser, progress, run
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.corpus import Tokens
 
+ROWS = ("max_seq_length", "layout")
 LOST_AT_MOST = 0.05  # of the functions: above, what is learned is not the corpus
 
 
@@ -41,19 +42,25 @@ def arguments():
         "--outputs", metavar="DIR", nargs="+", required=True, help="a folder for each input, named as its split"
     )
     flags.add_argument("--accounting", metavar="FILE", required=True, help="JSON file of the accounts")
-    add_flags(flags, Tokens)
+    flags.add_argument(
+        "--vocabulary", metavar="FILE", help="match_vocabulary.py's report: how rows were made, by tokens"
+    )
+    flags.add_argument(
+        "--compared_with", metavar="DIR", nargs="+", default=[], help="folders of other tokenizers: tokens by each"
+    )
+    add_flags(flags, Tokens, ROWS)
     args = flags.parse_args()
     if len(args.inputs) != len(args.outputs):
         raise UserError(f"--outputs: {len(args.outputs)} folders for {len(args.inputs)} inputs; give one for each")
     if len({Path(output).name for output in args.outputs}) != len(args.outputs):
         raise UserError("--outputs: two folders have one name, which names the split in the accounts")
-    section_of(args, Tokens)
+    section_of(args, Tokens, ROWS)
     return args
 
 
 def tokenise(tokenizer, source, output, args):
     """Write the tokens of one split; returns its accounts."""
-    from codestill.data import tokens
+    from codestill.data import token_shares, tokens
     from codestill.data.text import read_texts
     from codestill.kit.folders import whole_folder
 
@@ -71,6 +78,10 @@ def tokenise(tokenizer, source, output, args):
     facts = tokens.account(functions, columns, len(texts) - len(kept), tokenizer.eos_token_id, args.max_seq_length)
     unknown = tokenizer.unk_token_id
     facts["unknown_tokens"] = 0 if unknown is None else int((functions.ids == unknown).sum())
+    if name == "train":
+        vocabulary = read_json(args.vocabulary) if args.vocabulary else {}
+        facts["rows_made"] = token_shares.shares_by_kind(functions.ids, vocabulary)
+        facts["lengths"] = token_shares.lengths_by_tokenizer(args.compared_with, kept)
     with whole_folder(output) as folder:
         tokens.dataset_of(columns).save_to_disk(str(folder), num_shards=1)
     log(

@@ -179,8 +179,7 @@ def test_rows_that_come_out_alike_are_told_apart_and_reported(tmp_path, tied):
     side = vocabularies.VocabularySide(student)
     blank = side.tokenizer.get_vocab()["Ġ"]
     old = [matrix.clone() for matrix in rows_of(side.model)]
-    texts = ("   a", "x  ab", "abc")
-    matched, report = match(teacher, student, "transfer", Asked(texts=texts, max_seq_length=4))
+    matched, report = match(teacher, student, "transfer")
     again, _ = match(teacher, student, "transfer")
     ids = matched.tokenizer.get_vocab()
     assert report["alike"] == {"rows": 2, "examples": ["ĠĠĠĠ", "ĠĠ"]}
@@ -189,16 +188,8 @@ def test_rows_that_come_out_alike_are_told_apart_and_reported(tmp_path, tied):
         assert torch.equal(rows[0], then[blank]) and torch.equal(now, later)
         gaps = torch.cdist(rows, rows)[[0, 0, 1], [1, 2, 2]] / then.std(0).norm()
         assert ((gaps > 0.02) & (gaps < 0.2)).all()
-    found = plain_ids(matched.tokenizer, texts)
-    counts = [ids[token] for token in ("ĠĠ", "ĠĠĠĠ", "abc", "Ġab")]
-    total = sum(map(len, found))
-    alike, mean = (sum(index in set(kind) for one in found for index in one) for kind in (counts[:2], counts))
-    assert report["alike_share"] == alike / total > 0
-    assert report["shares"]["mean"] == mean / total > alike / total
-    assert sum(report["shares"].values()) == pytest.approx(1)
-    lengths = [len(one) + 1 for one in found]
-    told = {"tokens_per_function": sum(lengths) / 3, "cut": sum(length > 4 for length in lengths) / 3}
-    assert report["lengths"]["same, transfer"] == told
+    assert report["ids"]["alike"] == sorted([ids["ĠĠ"], ids["ĠĠĠĠ"]])
+    assert report["ids"]["mean"] == sorted(ids[token] for token in ("ĠĠ", "ĠĠĠĠ", "abc", "Ġab"))
 
 
 def test_transfer_carries_the_heads_bias_over(tmp_path):

@@ -102,13 +102,13 @@ class _Training:
 
     def _load(self):
         """The student, on its device."""
-        from codestill.models.heads import row_fault, split
+        from codestill.models.heads import router_fault, row_fault, split
         from codestill.models.loading import load_model
 
         options, job = self.options, self.job
         self.model = load_model(job.model_path, options.dropout, job.init, options.seed).to(self.device)
         _, self.head = split(self.model)
-        fault = row_fault(self.model, self.train_data.packed or self.validation_data.packed)
+        fault = router_fault(self.model) or row_fault(self.model, self.train_data.packed or self.validation_data.packed)
         if fault:
             raise UserError(fault)
         count = sum(parameter.numel() for parameter in self.model.parameters())

@@ -4,11 +4,16 @@ The chunked loss needs the two apart. Any model of transformers serves whose log
 `softcap(scale * (hidden @ weight.T + bias))`; `split` proves that on a few tokens and refuses a model where it fails.
 """
 
+import math
+import re
+import weakref
 from dataclasses import dataclass
 
 import torch
 
 from codestill.kit.program import UserError
+
+LARGE = 100.0  # logits that every softcap in use (15 to 50) bends
 
 
 @dataclass
@@ -75,44 +80,83 @@ def _product(left, right, out, factor):
     return torch.addmm(out, left.float(), right.float(), beta=0, alpha=factor, out=out)
 
 
+_KNOWN = weakref.WeakKeyDictionary()  # {model: (scale, softcap)} as `split` has found them
+
+
 def split(model, check=True):
     """(body, head) of a causal language model.
 
     body(input_ids=, position_ids=, use_cache=False).last_hidden_state is what the head receives. Raises UserError
-    where body and head do not reproduce the model's own logits.
+    where body and head do not reproduce the model's own logits. `check` False trusts an earlier split of the model.
     """
     linear, body = model.get_output_embeddings(), model.base_model
     name = type(model).__name__
     if body is model or not isinstance(linear, torch.nn.Linear):
         raise UserError(f"{name}: no body followed by a linear head; use a causal language model of transformers")
-    head = Head(linear.weight, linear.bias, *_shape_of(model.config))
-    if check:
-        _verify(model, body, head, name)
-    return body, head
+    if check or model not in _KNOWN:
+        _KNOWN[model] = _shape_of(model, body, linear, name)
+    return body, Head(linear.weight, linear.bias, *_KNOWN[model])
 
 
-def _shape_of(config):
-    """(scale, softcap) of the logits, by the names that transformers' configs use."""
-    scale = float(getattr(config, "logit_scale", None) or 1.0)
-    scale *= float(getattr(config, "lm_head_multiplier", None) or 1.0)
-    scale /= float(getattr(config, "logits_scaling", None) or 1.0)
-    cap = getattr(config, "final_logit_softcapping", None)
-    return scale, float(cap) if cap else None
+def router_fault(model):
+    """Why a model of experts cannot be trained, or None: the loss of its routers is no part of the objective."""
+    if getattr(model.config.get_text_config(), "output_router_logits", False):
+        name = type(model).__name__
+        return (
+            f"{name}: the loss of its routers would be left out; set output_router_logits to false in its config.json"
+        )
+    return None
+
+
+def _numbers(config, pattern):
+    """The config's numbers (neither 0 nor 1) under names that match."""
+    config = config.get_text_config()
+    names = {name for name in (*config.to_dict(), *dir(type(config))) if re.search(pattern, name)}
+    found = [getattr(config, name, None) for name in sorted(names)]
+    return [float(value) for value in found if isinstance(value, int | float) and value not in (0, 1)]
+
+
+def _candidates(config):
+    """(scale, softcap) that the config's fields may mean: families have many names for them, and one name divides in
+    one family (Granite) and multiplies in another (HyperCLOVA X)."""
+    scales = [1.0]
+    for value in _numbers(config, r"^(logits?_scal\w+|lm_head_multiplier|output_multiplier)$"):
+        scales = [scale * way for way in (value, 1 / value, 1.0) for scale in scales]
+    caps = _numbers(config, r"^(?!.*att).*soft_?cap")
+    return [(scale, cap) for cap in (*caps, None) for scale in scales]
 
 
 @torch.no_grad()
-def _verify(model, body, head, name):
+def _shape_of(model, body, linear, name):
+    """The (scale, softcap) with which body and head give the model's own logits, small ones and large ones."""
     training = model.training
     model.eval()
-    ids = torch.arange(8, device=head.weight.device).remainder(head.columns)[None]
-    expected = model(input_ids=ids, use_cache=False).logits[0].float()
-    found = head.logits(body(input_ids=ids, use_cache=False).last_hidden_state[0])
-    model.train(training)
-    if not torch.isfinite(expected).all():
+    ids = torch.arange(8, device=linear.weight.device).remainder(linear.weight.shape[0])[None]
+
+    def compared():
+        own = model(input_ids=ids, use_cache=False).logits[0].float()
+        return own, body(input_ids=ids, use_cache=False).last_hidden_state[0]
+
+    small = compared()
+    if not torch.isfinite(small[0]).all():
         raise UserError(f"{name}: its logits are not finite: its weights hold NaN or infinite values")
-    bound = (1e-4 if head.weight.dtype == torch.float32 else 3e-2) * max(1.0, expected.abs().max().item())
-    if expected.shape != found.shape or not (expected - found).abs().max().item() <= bound:
-        raise UserError(f"{name}: its logits are not a linear map of its last hidden state; this model cannot be used")
+    # Small logits pass through a softcap as if there were none; a power of two comes off again exactly.
+    factor = 2.0 ** max(0, min(12, round(math.log2(LARGE / max(1e-9, small[0].abs().max().item())))))
+    linear.weight.mul_(factor)
+    large = compared()
+    found = [one for one in _candidates(model.config) if _agrees(Head(linear.weight, linear.bias, *one), *large)]
+    linear.weight.div_(factor)
+    model.train(training)
+    for one in found:
+        if _agrees(Head(linear.weight, linear.bias, *one), *small):
+            return one
+    raise UserError(f"{name}: its logits are not a linear map of its last hidden state; this model cannot be used")
+
+
+def _agrees(head, own, states):
+    found = head.logits(states)
+    bound = (1e-4 if head.weight.dtype == torch.float32 else 3e-2) * max(1.0, own.abs().max().item())
+    return own.shape == found.shape and (own - found).abs().max().item() <= bound
 
 
 @torch.no_grad()

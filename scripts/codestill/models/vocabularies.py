@@ -8,7 +8,6 @@ A policy for students that keep a vocabulary of their own adds an entry here, an
 """
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,13 +54,10 @@ class VocabularySide:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a policy: whose rows transfer takes, whether a start token may lead, functions of the corpus
-    by which shares are weighted, and the length at which they will be cut."""
+    """What is asked of a policy: whose rows transfer takes, and whether a start token may lead."""
 
     embeddings: str = "pieces"
     start: str = "auto"
-    texts: tuple = ()
-    max_seq_length: int | None = None
 
 
 @dataclass
@@ -107,10 +103,10 @@ def match(teacher_folder, student_folder, name, asked=Asked()):
     if any(index >= matched.rows for index in start_ids(matched.tokenizer)):
         raise UserError(f"{teacher.folder}: its start token has no embedding row; give tokens.start: none")
     set_ids(matched.model, matched.tokenizer, matched.rows)
-    return matched, _report(name, teacher, student, matched, asked)
+    return matched, _report(name, teacher, student, matched)
 
 
-def _report(name, teacher, student, matched, asked):
+def _report(name, teacher, student, matched):
     pad = pad_token_id(matched.tokenizer, matched.rows)
     end = matched.tokenizer.eos_token_id
     return {
@@ -126,20 +122,8 @@ def _report(name, teacher, student, matched, asked):
         "tied": is_tied(matched.model),
         "teacher": _side_report(teacher),
         "student": _side_report(student),
-        **({"lengths": _lengths(teacher, student, asked)} if asked.texts else {}),
         **matched.facts,
     }
-
-
-def _lengths(teacher, student, asked):
-    """What each policy's tokenizer makes of the corpus: tokens a function, and the share that would be cut."""
-    found = {"functions": len(asked.texts), "max_seq_length": asked.max_seq_length}
-    for policies, side in (("same, transfer", teacher), ("shared", student)):
-        added = 1 + (len(start_ids(side.tokenizer)) if asked.start == "auto" else 0)
-        counts = [len(ids) + added for ids in plain_ids(side.tokenizer, asked.texts)]
-        cut = sum(count > asked.max_seq_length for count in counts) if asked.max_seq_length else 0
-        found[policies] = {"tokens_per_function": sum(counts) / len(counts), "cut": cut / len(counts)}
-    return found
 
 
 def _side_report(side):
@@ -260,7 +244,6 @@ def transfer(teacher, student, asked):
         facts = rows_of.take_teacher_rows(teacher, student)
     else:
         check_spelling(student.tokenizer, student.folder)
-        uses = Counter(index for ids in plain_ids(teacher.tokenizer, asked.texts) for index in ids)
-        facts = rows_of.transfer_rows(teacher, student, {row: n for row, n in uses.items() if row < teacher.rows})
+        facts = rows_of.transfer_rows(teacher, student)
     facts["checks"] = ["every teacher row has a student row", "end token row"]
     return Match(student.model, teacher.tokenizer, teacher.rows, facts)

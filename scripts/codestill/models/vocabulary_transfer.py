@@ -8,13 +8,12 @@ tokenizer cuts it. Tokens are compared by the bytes they stand for, so that spel
 import math
 from collections import Counter
 
-from codestill.kit.program import UserError, log
+from codestill.kit.program import UserError
 from codestill.models.token_bytes import byte_level_string, is_byte_level, token_bytes
 from codestill.models.tokenizers import start_ids
 
 KINDS = ("special", "exact", "mean", "average")
 APART = 0.05  # of the rows' standard deviation: rows that come out alike are told apart by noise of this size
-FEW = 0.5  # of the corpus: where fewer tokens keep their row, the student starts far from what it knew
 
 
 def sources(teacher, student):
@@ -140,11 +139,8 @@ def _write(model, values, rows):
         raise AssertionError("resizing the embeddings changed whether the head is tied to them")
 
 
-def transfer_rows(teacher, student, uses=None):
-    """Write the student's rows for the teacher's tokens into `student.model`; returns the facts for the report.
-
-    `uses` {teacher id: how often the corpus has it} weights the shares of the kinds.
-    """
+def transfer_rows(teacher, student):
+    """Write the student's rows for the teacher's tokens into `student.model`; returns the facts for the report."""
     chosen, kinds = sources(teacher, student)
     alike = _alike(chosen, kinds)
     values = {part: means(matrix.detach(), chosen) for part, matrix in _matrices(student.model).items()}
@@ -157,8 +153,9 @@ def transfer_rows(teacher, student, uses=None):
         raise AssertionError("the end token's row was not transferred")
     facts = {"embeddings": "pieces", "counts": {kind: kinds.count(kind) for kind in KINDS}}
     facts["alike"] = {"rows": len(alike), "examples": [teacher.tokens[row] for row in alike[:10]]}
-    if uses:
-        facts |= _weighted(kinds, alike, uses)
+    # By these the corpus' tokens are told apart (codestill.data.token_shares); all others are exact.
+    facts["ids"] = {kind: [row for row, one in enumerate(kinds) if one == kind] for kind in KINDS if kind != "exact"}
+    facts["ids"]["alike"] = alike
     return facts | {"examples": _examples(teacher, student, chosen, kinds)}
 
 
@@ -188,18 +185,6 @@ def _tell_apart(values, matrix, rows):
     if rows:
         drawn = torch.randn((len(rows), *matrix.shape[1:]), generator=torch.Generator().manual_seed(0))
         values[rows] += (APART * matrix.float().std(0) * drawn).to(values.dtype)
-
-
-def _weighted(kinds, alike, uses):
-    """Shares of the corpus' tokens by kind, and of those whose rows came out alike."""
-    total = sum(uses.values())
-    shares = {kind: sum(count for row, count in uses.items() if kinds[row] == kind) / total for kind in KINDS}
-    apart = sum(uses.get(row, 0) for row in alike) / total
-    told = ", ".join(f"{share:.1%} {kind}" for kind, share in shares.items())
-    log(f"tokens of the corpus by how their rows were made: {told}; {apart:.1%} had a row like another's")
-    if shares["exact"] + shares["special"] < FEW:
-        log("warning: few tokens of the corpus keep their row; a student of the teacher's own family starts nearer")
-    return {"shares": shares, "alike_share": apart}
 
 
 def _examples(teacher, student, chosen, kinds):

@@ -52,11 +52,11 @@ class Commands:
 
     def tokens(self):
         """How tokenize_corpus.py makes rows of tokens."""
-        return flags_of(self.study.tokens)
+        return flags_of(self.study.tokens, leave_out=("start",))
 
     def vocabulary(self):
         """How match_vocabulary.py makes teacher and student share token ids."""
-        return flags_of(self.study.vocabulary, leave_out=("size",))
+        return f"{flags_of(self.study.vocabulary, leave_out=('size',))} {flags(start=self.study.tokens.start)}"
 
     def audit(self):
         """How audit.py judges the teacher, and what it does where the teacher fails."""

@@ -58,3 +58,4 @@ class Tokens(Section):
 
     max_seq_length: int = field(512, "tokens in a row, at most", ge=16)
     layout: Literal["packed", "padded"] = field("packed", "many functions in a row, isolated; or one")
+    start: Literal["auto", "none"] = field("auto", "auto: texts open as the tokenizer's own rule has it; none: never")
