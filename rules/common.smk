@@ -23,6 +23,7 @@ from codestill.kit.signals import relay_signals
 from codestill.plan import budget
 from codestill.plan.estimates import Requests
 from codestill.plan.partition_limits import read_limits
+from codestill.plan.teacher_pass import TeacherPass
 from codestill.study.commands import Commands
 from codestill.study.config import load_study, science_of
 from codestill.study.config_files import ConfigFiles
@@ -48,6 +49,7 @@ try:
     GRID = build_grid(STUDY, FILES)
     PLACE = Layout(STUDY, GRID)
     COMMANDS = Commands(STUDY, PLACE)
+    TEACHER_PASS = TeacherPass(STUDY, PLACE)
     check_local(STUDY, PLACE.inputs(), FILES)
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")

@@ -1,4 +1,52 @@
-# A student for each cell of the grid, and the two that validation chooses.
+# A student for each cell of the grid, taught by states that are stored once, and the two that validation chooses.
+
+
+def kept_or_temp(path):
+    """An output that is kept or removed once it was read, as the study asks."""
+    return path if STUDY.distillation.stored_states == "kept" else temp(path)
+
+
+def states_of(wildcards):
+    """The teacher's stored states that a cell reads, if any; made again, they are the same and train no cell anew."""
+    return ancient(TEACHER_PASS.states_of(cell_of(wildcards)))
+
+
+rule cache_teacher:
+    """Run a teacher over the corpus once and store its final hidden states, for every cell that it teaches."""
+    input:
+        model=PLACE.model("{teacher}"),
+        audit=PLACE.inputs("audit.json"),
+        train=PLACE.tokens("train"),
+        validation=PLACE.tokens("validation"),
+    output:
+        states=[kept_or_temp(path) for path in PLACE.states("{teacher}")],
+    log:
+        log_of("cache_teacher", "{teacher}"),
+    benchmark:
+        benchmark_of("cache_teacher", "{teacher}")
+    wildcard_constraints:
+        teacher=PLACE.one_of(PLACE.teachers),
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.training.threads
+    resources:
+        gpu=0 if PLACE.states_device == "cpu" else 1,
+        runtime=minutes_of("cache_teacher"),
+        mem_mb=megabytes_of("cache_teacher"),
+    params:
+        script=program("cache_teacher"),
+        code=code_of("cache_teacher"),
+        model=lambda wildcards, input: folder_of(input.model),
+        train=lambda wildcards, input: folder_of(input.train),
+        validation=lambda wildcards, input: folder_of(input.validation),
+        folder=lambda wildcards, output: folder_of(output.states),
+        work=f"{PLACE.results}/work/cache_teacher/{{teacher}}",
+        states=lambda wildcards: COMMANDS.states(TEACHER_PASS.limit[wildcards.teacher]),
+        machine=machine_of("cache_teacher"),
+    shell:
+        "python {params.script:q} --teacher_model_path {params.model} --train_data {params.train} "
+        "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
+        "{params.states} {params.machine} > {log} 2>&1"
 
 
 rule distill:
@@ -8,6 +56,7 @@ rule distill:
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
         teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),
+        states=states_of,
     output:
         model=PLACE.model("{cell}", trained=True),
     log:
@@ -26,6 +75,7 @@ rule distill:
         code=code_of("distill"),
         launch=COMMANDS.launcher(STUDY.training),
         cell=lambda wildcards: COMMANDS.cell(cell_of(wildcards)),
+        states=lambda wildcards, input: COMMANDS.states_read(input.states),
         student=lambda wildcards, input: folder_of(input.student),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
@@ -35,7 +85,7 @@ rule distill:
     shell:
         "{params.launch} {params.script:q} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
-        "{params.cell} {params.machine} > {log} 2>&1"
+        "{params.cell} {params.states} {params.machine} > {log} 2>&1"
 
 
 rule choose:

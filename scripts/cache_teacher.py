@@ -1,14 +1,13 @@
-"""Store a teacher's final hidden states on a token set, once for every cell that learns from it.
+"""Store a teacher's final hidden states on a study's tokens, once for every cell that learns from it.
 
     python scripts/cache_teacher.py --teacher_model_path results/demo/models/teacher \\
         --train_data results/demo/tokens/train --validation_data results/demo/tokens/validation \\
-        --output_dir results/demo/work/teacher_cache
+        --output_dir results/demo/teacher_states/teacher
 
-The states are exact for every temperature, alpha and divergence but for their half precision, whose error is measured
-as a KL divergence and logged. A training reads them with --teacher_cache OUTPUT_DIR (see scripts/distill.py) and never
-loads the teacher's body. The folder's size is logged and its disk space is taken before the pass begins. A pass that is
-interrupted goes on after its last finished shard. Caches are found by the checksums of model and tokens, so one folder
-may hold those of several.
+The states are exact for every temperature, alpha and divergence but for their precision, whose error is measured as a
+KL divergence and logged. A training reads them with --teacher_cache OUTPUT_DIR (see scripts/distill.py) and never loads
+the teacher's body; it may take fewer rows, or cut them shorter. The size is logged and its disk space is taken before
+the pass begins. A pass that is interrupted goes on in --work_dir; its files are moved to OUTPUT_DIR at the end.
 """
 
 import os
@@ -23,9 +22,15 @@ def main():
     add("--teacher_model_path", required=True, help="folder of the teacher")
     add("--train_data", required=True, help="tokens folder of the training split")
     add("--validation_data", help="tokens folder of the validation split (default: beside the training data)")
-    add("--output_dir", required=True, help="folder that receives the caches")
-    add("--cache_dtype", choices=["float16", "bfloat16"], default="float16", help="type of the stored states")
-    add("--max_seq_length", type=int, help="tokens; longer rows are cut, as in the training that reads the cache")
+    add("--output_dir", required=True, help="folder that receives the states")
+    add("--work_dir", help="folder of an unfinished pass (default: OUTPUT_DIR.work)")
+    add(
+        "--cache_dtype",
+        choices=["float16", "bfloat16", "float32"],
+        default="float16",
+        help="type of the stored states; float32 is exact",
+    )
+    add("--max_seq_length", type=int, help="tokens; longer rows are cut, and so for every training that reads them")
     add("--max_train_samples", type=int, help="store the first so many rows only")
     add("--max_eval_samples", type=int, help="store the first so many validation rows only")
     add("--batch_size", type=int, default=8, help="rows in a forward pass")
@@ -37,18 +42,26 @@ def main():
 
     import torch
 
-    from codestill.distill.sources import locate, open_examples
-    from codestill.distill.teacher_pass import make_caches
+    from codestill.distill.sources import beside, open_examples
+    from codestill.distill.teacher_pass import store
     from codestill.kit.lease import lease
     from codestill.models.loading import device_of
+    from codestill.study.teacher_states import SPLITS
 
     torch.set_num_threads(options.threads)
-    options.work_dir = options.output_dir
-    data = open_examples(options, locate(options, options.teacher_model_path))
-    device = device_of(options.device)
-    with lease(options.output_dir):
-        make_caches(
-            options.teacher_model_path, data, options.output_dir, device, options.cache_dtype, options.batch_size
+    folder = options.output_dir.rstrip("/")
+    work = options.work_dir or f"{folder}.work"
+    paths = options.train_data, options.validation_data or beside(options.train_data)
+    data = dict(zip(SPLITS, open_examples(options, paths), strict=True))
+    with lease(work):
+        store(
+            options.teacher_model_path,
+            data,
+            folder,
+            work,
+            device_of(options.device),
+            options.cache_dtype,
+            options.batch_size,
         )
 
 

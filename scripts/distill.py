@@ -29,13 +29,12 @@ def add_arguments(arguments):
     add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
     add_flags(arguments, Distillation)
     add("--student_init", choices=["weights", "random"], default="weights", help="random: its shape, drawn from --seed")
+    add("--teacher_cache", metavar="DIR", help="the states that scripts/cache_teacher.py stored in DIR")
     add(
-        "--teacher_cache",
+        "--stage_cache_in",
         metavar="DIR",
-        help="folder of scripts/cache_teacher.py (default: in WORK_DIR where it pays)",
+        help="copy stored states to this node-local folder first, for example $TMPDIR",
     )
-    add("--cache_dtype", choices=["float16", "bfloat16"], default="float16", help="type of the stored states")
-    add("--stage_cache_in", metavar="DIR", help="copy the cache to this node-local folder first, for example $TMPDIR")
     add(
         "--eval_on_humaneval",
         action="store_true",

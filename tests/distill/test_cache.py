@@ -3,20 +3,20 @@
 import os
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 
 import tiny_models as tiny
 from codestill.data.batches import Examples, collate
-from codestill.distill import teacher_cache, teacher_pass
+from codestill.distill import teacher_cache
 from codestill.distill.objective import Objective
-from codestill.distill.teacher import OnlineTeacher
+from codestill.distill.teacher import STATE_TYPES, OnlineTeacher
 from codestill.distill.trainer import student_forward
-from codestill.kit.files import read_json
+from codestill.kit.files import sha256
 from codestill.kit.program import UserError
 from codestill.models.heads import target_rows
+from codestill.study.teacher_states import STATES_FILES
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +29,61 @@ def examples():
     return Examples(Dataset.from_list(tiny.rows(17)), source="rows")
 
 
-def build(folder, teacher, examples, **how):
-    teacher_cache.build(folder, teacher, examples, "sha", batch_size=3, **how)
-    return teacher_cache.CachedTeacher(folder, folder, tiny.VOCABULARY)
+def data_of(examples, validation=None):
+    return {"train": examples, "validation": validation or Examples(Dataset.from_list(tiny.rows(5, seed=8)))}
 
 
-@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-def test_shuffled_rows_come_back_as_the_teacher_gave_them(tmp_path, teacher, examples, kind):
-    cached = build(tmp_path / "c", teacher, examples, kind=kind, shard_bytes=2000)
-    assert len(cached.manifest["shards"]) > 3
-    batch = collate([examples[row] for row in (11, 0, 16, 5)])
-    expected = teacher.hidden(batch)
-    found = cached.hidden(batch)
-    assert found.dtype == teacher_cache.KINDS[kind] and found.shape == expected.shape
-    assert torch.allclose(found.float(), expected, rtol=2e-3 if kind == "float16" else 1e-2, atol=1e-3)
+def build(folder, teacher, examples, data=None, **how):
+    data = data or data_of(examples)
+    teacher_cache.store_states(folder, f"{folder}.work", teacher, data, "sha", batch_size=3, **how)
+    return teacher_cache.CachedTeacher(folder, data, tiny.VOCABULARY)
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float16", 2e-3), ("bfloat16", 1e-2), ("float32", 1e-6)])
+def test_shuffled_rows_come_back_as_the_teacher_gave_them(tmp_path, teacher, examples, dtype, near):
+    data = data_of(examples)
+    cached = build(tmp_path / "c", teacher, examples, data, dtype=dtype)
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(STATES_FILES)
+    assert not list((tmp_path / "c.work").iterdir())
+    for split, rows in (("train", (11, 0, 16, 5)), ("validation", (4, 0))):
+        batch = collate([data[split][row] for row in rows])
+        expected = teacher.hidden(batch)
+        found = cached.hidden(batch, training=split == "train")
+        assert found.dtype == STATE_TYPES[dtype] and found.shape == expected.shape
+        assert torch.allclose(found.float(), expected, rtol=near, atol=min(near, 1e-3))
     assert torch.equal(cached.head_on("cpu").weight, teacher.head_on("cpu").weight)
     assert torch.equal(cached.head_on("cpu").bias, teacher.head_on("cpu").bias)
 
 
+def test_a_teacher_that_is_run_rounds_its_states_as_one_that_is_stored(tmp_path, teacher, examples):
+    cached = build(tmp_path / "c", teacher, examples)
+    batch = collate([examples[row] for row in (0, 1, 2)])  # in the company in which they were stored
+    online = OnlineTeacher(teacher.model, tiny.VOCABULARY, states="float16")
+    assert torch.equal(online.hidden(batch), cached.hidden(batch))
+
+
+def test_fewer_rows_and_shorter_ones_read_a_prefix(tmp_path, teacher, examples):
+    build(tmp_path / "c", teacher, examples)
+    part = Examples(Dataset.from_list(tiny.rows(17)), max_seq_length=9, limit=6)
+    data = data_of(part)
+    assert teacher_cache.fault(tmp_path / "c", data, "sha", "float16") is None
+    cached = teacher_cache.CachedTeacher(tmp_path / "c", data, tiny.VOCABULARY)
+    batch = collate([part[row] for row in (5, 2)])
+    assert batch["input_ids"].shape[1] == 9
+    assert torch.allclose(cached.hidden(batch).float(), teacher.hidden(batch), rtol=2e-3, atol=1e-3)
+
+
 def test_in_half_precision_the_teachers_head_is_in_the_type_of_its_states(tmp_path, teacher, examples):
     cached = build(tmp_path / "c", teacher, examples)
-    half = teacher_cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY, torch.bfloat16)
+    half = teacher_cache.CachedTeacher(tmp_path / "c", data_of(examples), tiny.VOCABULARY, torch.bfloat16)
     assert cached.head_on("cpu").weight.dtype == torch.float32 and half.head_on("cpu").weight.dtype == torch.float16
     states = half.hidden(collate([examples[3]]))
     assert torch.allclose(half.head.logits(states), cached.head.logits(states), rtol=0, atol=2e-2)
 
 
 def test_loss_and_gradient_hardly_differ_from_the_online_teachers(tmp_path, teacher, examples):
-    cached, student = build(tmp_path / "c", teacher, examples), tiny.model(seed=3)
+    # The student stands in evaluation mode, and so the states of the validation split are read.
+    cached, student = build(tmp_path / "c", teacher, examples, data_of(examples, examples)), tiny.model(seed=3)
     batch = collate([examples[row] for row in (3, 1)])
     count = int(target_rows(batch["labels"]).sum())
     found = []
@@ -71,41 +98,57 @@ def test_loss_and_gradient_hardly_differ_from_the_online_teachers(tmp_path, teac
 
 def test_the_error_of_the_storage_type_is_measured(tmp_path, teacher, examples):
     fine = build(tmp_path / "a", teacher, examples).manifest["kl_error"]
-    coarse = build(tmp_path / "b", teacher, examples, kind="bfloat16").manifest["kl_error"]
+    coarse = build(tmp_path / "b", teacher, examples, dtype="bfloat16").manifest["kl_error"]
     assert 0 < fine["mean"] <= fine["largest"] < 1e-4
     assert coarse["mean"] > 5 * fine["mean"]
     assert fine["positions"] >= examples.all_targets()
 
 
-def test_an_interrupted_pass_goes_on_after_its_last_shard(tmp_path, teacher, examples):
-    whole = build(tmp_path / "whole", teacher, examples, shard_bytes=2000).manifest
-    calls = []
+class Dying(OnlineTeacher):
+    """A teacher whose process ends at the row `last`; `seen` are the rows that it was run on."""
 
-    class Dying(OnlineTeacher):
-        def hidden(self, batch, training=True):
-            calls.extend(batch["example"].tolist())
-            if 9 in calls and len(calls) < 16:
-                raise KeyboardInterrupt
-            return super().hidden(batch)
+    seen, last = (), None
 
-    dying = Dying(tiny.model("codegen", width=32, tied=False), tiny.VOCABULARY)
+    def hidden(self, batch, training=True):
+        self.seen = (*self.seen, *batch["example"].tolist())
+        if self.last in self.seen:
+            raise KeyboardInterrupt
+        return super().hidden(batch)
+
+
+def test_an_interrupted_pass_goes_on_and_stores_the_same(tmp_path, teacher, examples):
+    whole = build(tmp_path / "whole", teacher, examples).manifest
+    dying = Dying(teacher.model, tiny.VOCABULARY)
+    dying.last = 9
     with pytest.raises(KeyboardInterrupt):
-        build(tmp_path / "c", dying, examples, shard_bytes=2000)
-    assert not teacher_cache.is_complete(tmp_path / "c", 1)
-    done = len(list((tmp_path / "c").glob("states-*.json")))
-    assert done > 0
-    calls.clear()
-    calls.extend([0] * 16)
-    assert build(tmp_path / "c", dying, examples, shard_bytes=2000).manifest["shards"] == whole["shards"]
-    assert 0 not in calls[16:22]
+        build(tmp_path / "c", dying, examples, every=0)
+    assert not (tmp_path / "c").exists()
+    dying.seen, dying.last = (), None
+    assert build(tmp_path / "c", dying, examples).manifest == whole
+    assert dying.seen[:3] == (9, 10, 11)
+    assert (
+        sha256(tmp_path / "c/train.bin") == sha256(tmp_path / "whole/train.bin") == whole["splits"]["train"]["sha256"]
+    )
+
+
+@pytest.mark.parametrize("other", [{"batch_size": 4}, {"dtype": "bfloat16"}, {"model_sha": "other"}])
+def test_what_another_pass_left_is_not_gone_on_with(tmp_path, teacher, examples, other):
+    dying = Dying(teacher.model, tiny.VOCABULARY)
+    dying.last = 9
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "c", dying, examples, every=0)
+    dying.seen, dying.last = (), None
+    how = {"model_sha": "sha", "batch_size": 3} | other
+    teacher_cache.store_states(tmp_path / "c", tmp_path / "c.work", dying, data_of(examples), **how)
+    assert dying.seen[0] == 0
 
 
 @pytest.mark.parametrize(
     ("damage", "said"), [("truncate", "bytes in place of"), ("flip", "checksum"), ("remove", "0 bytes")]
 )
-def test_a_broken_shard_is_an_error_that_names_it(tmp_path, teacher, examples, damage, said):
-    build(tmp_path / "c", teacher, examples, shard_bytes=2000)
-    victim = tmp_path / "c" / "states-00001.bin"
+def test_broken_states_are_an_error_that_names_the_file(tmp_path, teacher, examples, damage, said):
+    build(tmp_path / "c", teacher, examples)
+    victim = tmp_path / "c/train.bin"
     data = bytearray(victim.read_bytes())
     data[100] ^= 1
     if damage == "remove":
@@ -113,16 +156,16 @@ def test_a_broken_shard_is_an_error_that_names_it(tmp_path, teacher, examples, d
     else:
         victim.write_bytes(data if damage == "flip" else data[:-2])
     with pytest.raises(UserError, match=said) as error:
-        teacher_cache.CachedTeacher(tmp_path / "c", tmp_path / "c", tiny.VOCABULARY)
+        teacher_cache.CachedTeacher(tmp_path / "c", data_of(examples), tiny.VOCABULARY)
     assert str(victim) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_no_room_is_an_error_before_the_pass(tmp_path, teacher, examples, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**6, 10**6 - 100, 100))
     monkeypatch.setattr(teacher, "hidden", lambda *_: pytest.fail("the pass began"))
-    with pytest.raises(UserError, match="no room for a teacher cache"):
+    with pytest.raises(UserError, match=r"no room for 0\.00 GiB of the teacher's states"):
         build(tmp_path / "c", teacher, examples)
-    assert not (tmp_path / "c").exists()
+    assert not list((tmp_path / "c.work").iterdir())
 
 
 def test_a_quota_is_met_before_the_pass(tmp_path, teacher, examples, monkeypatch):
@@ -134,70 +177,32 @@ def test_a_quota_is_met_before_the_pass(tmp_path, teacher, examples, monkeypatch
         build(tmp_path / "c", teacher, examples)
 
 
-def test_states_that_do_not_fit_are_refused(tmp_path, examples):
+def test_states_that_do_not_fit_are_refused_stored_or_not(tmp_path, examples):
     loud = tiny.model()
     with torch.no_grad():
         loud.transformer.ln_f.weight.mul_(1e6)
-    teacher = OnlineTeacher(loud, tiny.VOCABULARY)
-    with pytest.raises(UserError, match="--cache_dtype bfloat16"):
-        build(tmp_path / "c", teacher, examples)
+    with pytest.raises(UserError, match="--cache_dtype"):
+        build(tmp_path / "c", OnlineTeacher(loud, tiny.VOCABULARY), examples)
+    with pytest.raises(UserError, match="--cache_dtype"):
+        OnlineTeacher(loud, tiny.VOCABULARY, states="float16").hidden(collate([examples[0]]))
 
 
-def test_the_estimate_is_the_size(tmp_path, teacher, examples):
-    build(tmp_path / "c", teacher, examples)
-    size = sum(path.stat().st_size for path in (tmp_path / "c").glob("*.bin"))
-    assert size == teacher_cache.estimated_bytes(examples, 32)
-
-
-def test_another_model_token_set_or_type_is_another_cache(tmp_path, examples):
-    other = Examples(Dataset.from_list(tiny.rows(17, seed=9)))
-    cut = Examples(Dataset.from_list(tiny.rows(17)), max_seq_length=9)
-    keys = [("a", examples, "float16"), ("b", examples, "float16"), ("a", other, "float16"), ("a", cut, "float16")]
-    keys.append(("a", examples, "bfloat16"))
-    assert len({teacher_cache.cache_folder(tmp_path, *key) for key in keys}) == 5
-
-
-def test_a_limited_run_reads_the_cache_of_the_whole_set(tmp_path, teacher, examples):
-    limited = Examples(Dataset.from_list(tiny.rows(17)), limit=4)
-    assert teacher_cache.cache_folder(tmp_path, "a", limited, "float16") == teacher_cache.cache_folder(
-        tmp_path, "a", examples, "float16"
-    )
-    build(tmp_path / "c", teacher, limited)
-    assert teacher_cache.is_complete(tmp_path / "c", 4) and not teacher_cache.is_complete(tmp_path / "c", 17)
-    whole = build(tmp_path / "c", teacher, examples)
-    assert whole.manifest["rows"] == 17 and read_json(tmp_path / "c/manifest.json")["rows"] == 17
-    batch = collate([examples[16]])
-    assert torch.allclose(whole.hidden(batch).float(), teacher.hidden(batch), rtol=2e-3, atol=1e-3)
-
-
-class _Run:
-    """What the choice of the pass looks at."""
-
-    def __init__(self, tmp_path, examples, **options):
-        import types
-
-        tiny.model_folder(tmp_path / "teacher", width=32)
-        values = {"teacher_cache": tmp_path / "cache", "work_dir": tmp_path, "cache_dtype": "float16"}
-        values |= {"teacher_pass": "auto", "epochs": 3, "eval_batch_size": 4} | options
-        self.options = types.SimpleNamespace(**values)
-        self.job = types.SimpleNamespace(teacher_path=str(tmp_path / "teacher"))
-        self.facts = {"teacher": "sha"}
-        self.train_data = self.validation_data = examples
-
-
-def test_auto_takes_the_cheaper_by_the_measured_speeds(tmp_path, examples, monkeypatch):
-    plan = teacher_pass._Plan(_Run(tmp_path, examples), torch.device("cpu"))
-    assert plan.bandwidth() > 1e6 and 0 < plan.second_per_token() < 1e-2
-    monkeypatch.setattr(plan, "bandwidth", lambda: 1e9)
-    assert plan.way()["pass"] == "online"
-    monkeypatch.setattr(plan, "second_per_token", lambda: 1.0)
-    assert plan.way()["pass"] == "cache"
-    monkeypatch.setattr(plan, "complete", lambda: True)
-    assert plan.way()["pass"] == "cache"
-    monkeypatch.setattr(plan, "bandwidth", lambda: 1.0)
-    assert plan.way()["pass"] == "online"
-
-
-def test_scattered_reads_are_timed(tmp_path):
-    (tmp_path / "data").write_bytes(np.zeros(2**20, np.uint8).tobytes())
-    assert teacher_pass._read_speed(tmp_path / "data") > 1e6
+def test_states_of_something_else_are_a_fault_in_words(tmp_path, teacher, examples):
+    part = Examples(Dataset.from_list(tiny.rows(17)), max_seq_length=20, limit=9)
+    build(tmp_path / "c", teacher, part, data_of(part))
+    faults = {
+        "no states there": teacher_cache.fault(tmp_path, data_of(part), "sha", "float16"),
+        "another teacher": teacher_cache.fault(tmp_path / "c", data_of(part), "b", "float16"),
+        "states in float16, where bfloat16": teacher_cache.fault(tmp_path / "c", data_of(part), "sha", "bfloat16"),
+    }
+    how = {
+        "other tokens": {"dataset": Dataset.from_list(tiny.rows(17, seed=9)), "max_seq_length": 20, "limit": 9},
+        "rows cut at 20": {"dataset": Dataset.from_list(tiny.rows(17)), "max_seq_length": 21, "limit": 9},
+        "states of 9 rows": {"dataset": Dataset.from_list(tiny.rows(17)), "max_seq_length": 20},
+    }
+    how["cut at 20 tokens"] = how["rows cut at 20"] | {"max_seq_length": None}
+    for said, one in how.items():
+        faults[said] = teacher_cache.fault(tmp_path / "c", data_of(Examples(**one)), "sha", "float16")
+    assert all(said in (found or "") for said, found in faults.items()), faults
+    validation = data_of(part, Examples(Dataset.from_list(tiny.rows(5, seed=7))))
+    assert "other tokens" in teacher_cache.fault(tmp_path / "c", validation, "sha", "float16")

@@ -280,7 +280,7 @@ def test_two_processes_train_the_same_cell(home, tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     # 19 batches, the last of 3 rows: one process has nothing left to do in the last step of an epoch.
-    uneven = {"dropout": 0.0, "max_train_samples": 111, "teacher_pass": "cache", "teacher_cache": tmp_path / "cache"}
+    uneven = {"dropout": 0.0, "max_train_samples": 111, "teacher_pass": "cache"}
     one = distill(home, home / "one", **uneven)
     command, world = flags(home, tmp_path / "two", **uneven), {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     processes = [
@@ -298,6 +298,43 @@ def test_two_processes_train_the_same_cell(home, tmp_path):
     assert [process.exitcode for process in processes] == [0, 0], text
     alike(tmp_path / "two", one, tolerance=1e-5)
     assert read_json(tmp_path / "two/provenance.json")["facts"]["processes"] == 2
+
+
+def stored(home, folder, *more):
+    """The teacher's states as scripts/cache_teacher.py stores them."""
+    command = ["--teacher_model_path", home / "teacher", "--train_data", home / "tokens/train", "--threads", 1]
+    command += ["--output_dir", folder, *more]
+    assert children.run("cache_teacher", command, Path(f"{folder}.log")) == 0, Path(f"{folder}.log").read_text()
+    return folder
+
+
+def test_stored_states_train_the_same_whoever_stored_them_and_nearly_as_the_teacher_run(home, cell, tmp_path):
+    states = stored(home, tmp_path / "states")
+    read = distill(home, tmp_path / "read", teacher_pass=None, teacher_cache=states)
+    own = distill(home, tmp_path / "own", teacher_pass="cache")
+    assert weights(read) == weights(own)
+    alike(read, cell)
+    assert read_json(read / "provenance.json")["teacher"]["pass"] == "cache"
+    assert read_json(cell / "provenance.json")["teacher"]["pass"] == "online"
+    assert [path.name for path in Path(f"{own}.work").iterdir()] == ["tensorboard"]
+    fewer = distill(home, tmp_path / "fewer", teacher_pass=None, teacher_cache=states, max_train_samples=50)
+    assert weights(fewer) == weights(distill(home, tmp_path / "alone", teacher_pass="cache", max_train_samples=50))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"teacher_pass": "cache", "cache_dtype": "float32"}, "states in float16, where float32 is asked for"),
+        ({"teacher_pass": "cache", "teacher_model_path": "raw_teacher"}, "the states of another teacher"),
+        ({"teacher_pass": "online"}, "--teacher_pass online: runs the teacher"),
+    ],
+)
+def test_states_that_do_not_fit_a_training_are_refused_in_one_line(home, tmp_path, changes, said):
+    states = stored(home, tmp_path / "states", "--max_train_samples", 50)
+    if "teacher_model_path" in changes:
+        changes = changes | {"teacher_model_path": home / changes["teacher_model_path"]}
+    distill(home, tmp_path / "cell", expect=2, teacher_cache=states, max_train_samples=50, **changes)
+    assert said in (tmp_path / "cell.log").read_text().splitlines()[-1]
 
 
 def test_zero_epochs_leave_the_model_as_it_is(home):

@@ -21,7 +21,7 @@ def test_the_closure_of_a_known_script():
 
 def test_no_job_with_results_of_science_runs_more_of_the_config_than_its_own_sections():
     """A new price, estimate or field of another section must not train every cell again."""
-    base = {f"study/{name}.py" for name in ("cell", "entries", "flags", "mistakes", "section")}
+    base = {f"study/{name}.py" for name in ("cell", "entries", "flags", "mistakes", "section", "teacher_states")}
     sections = {
         "distill": {"distillation", "training"}, "teach": {"distillation", "training"}, "generate": {"generation"},
         "grade": {"grading"}, "measure": {"generation", "measures"}, "choose": set(), "tokenize_corpus": {"corpus"},

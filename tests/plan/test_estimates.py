@@ -41,11 +41,15 @@ def test_work_follows_epochs_teacher_and_device():
     costs = Costs(*study_of(plan={"gpus": 1}))
     taught, alone, long = (costs.of("distill", {"cell": cell}) for cell in (TAUGHT, ALONE, LONG))
     assert taught.work > 1.1 * alone.work  # the teacher's pass
-    assert 1.5 < long.work / taught.work < 5 / 3  # its stored states are made once, whatever the epochs
+    assert 1.5 < long.work / taught.work < 5 / 3
     online = Costs(*study_of(plan={"gpus": 1}, distillation={"teacher_pass": "online"}))
     assert online.of("distill", {"cell": TAUGHT}).work > 1.2 * taught.work
-    assert online.cache_bytes() == 0
-    assert costs.cache_bytes() == pytest.approx((251_820 + 13_914) * 270 * 768 * 2)
+    assert online.states_bytes() == 0
+    assert costs.states_bytes() == pytest.approx((251_820 + 13_914) * 270 * 768 * 2)
+    once = costs.of("cache_teacher", {"teacher": "teacher"})
+    assert once.disk == costs.states_bytes() and once.gpus == 1
+    body = (251_820 + 13_914) * 270 * 2 * (124_243_200 - 50_001 * 768 + 2 * 12 * 768 * 135)
+    assert once.work == pytest.approx(body / 1.2e13)
     assert taught.gpus == 1
     on_cores = Costs(*study_of(plan={"gpus": 0})).of("distill", {"cell": TAUGHT})
     assert on_cores.gpus == 0
@@ -224,7 +228,7 @@ def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     found = Estimator(study, layout)
     wildcards = {"cell": layout.distilled[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
-    wildcards |= {"part": "2-of-4"}
+    wildcards |= {"part": "2-of-4", "teacher": "teacher"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
     rules = re.findall(r'benchmark_of\("(\w+)"', texts)
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for

@@ -31,7 +31,7 @@ class Examples(torch.utils.data.Dataset):
             # A slice of an Arrow list keeps the whole values array: offsets are into that.
             self._columns[name] = column.offsets.to_numpy(), column.values.to_numpy()
         self._count = min(len(dataset), limit or len(dataset))
-        self._cut = max_seq_length
+        self.cut = max_seq_length
         self._identity = None
         self.source = source
         if self._count == 0:
@@ -43,7 +43,7 @@ class Examples(torch.utils.data.Dataset):
     def _column(self, name, index):
         offsets, values = self._columns[name]
         start, stop = offsets[index], offsets[index + 1]
-        return values[start : min(stop, start + self._cut) if self._cut else stop]
+        return values[start : min(stop, start + self.cut) if self.cut else stop]
 
     def __getitem__(self, index):
         index = int(index)
@@ -70,21 +70,21 @@ class Examples(torch.utils.data.Dataset):
         return sum(self.targets(index) for index in range(self._count))
 
     def identity(self):
-        """sha256 over all rows as they are read (cut), whatever the limit."""
+        """sha256 over all rows of the token set, whatever the cut and the limit."""
         if self._identity is None:
             self._identity = self._hash()
         return self._identity
 
     def _hash(self):
-        digest = hashlib.sha256(str(self._cut).encode())
+        digest = hashlib.sha256()
         for name in COLUMNS:
             for part in self._columns[name]:
                 digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def checksum(self):
-        """sha256 over the rows that are used."""
-        return hashlib.sha256(f"{self._count} {self.identity()}".encode()).hexdigest()
+        """sha256 over the rows that are used, as they are read."""
+        return hashlib.sha256(f"{self._count} {self.cut} {self.identity()}".encode()).hexdigest()
 
     def target_counts(self):
         """Number of targets of each row, int64 [rows]."""

@@ -55,7 +55,7 @@ def fault(folder):
 def claim(work_dir, facts):
     """Begin or go on with a run in `work_dir`: checkpoints of a run with other settings or inputs are removed.
 
-    `facts` is all that shapes the weights. What the first attempt recorded there (`decide`) is kept for the next.
+    `facts` is all that shapes the weights.
     """
     path = Path(work_dir) / RUN
     known = read_json(path) if path.is_file() else {}
@@ -68,16 +68,6 @@ def claim(work_dir, facts):
     for folder in old:
         shutil.rmtree(folder)
     write_json(path, {"facts": facts})
-
-
-def decide(work_dir, name, decision):
-    """A decision of the run: the one recorded by an earlier attempt, else that of `decision()`, recorded now."""
-    path = Path(work_dir) / RUN
-    known = read_json(path) if path.is_file() else {}
-    if name not in known:
-        known[name] = decision()
-        write_json(path, known)
-    return known[name]
 
 
 def newest_intact(work_dir):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from codestill.distill.diagnosis import diagnose
+from codestill.distill.teacher_pass import OWN
 from codestill.kit.files import write_json
 from codestill.kit.folders import whole_folder
 from codestill.kit.program import log
@@ -29,6 +30,7 @@ def finish(run):
         _write(run, results, _train_results(run))
         for folder in Path(options.work_dir).glob("checkpoint-*"):
             shutil.rmtree(folder)
+        shutil.rmtree(Path(options.work_dir) / OWN, ignore_errors=True)
         (Path(options.work_dir) / "run.json").unlink(missing_ok=True)
     return results
 

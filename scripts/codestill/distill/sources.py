@@ -20,7 +20,7 @@ def locate(options, tokenizer_path):
     else:
         if not Path(options.train_data).exists():
             raise UserError(f"--train_data {options.train_data}: no such folder or file")
-        paths = [options.train_data, options.validation_data or _beside(options.train_data)]
+        paths = [options.train_data, options.validation_data or beside(options.train_data)]
     if any(Path(path).is_file() for path in paths):
         paths = _tokenized(paths, tokenizer_path, options)
     return [str(path) for path in paths]
@@ -47,7 +47,8 @@ def call(script, *arguments, network=False):
         raise UserError(f"scripts/{script}.py failed (see above): {' '.join(command[1:])}")
 
 
-def _beside(train_data):
+def beside(train_data):
+    """The validation data beside the training data, named alike. Raises UserError where there is none."""
     path = Path(train_data)
     found = path.with_name(path.name.replace("train", "validation"))
     if found == path or not found.exists():

@@ -1,22 +1,40 @@
-"""Who teaches: the teacher run anew on every batch, its stored hidden states, or nobody (alpha = 1)."""
+"""Who teaches: the teacher run anew on every batch, its stored hidden states, or nobody (alpha = 1).
+
+Whichever way its final states come, a study says in what type they are (`--cache_dtype`): a teacher that is run rounds
+them as one that is stored does, so that the choice between the two is one of cost. float32 is exact.
+"""
 
 import torch
 
 from codestill.kit.program import UserError
 from codestill.models.heads import row_fault, split, target_rows
 
+STATE_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def rounded(states, name):
+    """`states` in the type `name` of STATE_TYPES. Raises UserError where one of them does not fit it."""
+    states = states.to(STATE_TYPES[name])
+    if not torch.isfinite(states).all():
+        raise UserError(
+            f"a state of the teacher does not fit {name}; use bfloat16 or float32 (cache_dtype of a study's config, "
+            "--cache_dtype outside)"
+        )
+    return states
+
 
 class OnlineTeacher:
     """The frozen teacher in evaluation mode, run without gradients on each batch.
 
-    `columns` cuts its head to the student's vocabulary. It may live on another device than the student.
+    `columns` cuts its head to the student's vocabulary; `states` is the type of STATE_TYPES to which its states are
+    rounded, None for the model's own. It may live on another device than the student.
     """
 
     kind = "online"
 
-    def __init__(self, model, columns, device="cpu", dtype=torch.float32):
+    def __init__(self, model, columns, device="cpu", dtype=torch.float32, states=None):
         model.requires_grad_(False).eval().to(device=device, dtype=dtype)
-        self.model, self.device = model, torch.device(device)
+        self.model, self.device, self.states = model, torch.device(device), states
         self._body, self.head_uncut = split(model)
         self.head = self.head_uncut.cut(min(columns, self.head_uncut.columns)).to()
         self.embeddings = model.get_input_embeddings().weight.shape[0]
@@ -38,10 +56,11 @@ class OnlineTeacher:
                 position_ids=batch["position_ids"].to(self.device),
                 use_cache=False,
             ).last_hidden_state
-        return states[:, :-1][target_rows(batch["labels"]).to(self.device)].to(device)
+        states = states[:, :-1][target_rows(batch["labels"]).to(self.device)]
+        return (rounded(states, self.states) if self.states else states).to(device)
 
 
-def load_teacher(path, columns, device, dtype, packed):
+def load_teacher(path, columns, device, dtype, packed, states=None):
     """An OnlineTeacher from a model folder, for rows that are `packed` or not (see `heads.row_fault`).
 
     On a GPU its body runs in the precision of the training, since it has no weights that must stay exact while they
@@ -53,4 +72,5 @@ def load_teacher(path, columns, device, dtype, packed):
     fault = row_fault(model, packed)
     if fault:
         raise UserError(f"{path}: {fault}")
-    return OnlineTeacher(model, columns, device, dtype if torch.device(device).type == "cuda" else torch.float32)
+    dtype = dtype if torch.device(device).type == "cuda" else torch.float32
+    return OnlineTeacher(model, columns, device, dtype, states)

@@ -106,7 +106,8 @@ class _Training:
         from codestill.models.loading import load_model
 
         options, job = self.options, self.job
-        self.model = load_model(job.model_path, options.dropout, job.init, options.seed).to(self.device)
+        self.model = load_model(job.model_path, dropout=options.dropout, init=job.init, seed=options.seed)
+        self.model.to(self.device)
         _, self.head = split(self.model)
         fault = router_fault(self.model) or row_fault(self.model, self.train_data.packed or self.validation_data.packed)
         if fault:
@@ -125,9 +126,12 @@ class _Training:
         facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
         facts |= {"processes": self.processes, "model": model_identity(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
-        passed = [*names_of(Distillation, machine=False, taught=True), "cache_dtype"] if job.teacher_path else []
-        facts |= {name: getattr(options, name) for name in passed}
-        facts["teacher"] = model_identity(job.teacher_path) if job.teacher_path else None
+        facts["teacher"] = None
+        if job.teacher_path:
+            from codestill.distill.teacher_pass import pass_of
+
+            facts |= {name: getattr(options, name) for name in names_of(Distillation, machine=False, taught=True)}
+            facts |= {"teacher": model_identity(job.teacher_path), "teacher_pass": pass_of(options)}
         return facts
 
     def _checkpoint(self):

@@ -22,10 +22,13 @@ class Amounts:
     def __init__(self, study, layout):
         self.study, self.layout, self.notes = study, layout, []
 
+    def _counted(self):
+        return counted(self.layout.results)
+
     @cached_property
     def functions(self):
         """{split: functions}."""
-        found = counted(self.layout.results).get("functions")
+        found = self._counted().get("functions")
         if found:
             self.notes.append("functions: counted in the corpus")
         return found or self._assumed_functions()
@@ -58,7 +61,7 @@ class Amounts:
     @cached_property
     def tokens(self):
         """{split: tokens}, rows cut at max_seq_length."""
-        found = counted(self.layout.results).get("tokens")
+        found = self._counted().get("tokens")
         if found:
             self.notes.append("tokens: counted")
             return found
@@ -92,6 +95,13 @@ class Amounts:
         """All of them as plain data, for a record of what a plan was reckoned with."""
         problems = {name: self.problems(name) for name in self.study.benchmarks}
         return {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+
+
+class Assumed(Amounts):
+    """The amounts by the config and the files that it names alone, whatever a run has counted meanwhile."""
+
+    def _counted(self):
+        return {}
 
 
 class Recorded(Amounts):

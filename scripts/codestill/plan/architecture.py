@@ -4,6 +4,7 @@ Parameters are exact for GPT-2, CodeGen, Llama and Qwen2; an unknown family is r
 for each weight of a matrix product and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1), and attention's.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def guessed(name, models):
         *sizes, tied = (*KNOWN[name], True)[:5]
         return Architecture(*sizes, "known shape", tied=tied)
     return Architecture(*UNKNOWN, f"guess: {name} is not downloaded, taken as GPT-2 small (give plan.models)")
+
+
+def from_study(study, base, teacher=None):
+    """The architecture of a study's base model by its config: a local folder, a shape, layers of the teacher, a name.
+
+    `teacher` is the teacher's architecture where that is known better than from the config.
+    """
+    part = getattr(study, base)
+    if part.shape is not None:
+        return from_config(part.shape, "the config's shape", study.vocabulary.size)
+    if part.name is None:
+        teacher = teacher or from_study(study, "teacher")
+        return teacher.with_layers(math.ceil(teacher.layers / part.every_layer_of_teacher))
+    return from_folder(part.name) or guessed(part.name, study.plan.models)
 
 
 def from_folder(folder):

@@ -11,13 +11,23 @@ from functools import cache
 
 from codestill.kit.shards import read_shard
 from codestill.plan.amounts import Amounts, Recorded
-from codestill.plan.architecture import Architecture, from_config, from_folder, guessed
+from codestill.plan.architecture import Architecture, from_folder, from_study
+from codestill.plan.teacher_pass import TeacherPass, seen_tokens
 
 GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
 PLAIN_START = 0.5
 # The rules that use a GPU.
-HEAVY = ("teach", "audit", "distill", "generate", "generate_part", "measure_language", "measure_efficiency")
+HEAVY = (
+    "teach",
+    "audit",
+    "cache_teacher",
+    "distill",
+    "generate",
+    "generate_part",
+    "measure_language",
+    "measure_efficiency",
+)
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
 CHECKPOINTS = 4  # of a training on disk at once: the two newest, the best one, and the next while it is written
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
@@ -48,23 +58,15 @@ class Costs:
     def __init__(self, study, layout):
         self.study, self.layout, self.plan = study, layout, study.plan
         self.amounts = Amounts(study, layout)
-        self.teacher = self._architecture("teacher")
-        student = self._architecture("student")
+        self.teacher_pass = TeacherPass(study, layout)
+        self.teacher = self._brought("teacher") or from_study(study, "teacher")
+        student = self._brought("student") or from_study(study, "student", self.teacher)
         transfer = study.vocabulary.policy == "transfer"
         self.student = student.with_vocabulary(self.teacher.vocabulary) if transfer else student
 
-    def _architecture(self, base):
-        """The architecture of a base model: read where it is, else by its shape, else known or guessed."""
-        part = getattr(self.study, base)
-        found = from_folder(self.layout.inputs("models", base)) or (part.name and from_folder(part.name))
-        if found:
-            return found
-        if part.shape is not None:
-            return from_config(part.shape, "the config's shape", self.study.vocabulary.size)
-        if part.name is None:
-            every = part.every_layer_of_teacher
-            return self.teacher.with_layers(math.ceil(self.teacher.layers / every))
-        return guessed(part.name, self.plan.models)
+    def _brought(self, base):
+        """The architecture of a base model that was downloaded or built; None before."""
+        return from_folder(self.layout.inputs("models", base))
 
     def facts(self):
         """What the reckoning rests on beside the config, as plain data; some of it is assumed until a run counts it."""
@@ -119,8 +121,8 @@ class Costs:
     def _training(self, rule, variant, learner, training, teacher=None):
         """A training of `learner` (an Architecture), taught by `teacher` or alone.
 
-        Forward and backward pass are three forward passes; a teacher's pass is one, whose body runs once a token
-        and study where its states are stored (`teacher_pass` cache or auto), else once an epoch.
+        Forward and backward pass are three forward passes; a teacher's pass is one, of its head alone where its
+        states are stored.
         """
         amounts, epochs = self.amounts, training.epochs
         tokens = amounts.trained_tokens("train", training.max_train_samples)
@@ -129,11 +131,9 @@ class Costs:
         operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
         scratch = CHECKPOINTS * 3 * 4.0 * learner.parameters  # weights and Adam's two moments
         if teacher and epochs:
-            seen = tokens * epochs + checked
-            operations += seen * (teacher.forward() - teacher.forward(head=False))
-            # Stored states are made by one cell and read by all of them.
-            body = (tokens + checked) / max(1, len(self.layout.distilled)) if self._stores(epochs) else seen
-            operations += body * teacher.forward(context, head=False)
+            run = teacher.forward() - teacher.forward(head=False)
+            run += 0 if self.teacher_pass.stored else teacher.forward(context, head=False)
+            operations += seen_tokens(amounts, training) * run
         block = training.batch_size * self.study.tokens.max_seq_length
         steps = tokens * epochs / block
         moved = steps * learner.parameters * 4 * 12
@@ -157,17 +157,33 @@ class Costs:
             scratch,
         )
 
-    def _stores(self, epochs):
-        """Whether the teacher's states are stored once: as asked, else where they are read more than once."""
-        asked = self.study.distillation.teacher_pass
-        return asked == "cache" or (asked == "auto" and epochs > 1)
+    def states_bytes(self):
+        """Bytes of the teachers' stored states; 0 where they are not stored."""
+        return self.teacher_pass.bytes(self.amounts, self.teacher) if self.teacher_pass.stored else 0.0
 
-    def cache_bytes(self):
-        """Bytes of the teacher's stored states (float16), shared by the cells; 0 where they are not stored."""
-        training = self.study.training
-        tokens = self.amounts.trained_tokens("train", training.max_train_samples)
-        tokens += self.amounts.trained_tokens("validation", training.max_eval_samples)
-        return tokens * self.teacher.width * 2 if self._stores(training.epochs) else 0.0
+    def states_seconds(self, tokens):
+        """Seconds that the teacher's body takes for so many tokens."""
+        context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
+        operations = tokens * self.teacher.forward(context, head=False)
+        return self.seconds(operations, 0, self.layout.states_device, "float32", self.study.training.threads)
+
+    def _cache_teacher(self, teacher):
+        """The one pass of a teacher over the corpus; what it leaves is reckoned apart (`states_bytes`)."""
+        share = 1 / max(1, len(self.layout.teachers))
+        seconds = self.states_seconds(self.teacher_pass.stored_tokens(self.amounts) * share)
+        kept = self.states_bytes() * share
+        disk, scratch = (kept, 0.0) if self.study.distillation.stored_states == "kept" else (0.0, kept)
+        return Work(
+            "cache_teacher",
+            teacher,
+            TORCH_START,
+            seconds,
+            int(self.on_gpu(self.layout.states_device)),
+            self.study.training.threads,
+            TORCH_BYTES + 8 * self.teacher.parameters,
+            disk,
+            scratch,
+        )
 
     def _teach(self):
         """The teacher's own training."""
@@ -188,8 +204,7 @@ class Costs:
 
     def _distill(self, cell):
         chosen = self.layout.cell(cell)
-        own = {axis: value for axis, value in chosen.axes().items() if axis in type(self.study.training).model_fields}
-        training = self.study.training.model_copy(update=own)
+        training = self.layout.training_of(chosen)
         taught = chosen.taught
         return self._training(
             "distill", "taught" if taught else "alone", self.student, training, self.teacher if taught else None

@@ -15,6 +15,7 @@ from codestill.plan.amounts import counted
 
 # The wildcards in the name of a rule's benchmark file, in their order; other rules have none.
 WILDCARDS = {
+    "cache_teacher": ("teacher",),
     "distill": ("cell",),
     "generate": ("benchmark", "model"),
     "generate_part": ("benchmark", "model", "part"),

@@ -155,10 +155,33 @@ class Plan:
         return graph, seconds, held
 
     def scratch(self):
-        """Bytes of checkpoints while as many trainings run as there are GPUs (one without any), and of the cache."""
-        sizes = sorted((self.estimates[job.number].scratch for job in self.running), reverse=True)
-        taught = any(self.estimates[job.number].variant == "taught" for job in self.running)
-        return sum(sizes[: max(1, self.settings.gpus)]) + (self.estimator.costs.cache_bytes() if taught else 0)
+        """Bytes of checkpoints while as many trainings run as there are GPUs (else one), and of temporary states."""
+        sizes = {"cache_teacher": [], "others": []}
+        for job in self.running:
+            sizes[job.rule if job.rule in sizes else "others"].append(self.estimates[job.number].scratch)
+        largest = sorted(sizes["others"], reverse=True)[: max(1, self.settings.gpus)]
+        return sum(largest) + sum(sizes["cache_teacher"])
+
+    def teacher(self):
+        """How the teacher teaches: the decision and why, and bytes and hours of one pass and of passes in each cell.
+
+        Hours are of a GPU where the study has some, else of the cores of one job.
+        """
+        costs = self.estimator.costs
+        chosen, amounts = costs.teacher_pass, costs.amounts
+        hours = {
+            "stored": costs.states_seconds(chosen.stored_tokens(amounts)) / HOUR,
+            "online": costs.states_seconds(chosen.online_tokens(amounts)) / HOUR,
+        }
+        on_gpu = costs.on_gpu(self.layout.states_device)
+        price = self.settings.price_per_gpu_hour if on_gpu else None
+        return {
+            "pass": "cache" if chosen.stored else "online",
+            "reason": chosen.reason,
+            "disk_bytes": chosen.bytes(amounts, costs.teacher),
+            "hours": hours,
+            "cost": {way: price and price * one for way, one in hours.items()},
+        }
 
     # -- causes ------------------------------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ class PlanText:
             self._totals(total)
             self._experiments()
             self._rules(total)
+            self._teacher()
             self._causes()
             self._path()
             self._sources()
@@ -138,6 +139,21 @@ class PlanText:
         rows = [["rule", "jobs", "GPU-hours", "core-hours", "disk", "source", "cost"]]
         for rule, found in {**self.plan.rules(), "in all": total}.items():
             rows.append([rule, *_sums(found), _price(self.plan, found)])
+        self._table(rows)
+
+    def _teacher(self):
+        if not self.plan.layout.distilled:
+            return
+        told = self.plan.teacher()
+        self._head("The teacher's states")
+        stored = told["pass"] == "cache"
+        what = "stored once for all cells" if stored else "the teacher runs within each training"
+        rows = [["way", "hours of its body", "cost", "disk"]]
+        for way, disk in (("stored", size(told["disk_bytes"])), ("online", "-")):
+            cost = told["cost"][way]
+            price = "-" if cost is None else f"{cost:,.2f} {self.plan.settings.currency}"
+            rows.append([way, f"{told['hours'][way]:.3g}", price, disk])
+        self._items([f"{what} ({told['reason']})"])
         self._table(rows)
 
     def _causes(self):
@@ -268,6 +284,7 @@ def as_data(plan, cores, stranded=None, edits=()):
             for row in plan.experiments()
         ],
         "rules": {rule: _plain(found) for rule, found in plan.rules().items()},
+        "teacher": plan.teacher() if plan.layout.distilled else None,
         "critical_path": {"hours": seconds / HOUR, "jobs": [job.key for job in path]},
         "hours_by_gpus": {str(gpus): time / HOUR for gpus, time in plan.times(cores).items()},
         "only_code": {"jobs": len(only), **_plain(plan.total(plan.only_code()))},

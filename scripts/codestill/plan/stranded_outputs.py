@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 # Folders below results/<study> whose files belong to the folder that they lie in, declared or not.
-OWNED = ("models", "tokens", "inputs/models")
+OWNED = ("models", "tokens", "inputs/models", "teacher_states")
 FLAT = ("samples", "verdicts", "scores", "language", "efficiency", "inputs/sources", "inputs/benchmarks")
 WORK = "work"
-BOOKS = ("plan", "attempts", "teacher_cache")  # of no one job: the workflow's records, what cells share
+BOOKS = ("plan", "attempts")  # of no one job: the workflow's records
 
 
 def _size(entry):

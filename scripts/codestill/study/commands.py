@@ -7,6 +7,7 @@ workers, memory) stands in `machine`, which a command takes in without being rem
 import json
 import os
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 
 from codestill.study.flags import flags, flags_of
@@ -95,9 +96,19 @@ class Commands:
             [
                 flags(teacher_model_path=f"{self.layout.results}/models/{cell.teacher}"),
                 flags_of(self.study.distillation, machine=False, **_known(cell, self.study.distillation)),
-                flags(teacher_cache=f"{self.layout.results}/work/teacher_cache"),
             ]
         )
+
+    def states(self, limit):
+        """How cache_teacher.py stores a teacher's states, of `limit` training rows (None: all)."""
+        training = self.study.training
+        rows = flags(max_train_samples=limit, max_eval_samples=training.max_eval_samples)
+        return f"{rows} {flags(cache_dtype=self.study.distillation.cache_dtype, threads=training.threads)}".strip()
+
+    @staticmethod
+    def states_read(states):
+        """How distill.py reads the files of states that a cell is given, if any."""
+        return flags(teacher_cache=Path(states[0]).parent) if states else ""
 
     def _training(self, cell):
         return flags_of(self.study.training, machine=False, **_known(cell, self.study.training))
@@ -121,6 +132,7 @@ class Commands:
         training = flags_of(study.training, machine=True)
         return SimpleNamespace(
             teach=flags_of(study.teacher.training, machine=True),
+            cache_teacher=flags(batch_size=study.training.eval_batch_size, device=self.layout.states_device),
             distill=f"{training} {flags_of(study.distillation, machine=True)}",
             generate=flags_of(study.generation, machine=True),
             grade=flags_of(study.grading, machine=True),

@@ -9,6 +9,7 @@ from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
+from codestill.study.teacher_states import STATES_FILES
 
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
@@ -46,6 +47,10 @@ class Layout:
         """The files of one split's tokens (datasets' save_to_disk, one shard)."""
         names = ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
         return [f"{self.results}/tokens/{split}/{name}" for name in names]
+
+    def states(self, teacher):
+        """The files of the stored states of one teacher."""
+        return [f"{self.results}/teacher_states/{teacher}/{name}" for name in STATES_FILES]
 
     def scores(self, benchmarks, models):
         """The scores of `models` on `benchmarks`, where the study judges them there."""
@@ -96,6 +101,11 @@ class Layout:
     def finetuned(self):
         """Cells without a teacher (alpha = 1): the candidates for the best student fine-tuned alone."""
         return [name for name, cell in self.grid.cells.items() if not cell.taught]
+
+    @property
+    def teachers(self):
+        """The models that teach a cell of the grid."""
+        return list(dict.fromkeys(self.grid.cells[name].teacher for name in self.distilled))
 
     @property
     def chosen(self):
@@ -196,6 +206,16 @@ class Layout:
         if base == "student":
             return self.model("teacher", "inputs/models")
         return [self.inputs("corpus", "train.jsonl")]
+
+    def training_of(self, cell):
+        """The training of one cell: the study's, with the cell's axes over it."""
+        own = {axis: value for axis, value in cell.axes().items() if axis in type(self.study.training).model_fields}
+        return self.study.training.model_copy(update=own)
+
+    @property
+    def states_device(self):
+        """Where the teacher's states are made."""
+        return "cpu" if self.study.distillation.teacher_device == "cpu" else self.study.training.device
 
     @staticmethod
     def gpus(training):

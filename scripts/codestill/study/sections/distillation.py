@@ -25,9 +25,25 @@ class Distillation(Section):
         "teacher", "which model of the study teaches (reserved)", axis="teacher", flag=False, taught=True
     )
     teacher_pass: Literal["auto", "cache", "online"] = field(
-        "auto", "cache: read the teacher's states stored once; online: run it on each batch; auto: the cheaper",
+        "auto",
+        "cache: the teacher's states are stored once and read; online: it runs on each batch; auto: in a study by the "
+        "passes and the disk of the whole grid, else cache where --teacher_cache is given",
         taught=True,
-    )  # fmt: skip
+        machine=True,
+    )
+    cache_dtype: Literal["float16", "bfloat16", "float32"] = field(
+        "float16", "type of the teacher's final states, stored or not; float32 is exact", taught=True
+    )
+    max_states_gib: float = field(
+        200, "auto stores states of at most so many GiB", flag=False, taught=True, machine=True, ge=0
+    )
+    stored_states: Literal["kept", "temporary"] = field(
+        "kept",
+        "temporary: removed once no cell reads them; a taught cell that is added later then trains all of them anew",
+        flag=False,
+        taught=True,
+        machine=True,
+    )
     teacher_device: Literal["auto", "cpu"] = field(
         "auto", "cpu keeps the teacher out of a small GPU", taught=True, machine=True
     )

@@ -1,0 +1,87 @@
+"""Whether a study's teacher runs once, its states stored for every cell, or within each training: by arithmetic.
+
+Decided over the whole grid from the config alone (and the user's own files that it names), never from what a run has
+brought meanwhile, so that it cannot change between two calls. It is a matter of cost: the states are of one type,
+`distillation.cache_dtype`, either way.
+"""
+
+from functools import cached_property
+
+from codestill.plan.amounts import Assumed
+from codestill.plan.architecture import from_study
+
+GIB = 2**30
+ITEM = {"float16": 2, "bfloat16": 2, "float32": 4}  # bytes of a number of a state, by distillation.cache_dtype
+
+
+def seen_tokens(amounts, training):
+    """Tokens that one training runs through its teacher: its epochs, its validations and the one before it."""
+    checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
+    return amounts.trained_tokens("train", training.max_train_samples) * training.epochs + checked
+
+
+class TeacherPass:
+    """The decision for one study: `stored`, `reason`, and whose states which cell reads."""
+
+    def __init__(self, study, layout):
+        self.study, self.layout, self.asked = study, layout, study.distillation
+
+    @cached_property
+    def limit(self):
+        """{teacher: training rows that its states are stored of, None for all}: what the largest of its cells takes."""
+        found = {}
+        for name in self.layout.distilled:
+            cell = self.layout.grid.cells[name]
+            found.setdefault(cell.teacher, []).append(cell.max_train_samples)
+        return {teacher: None if None in limits else max(limits) for teacher, limits in found.items()}
+
+    def stored_tokens(self, amounts):
+        """Tokens whose states are stored, of all teachers."""
+        checked = amounts.trained_tokens("validation", self.study.training.max_eval_samples)
+        return sum(amounts.trained_tokens("train", limit) + checked for limit in self.limit.values())
+
+    def online_tokens(self, amounts):
+        """Tokens that the cells of the grid would run through their teachers."""
+        trainings = [self.layout.training_of(self.layout.grid.cells[name]) for name in self.layout.distilled]
+        return sum(seen_tokens(amounts, one) for one in trainings)
+
+    def bytes(self, amounts, teacher):
+        """Bytes of the states of a teacher (an Architecture), all teachers being as wide."""
+        return self.stored_tokens(amounts) * teacher.width * ITEM[self.asked.cache_dtype]
+
+    @cached_property
+    def _reckoned(self):
+        """(passes over the stored tokens that the cells would make online, GiB of the states), by the config alone."""
+        amounts, teacher = Assumed(self.study, self.layout), from_study(self.study, "teacher")
+        return self.online_tokens(amounts) / self.stored_tokens(amounts), self.bytes(amounts, teacher) / GIB
+
+    @cached_property
+    def stored(self):
+        """Whether the states are stored: as asked, else where that saves a pass and they have room."""
+        if not self.limit or self.asked.teacher_pass != "auto":
+            return bool(self.limit) and self.asked.teacher_pass == "cache"
+        passes, size = self._reckoned
+        return passes >= 2 and size <= self.asked.max_states_gib
+
+    @property
+    def reason(self):
+        """Why, in words."""
+        if not self.limit:
+            return "no cell has a teacher"
+        passes, size = self._reckoned
+        asked = "auto" if self.asked.teacher_pass == "auto" else f"{self.asked.teacher_pass}, as asked"
+        return (
+            f"{asked}: online the cells would make {passes:.1f} passes over the corpus, stored one; the states take "
+            f"{size:.3g} GiB by the config, at most {self.asked.max_states_gib:g}"
+        )
+
+    def states_of(self, cell):
+        """The files of states that a cell reads: none where it has no teacher, runs it, or takes more than is stored.
+
+        A cell of the grid never takes more; one that is asked for by its name alone may.
+        """
+        if not self.stored or cell.teacher not in self.limit:
+            return []
+        limit = self.limit[cell.teacher]
+        fits = limit is None or (cell.max_train_samples is not None and cell.max_train_samples <= limit)
+        return self.layout.states(cell.teacher) if fits else []
