@@ -5,13 +5,6 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
-# this one as a module, stands alone and inherits nothing from it.
-if "teacher" not in config and not workflow.configfiles:
-
-    configfile: workflow.source_path("config/config.yaml")
-
-
 report: "report/workflow.rst"
 
 

@@ -11,9 +11,8 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.current_basedir).parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from codestill.cluster import failures
-from codestill.cluster.snakemake_view import command_line_config, jobs_of
-from codestill.cluster.surroundings import look_once, prepare
+from codestill.cluster import failures, snakemake_view
+from codestill.cluster.surroundings import prepare
 from codestill.kit import attempts
 from codestill.kit.files import from_here
 from codestill.kit.imports import code_digests
@@ -32,8 +31,15 @@ from codestill.study.layout import SPLITS, Layout
 from codestill.study.local_paths import check_local
 from codestill.study.remarks import remarks
 
+# Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
+# this one as a module, stands alone and inherits nothing from it.
+if "teacher" not in config and not snakemake_view.config_files(workflow):
+
+    configfile: workflow.source_path("../config/config.yaml")
+
+
 prepare()
-if workflow.remote_exec:  # within a job of a cluster
+if snakemake_view.on_a_node(workflow):
     relay_signals()
 
 
@@ -44,7 +50,10 @@ def stop(error):
 
 
 try:
-    FILES = ConfigFiles(workflow.configfiles, command_line_config(workflow))
+    FILES = ConfigFiles(
+        snakemake_view.config_files(workflow),
+        snakemake_view.command_line_config(workflow),
+    )
     STUDY = load_study(config, FILES)
     GRID = build_grid(STUDY, FILES)
     PLACE = Layout(STUDY, GRID)
@@ -62,16 +71,16 @@ except UserError as error:
 
 
 # The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.
-if workflow.is_main_process:
+if snakemake_view.is_driver(workflow):
     os.environ[attempts.VARIABLE] = attempts.new_run(f"{PLACE.results}/work")
 
 
 # Once a call, when the graph stands and before any job starts; the processes of single jobs have no hooks.
 onstart:
-    look_once(workflow.scheduler)
+    snakemake_view.look_once(workflow)
     try:
-        if not workflow.touch:
-            budget.before_run(jobs_of(workflow.dag), STUDY, PLACE)
+        if not snakemake_view.only_touches(workflow):
+            budget.before_run(snakemake_view.jobs_of(workflow), STUDY, PLACE)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

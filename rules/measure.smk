@@ -45,7 +45,7 @@ rule measure_efficiency:
     conda:
         "../envs/torch.yaml"
     # All the cores of this machine; on a cluster there is no such number, and the profile gives one.
-    threads: workflow.resource_settings.cores or STUDY.generation.threads
+    threads: snakemake_view.cores(workflow) or STUDY.generation.threads
     resources:
         runtime=minutes_of("measure_efficiency"),
         mem_mb=megabytes_of("measure_efficiency"),

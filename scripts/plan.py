@@ -40,8 +40,8 @@ def arguments():
 
 def make_plan(options):
     """(plan, stranded outputs): one dry run and what follows from it."""
-    from codestill.cluster.reasons import Explainer
-    from codestill.cluster.snakemake_view import dry_run, jobs_of
+    from codestill.cluster.dry_run import dry_run
+    from codestill.cluster.snakemake_view import jobs_of, names_of
     from codestill.plan.estimates import Estimator
     from codestill.plan.plan import Plan
     from codestill.plan.stranded_outputs import stranded
@@ -51,8 +51,8 @@ def make_plan(options):
     with dry_run(
         options.snakefile, [options.configfile], targets=options.targets, cores=options.cores, forceall=options.forceall
     ) as workflow:
-        study, layout = workflow.globals["STUDY"], workflow.globals["PLACE"]
-        jobs = jobs_of(workflow.dag, Explainer(workflow.dag))
+        study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
+        jobs = jobs_of(workflow, explain=True)
     plan = Plan(study, layout, jobs, Estimator(study, layout))
     return plan, None if options.targets else stranded(layout.results, jobs)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from codestill.cluster.reasons import changed_params
-from codestill.cluster.snakemake_view import Job
 from codestill.kit.imports import SCRIPTS
 from codestill.kit.program import UserError
 from codestill.plan.budget import check, compared, remember, summary
@@ -16,6 +14,7 @@ from codestill.plan.estimates import Estimator
 from codestill.plan.history import RECORD, read_record
 from codestill.plan.plan import Plan
 from codestill.plan.plan_text import PlanText, acceptable, as_data, duration, size
+from codestill.plan.planned_job import PlannedJob
 from codestill.plan.stranded_outputs import stranded
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
@@ -29,52 +28,12 @@ def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "said"),
-    [
-        (["'--seed 1 --epochs 3.0'"], ["'--seed 1 --epochs 5.0'"], ["epochs 3.0 -> 5.0"]),
-        (["'--stop a b --fp16'"], ["'--stop a'"], ["stop a b -> a", "fp16 on -> absent"]),
-        (["'same'", "2"], ["'same'", "3"], ["2 -> 3"]),
-        (["[1, 10]"], ["[1, 5]"], ["[1, 10] -> [1, 5]"]),
-        ([repr(json.dumps({"a": {"b": 1, "c": 2}}))], [repr(json.dumps({"a": {"b": 1, "c": 3}}))], ["a.c 2 -> 3"]),
-        (["'--text \"two words\"'"], ["'--text one'"], ["text two words -> one"]),
-        (
-            [repr('--shape \'{"a": 1, "b": [2, 3]}\' --x 1')],
-            [repr('--shape \'{"a": 1, "b": [2, 4]}\' --x 1')],
-            ["shape.b [2, 3] -> [2, 4]"],
-        ),
-        (
-            [repr('--shape \'{"a": 1, "b": 2}\'')],
-            [repr('--shape \'{"b": 2, "a": 1}\'')],
-            ["the same values, written otherwise"],
-        ),
-        (["'--a 1'"], ["'--a 1'"], []),
-    ],
-)
-def test_a_changed_parameter_is_named_with_both_values(before, now, said):
-    causes = changed_params(before, now)
-    assert [cause.detail for cause in causes] == said
-    assert {cause.kind for cause in causes} <= {PARAMETER}
-
-
-CODE_BEFORE = "{'kit/a.py': '00000000', 'kit/b.py': '11111111', 'kit/c.py': '22222222'}"
-CODE_NOW = "{'kit/a.py': '00000000', 'kit/b.py': '33333333', 'kit/d.py': '44444444'}"
-
-
-def test_changed_code_is_named_file_by_file_beside_changed_parameters():
-    said = ["scripts/kit/b.py edited", "scripts/kit/c.py run no more", "scripts/kit/d.py run now"]
-    causes = changed_params([CODE_BEFORE, "3"], [CODE_NOW, "4"])
-    assert causes == [*(Cause(CODE, one) for one in said), Cause(PARAMETER, "3 -> 4")]
-    assert changed_params([CODE_BEFORE], [CODE_BEFORE]) == []
-    assert [cause.kind for cause in changed_params(["3"], [CODE_NOW, "3"])] == [CODE]
-
-
 def job(number, rule, needs=(), causes=(), output=None, run=True, **wildcards):
     name = "/".join(wildcards.values()) or rule
     found = [output or f"results/demo/{rule}/{name}"]
     code = {f"{rule}.py": "0a1b2c3d"}
     causes = [Cause(*one) for one in causes]
-    return Job(number, rule, name, wildcards, 1, 0, ["given.jsonl"], found, None, code, run, set(needs), causes)
+    return PlannedJob(number, rule, name, wildcards, 1, 0, ["given.jsonl"], found, None, code, run, set(needs), causes)
 
 
 def plan_of(jobs, **plan):

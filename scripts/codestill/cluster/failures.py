@@ -4,7 +4,6 @@ Three witnesses are heard: Snakemake, which knows the jobs that failed for good;
 each attempt (codestill.kit.attempts); and SLURM, which knows the end of a job that could not speak any more.
 """
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from codestill.cluster.snakemake_view import failed_jobs, targets
 from codestill.kit import attempts
 
 LAST_LINES = 8  # of a log, shown in the summary
@@ -183,30 +183,14 @@ def summary(failures, jobs, folder, rerun):
 
 
 def _rerun(workflow):
-    targets = set(map(str, workflow.dag_settings.targets or ()))
-    words = [word for word in sys.argv[1:] if word not in targets and word != "--"]
+    named = targets(workflow)
+    words = [word for word in sys.argv[1:] if word not in named and word != "--"]
     return shlex.join(["snakemake", *words])
-
-
-def _failures(workflow, numbers):
-    for job in workflow.scheduler.failed:
-        for part in job.jobs if job.is_group() else [job]:
-            if all(os.path.exists(path) for path in part.output) and job.is_group():
-                continue
-            yield Failure(
-                rule=part.rule.name,
-                name=" ".join(map(str, part.wildcards)),
-                log=str(part.log[0]) if part.log else None,
-                target=str(part.output[0]) if part.output else part.rule.name,
-                command=part.shellcmd or "",
-                attempts=job.attempt,
-                slurm_id=None if job.is_group() else numbers.get(workflow.dag.jobid(job)),
-            )
 
 
 def report(workflow, driver_logs, folder):
     """The summary of a call of Snakemake that ended in an error, as text."""
     run_id, numbers = submissions(driver_logs)
-    failures = sorted(_failures(workflow, numbers), key=lambda one: (one.rule, one.name))
+    failures = [Failure(*job[:-1], slurm_id=numbers.get(job.number)) for job in failed_jobs(workflow)]
     jobs = slurm_jobs(run_id) if run_id and failures else []
-    return "\n".join(summary(failures, jobs, folder, _rerun(workflow)))
+    return "\n".join(summary(sorted(failures, key=lambda one: (one.rule, one.name)), jobs, folder, _rerun(workflow)))

@@ -1,48 +1,140 @@
-"""The workflow's jobs as plain data: from a dry run of the real graph, or from the graph of a run about to start."""
+"""What we read of Snakemake's insides, and nothing else does: its workflow, its graph, its records, its scheduler.
+
+They are promised by no version. Each reading stands in one function, and where a version has its insides otherwise,
+the function says once what is lost (`guarded`) and gives a fall-back: an explanation may be missing, never a run.
+"""
 
 import contextlib
-import logging
+import functools
 import os
-import tempfile
-from dataclasses import dataclass, field
+import sys
+from collections import namedtuple
 from pathlib import Path
 
-from codestill.kit.program import UserError
+from codestill.cluster.param_changes import changed_params
+from codestill.kit.files import sha256
+from codestill.plan.causes import CODE, FORCED, INCOMPLETE, INPUT, MISSING, SOFTWARE, UPSTREAM, Cause
+from codestill.plan.planned_job import PlannedJob
+
+OTHERWISE = (AttributeError, ImportError, LookupError, TypeError, ValueError)  # what foreign insides raise
+_told = set()
+
+FailedJob = namedtuple("FailedJob", "rule name log target command attempts number")  # number: None in a group
 
 
-@dataclass
-class Job:
-    """One job. `needs` holds the numbers of the jobs whose files it reads; `run` says whether it will run."""
+def guarded(lost, fallback):
+    """Decorate a reader: where it fails, say once which words are `lost` and return `fallback` (or what it returns)."""
 
-    number: int
-    rule: str
-    name: str  # of its benchmark file: wildcards joined by slashes, else the rule's name
-    wildcards: dict
-    threads: int
-    gpus: int  # as its resources ask for them; 0 where they say nothing
-    input: list
-    output: list
-    work: str | None  # its undeclared folder
-    code: dict  # {file, from the scripts' folder: digest} of what it runs
-    run: bool
-    needs: set = field(default_factory=set)
-    causes: list = field(default_factory=list)
+    def decorate(read):
+        @functools.wraps(read)
+        def reader(*arguments, **options):
+            try:
+                return read(*arguments, **options)
+            except OTHERWISE as error:
+                if lost not in _told:
+                    _told.add(lost)
+                    reason = f"{type(error).__name__}: {error}"
+                    print(f"note: this Snakemake is not known here ({reason}): {lost}", file=sys.stderr, flush=True)
+                return fallback(*arguments) if callable(fallback) else fallback
 
-    @property
-    def key(self):
-        return f"{self.rule}/{self.name}"
+        return reader
 
-    @property
-    def model(self):
-        """The model that the job makes or judges; None for jobs of the whole study."""
-        return self.wildcards.get("cell") or self.wildcards.get("model") or self.wildcards.get("chosen")
+    return decorate
 
 
-def jobs_of(dag, explain=lambda job: []):
+# -- the workflow, while the Snakefile is read --------------------------------------------------------------------
+
+
+@guarded("a job on a node may be told of its end too late to save its work", False)
+def on_a_node(workflow):
+    """Whether this process runs one job of a cluster."""
+    return workflow.remote_exec
+
+
+@guarded("hopeless jobs are tried again", True)
+def is_driver(workflow):
+    """Whether this process is the call that the user made, and not one of its jobs."""
+    return workflow.is_main_process
+
+
+@guarded("mistakes in a config are told without its file's name", ())
+def config_files(workflow):
+    """The files that --configfile names."""
+    return workflow.configfiles
+
+
+@guarded("mistakes of --config are told as of the config file", {})
+def command_line_config(workflow):
+    """What the call's --config lays over the config files."""
+    return dict(workflow.config_settings.config or {})
+
+
+@guarded("efficiency is measured on the threads of generation", None)
+def cores(workflow):
+    """The cores that --cores gives; None on a cluster."""
+    return workflow.resource_settings.cores
+
+
+# -- a run --------------------------------------------------------------------------------------------------------
+
+
+@guarded("--touch is held against the plan's limit, too", False)
+def only_touches(workflow):
+    """Whether the call is of --touch."""
+    return workflow.touch
+
+
+@guarded("the queue is looked at more often than it need be", None)
+def look_once(workflow):
+    """Lift Snakemake's default limit of 100 new jobs a second; one that the user gave stays.
+
+    With a limit, Snakemake 9.27 looks at its whole queue again once a second for each job that has ended, until it ends
+    (github.com/snakemake/snakemake/pull/3744): after 170 jobs a quarter of a core, in a long run a whole one.
+    """
+    limit = workflow.scheduler.job_rate_limiter
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+@guarded("the command to run what failed again names all targets", ())
+def targets(workflow):
+    """The targets that the user named."""
+    return tuple(map(str, workflow.dag_settings.targets or ()))
+
+
+@guarded("the summary names no job that failed", ())
+def failed_jobs(workflow):
+    """The jobs that Snakemake gave up, as `FailedJob`s; of a group those whose outputs are missing."""
+    found = []
+    for job in workflow.scheduler.failed:
+        for part in job.jobs if job.is_group() else [job]:
+            if job.is_group() and all(os.path.exists(path) for path in part.output):
+                continue
+            found.append(
+                FailedJob(
+                    rule=part.rule.name,
+                    name=" ".join(map(str, part.wildcards)),
+                    log=str(part.log[0]) if part.log else None,
+                    target=str(part.output[0]) if part.output else part.rule.name,
+                    command=part.shellcmd or "",
+                    attempts=job.attempt,
+                    number=None if job.is_group() else workflow.dag.jobid(job),
+                )
+            )
+    return found
+
+
+# -- the graph ----------------------------------------------------------------------------------------------------
+
+
+@guarded("there is no plan, and its limit holds no run back", ())
+def jobs_of(workflow, explain=False):
     """The graph's jobs in an order in which each follows what it needs; targets without output are left out.
 
-    `explain(job)` gives the `Cause`s of a Snakemake job that will run.
+    `explain` gives the jobs that will run their causes.
     """
+    dag = workflow.dag
+    causes = Explainer(dag).causes if explain else lambda job: []
     order = [job for level in dag.toposorted() for job in level if not job.rule.norun]
     numbers = {job: number for number, job in enumerate(order)}
     found, held = [], {}
@@ -52,7 +144,7 @@ def jobs_of(dag, explain=lambda job: []):
             held[job.rule.name] = job.threads, _gpus(job.resources)
         wildcards = {name: str(value) for name, value in job.wildcards_dict.items()}
         found.append(
-            Job(
+            PlannedJob(
                 number,
                 job.rule.name,
                 _name(job, wildcards),
@@ -64,7 +156,7 @@ def jobs_of(dag, explain=lambda job: []):
                 job.params.get("code") or {},
                 run,
                 {numbers[need] for need in dag.dependencies[job] if need in numbers},
-                explain(job) if run else [],
+                causes(job) if run else [],
             )
         )
     return found
@@ -88,75 +180,119 @@ def _gpus(resources):
     return count if isinstance(count, int) else 0
 
 
-def command_line_config(workflow):
-    """What the call's --config lays over the config files, {} where Snakemake does not tell."""
-    return dict(getattr(getattr(workflow, "config_settings", None), "config", None) or {})
+class Explainer:
+    """Why the jobs of one graph run.
+
+    Snakemake names the first kind of reason that it meets and stops there, and asks nothing of a job that follows one
+    that runs. A plan wants all of them, so that "only code changed" can be told from "code changed too".
+    """
+
+    def __init__(self, dag):
+        self.dag = dag
+        self.records = dag.workflow.persistence
+        self.checksum_limit = dag.workflow.dag_settings.max_checksum_file_size
+        self.made = {str(path) for job in dag.needrun_jobs() for path in job.output}
+
+    def causes(self, job):
+        """The `Cause`s of a job that will run; the upstream one stands last and alone says least."""
+        return self._causes(job) or [Cause(INPUT, str(self.dag.reason(job)))]
+
+    @guarded("why a job runs is told in Snakemake's own words", ())
+    def _causes(self, job):
+        reason = self.dag.reason(job)
+        if reason.forced:
+            return [Cause(FORCED)]
+        absent = [str(path) for path in job.output if not os.path.exists(path)]
+        causes = []
+        if absent:
+            causes.append(Cause(MISSING, "" if len(absent) == len(job.output) else ", ".join(absent[:3])))
+        else:
+            causes += self._changes(job)
+        if reason.incomplete_output:
+            causes.append(Cause(INCOMPLETE, "an earlier run was cut off"))
+        if reason.updated_input_run:
+            rules = sorted({need.rule.name for need in self.dag.dependencies[job] if self.dag.needrun(need)})
+            causes.append(Cause(UPSTREAM, ", ".join(rules)))
+        return causes
+
+    def _changes(self, job):
+        """What differs from the record of a job whose outputs all exist."""
+        recorded = self.records.has_metadata(job)
+        causes = [Cause(INPUT, f"{path} changed") for path in self._updated(job, recorded)]
+        if not recorded:
+            return causes
+        if any(self.records.code_changed(job)):
+            causes.append(Cause(CODE, f"the command of rule {job.rule.name}"))
+        before, now = set(self.records.input(job.output[0]) or ()), {str(path) for path in job.input}
+        causes += [Cause(INPUT, f"{path} read now") for path in sorted(now - before)]
+        causes += [Cause(INPUT, f"{path} read no more") for path in sorted(before - now)]
+        changes = self.records.params_changed(job)
+        causes += changed_params(sorted(changes.only_old), sorted(changes.only_new)) if changes else []
+        if any(self.records.software_stack_changed(job)):
+            causes.append(Cause(SOFTWARE, f"the environment of rule {job.rule.name}"))
+        return causes
+
+    def _updated(self, job, recorded):
+        """Inputs newer than the outputs and, where that can be told, of other content."""
+        oldest = min(os.stat(path).st_mtime for path in job.output)
+        for path in map(str, job.input):
+            size, time = _size_and_time(path)
+            if time is None or time <= oldest or path in self.made:
+                continue
+            known = self.records.input_checksums(job, path) if recorded and size <= self.checksum_limit else None
+            if known != {_digest(path)}:
+                yield path
+
+
+@functools.cache
+def _size_and_time(path):
+    try:
+        entry = os.stat(path)
+    except OSError:
+        return 0, None
+    return entry.st_size, entry.st_mtime
+
+
+@functools.cache
+def _digest(path):
+    return f"sha256:{sha256(path)}"
+
+
+# -- a dry run ----------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _records_beside(home, folder):
+def records_beside(home, folder):
     """Snakemake keeps its books in `folder`, where its records of finished jobs (below `home`) are but linked.
 
     So a plan neither leaves anything in a working copy nor needs the right to write there, and takes nothing away
-    from a run that starts meanwhile.
+    from a run that starts meanwhile. The fall-back is Snakemake's own: books in the working directory.
     """
     from snakemake import workflow
 
     for name in ("metadata", "incomplete"):
         if (Path(home) / name).is_dir():
             (Path(folder) / name).symlink_to(Path(home) / name)
-    usual = workflow.FilePersistence
+    name = next((name for name in ("FilePersistence", "Persistence") if hasattr(workflow, name)), None)
+    usual = getattr(workflow, name) if name else None
 
     def beside(path=None, **options):
         return usual(path=Path(folder), **options)
 
-    workflow.FilePersistence = beside
+    if name:
+        setattr(workflow, name, beside)
     try:
         yield
     finally:
-        workflow.FilePersistence = usual
+        if name:
+            setattr(workflow, name, usual)
 
 
-@contextlib.contextmanager
-def dry_run(snakefile, configfiles=(), values=None, targets=(), cores=1, forceall=False):
-    """The Snakemake workflow with its graph built and nothing run, printed or left in the working directory.
-
-    Raises UserError with Snakemake's own words where the graph cannot be built.
-    """
-    from snakemake.api import SnakemakeApi
-    from snakemake.exceptions import RuleException, WorkflowError
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
-
-    # With just these two kept quiet a dry run ends once the graph stands, before jobs are walked one by one.
-    quiet = {Quietness.RULES, Quietness.PROGRESS}
-    output = OutputSettings(dryrun=True, quiet=quiet, log_level_override=logging.ERROR, enable_file_logging=False)
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        tempfile.TemporaryDirectory() as books,
-        _environment(XDG_CACHE_HOME=cache),
-        _records_beside(os.path.abspath(".snakemake"), books),
-    ):
-        try:
-            with SnakemakeApi(output) as api:
-                flow = api.workflow(
-                    resource_settings=ResourceSettings(cores=cores),
-                    config_settings=ConfigSettings(configfiles=[Path(one) for one in configfiles], config=values or {}),
-                    snakefile=Path(snakefile),
-                )
-                graph = flow.dag(DAGSettings(targets=frozenset(targets), forceall=forceall))
-                graph.execute_workflow(executor="dryrun")
-                yield flow._workflow
-        except (WorkflowError, RuleException) as error:
-            raise UserError(" ".join(str(error).split()) or repr(error)) from error
+def workflow_of(handle):
+    """The workflow behind the handle that Snakemake's API gives."""
+    return handle._workflow
 
 
-@contextlib.contextmanager
-def _environment(**values):
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+def names_of(workflow):
+    """{name: value} of what the Snakefile defines."""
+    return workflow.globals

@@ -1,4 +1,4 @@
-"""What the programs of a rule find around them, and what Snakemake itself is spared."""
+"""What the programs of a rule find around them."""
 
 import os
 import sys
@@ -15,14 +15,3 @@ def prepare():
     search = os.environ.get("PATH", "").split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join([folder, *(part for part in search if part != folder)])
     os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def look_once(scheduler):
-    """Lift Snakemake's default limit of 100 new jobs a second; one that the user gave stays.
-
-    With a limit, Snakemake 9.27 looks at its whole queue again once a second for each job that has ended, until it ends
-    (github.com/snakemake/snakemake/pull/3744): after 170 jobs a quarter of a core, in a long run a whole one.
-    """
-    limit = scheduler.job_rate_limiter
-    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-        scheduler.job_rate_limiter = None
