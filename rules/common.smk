@@ -63,7 +63,7 @@ try:
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
-    if workflow.is_main_process:
+    if snakemake_view.is_driver(workflow):
         for line in remarks(STUDY, GRID):
             print(f"note: {FILES}: {line}", file=sys.stderr, flush=True)
 except UserError as error:
