@@ -1,11 +1,15 @@
 """What every program shows of itself: a manual that says of each flag what it takes, its default or its need."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from codestill.kit import program
 
 SCRIPTS = sorted((Path(__file__).resolve().parents[2] / "scripts").glob("*.py"))
 
@@ -42,3 +46,20 @@ def test_the_flags_that_users_of_the_original_script_know():
     known += " max_train_samples max_eval_samples fp16 seed do_train do_eval eval_on_humaneval"
     for name in known.split():
         assert f"\n  --{name} " in text, name
+
+
+def test_a_log_gets_a_line_a_minute_and_nothing_of_what_is_quick(capsys, monkeypatch):
+    assert list(program.progress(range(3), desc="quick")) == [0, 1, 2]
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(program, "SAY_EVERY", 0.02)
+    for _ in program.progress(range(5), desc="slow", unit="row"):
+        time.sleep(0.03)
+    with program.progress(total=None, desc="open", unit="token") as bar:
+        for _ in range(4):
+            time.sleep(0.03)
+            bar.update(10)
+    out, err = capsys.readouterr()
+    assert err == "" and "\r" not in out
+    lines = [line.split(" ", 1)[1] for line in out.splitlines()]
+    assert any(re.fullmatch(r"slow: \d of 5 row, +[\d.]+ row/s, \d\d:\d\d left", line) for line in lines), out
+    assert any(re.fullmatch(r"open: \d0 token, +[\d.]+ token/s", line) for line in lines), out

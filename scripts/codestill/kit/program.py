@@ -1,6 +1,7 @@
 """What every command-line program of the workflow shares: its parser, its errors, its log and progress bars."""
 
 import argparse
+import io
 import shutil
 import sys
 import time
@@ -81,6 +82,25 @@ def log(message):
     print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
 
 
-def progress(iterable=None, **options):
-    """A tqdm progress bar on standard error, silent where that is not a terminal (a job's log file)."""
-    return tqdm(iterable, disable=not sys.stderr.isatty(), dynamic_ncols=True, **options)
+SAY_EVERY = 60.0  # seconds between two lines of a log
+_LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
+_OPEN_LINE = "{desc}: {n_fmt}{unit}, {rate_fmt}{postfix}"  # of what nobody counted before
+
+
+class _LogLines(tqdm):
+    """Progress in a log that is no terminal: a time-stamped line a minute, none of what is done sooner."""
+
+    @staticmethod
+    def status_printer(_file):
+        return lambda line: log(line) if line.strip() else None
+
+
+def progress(iterable=None, unit="it", desc="", **options):
+    """A tqdm progress bar on standard error; where that is not a terminal (a job's log), a line a minute."""
+    options |= {"iterable": iterable, "unit": f" {unit.strip()}", "desc": desc or "done"}
+    if sys.stderr.isatty():
+        return tqdm(dynamic_ncols=True, **options)
+    known = options.get("total") is not None or hasattr(iterable, "__len__")
+    shape = _LINE if known else _OPEN_LINE
+    options |= {"bar_format": shape, "mininterval": SAY_EVERY, "delay": SAY_EVERY, "leave": False}
+    return _LogLines(file=io.StringIO(), **options)  # what clears a line of a terminal goes nowhere

@@ -25,7 +25,6 @@ from codestill.sampling.truncation import BadLogits
 
 UNIT = 4  # batches in a unit of the fixed plan, where samples depend on their batch
 KEEP_EVERY = 2.0  # seconds between two writes of finished samples
-SAY_EVERY = 60.0  # seconds between two lines of a log that is not a terminal
 
 EXACT = (
     "exact: a sample depends on weights, prompt, settings, seed, task and index only, and not on batch size, order, "
@@ -189,7 +188,7 @@ def _draw(engine, units, journal, settings, name):
     if already:
         log(f"{name}: {already} of {total} samples are kept from an earlier run")
     with progress(total=total, initial=already, unit="sample", desc=name) as bar:
-        teller = _Teller(journal, bar, total, already, name, by_unit=not settings.exact)
+        teller = _Teller(journal, bar, by_unit=not settings.exact)
         for unit in lacking:
             try:
                 engine.draw(unit, teller.finished)
@@ -209,16 +208,14 @@ def _lacking(unit, rows, exact):
 class _Teller:
     """Takes finished samples: to the journal every few seconds, and to the bar or the log."""
 
-    def __init__(self, journal, bar, total, already, name, by_unit):
-        self.journal, self.bar, self.total, self.name, self.by_unit = journal, bar, total, name, by_unit
-        self.done, self.fresh, self.tokens, self.waiting = already, 0, 0, []
-        self.start = self.kept = self.said = time.monotonic()
+    def __init__(self, journal, bar, by_unit):
+        self.journal, self.bar, self.by_unit = journal, bar, by_unit
+        self.tokens, self.waiting = 0, []
+        self.start = self.kept = time.monotonic()
 
     def finished(self, row):
         """Take one finished sample."""
         self.waiting.append(row)
-        self.done += 1
-        self.fresh += 1
         self.tokens += row["tokens"]
         now = time.monotonic()
         self.bar.update()
@@ -226,10 +223,6 @@ class _Teller:
         self.bar.set_postfix_str(f"{rate:,.0f} tokens/s", refresh=False)
         if not self.by_unit and now - self.kept > KEEP_EVERY:
             self.keep()
-        if self.bar.disable and now - self.said > SAY_EVERY:
-            left = (now - self.start) / self.fresh * (self.total - self.done)
-            log(f"{self.name}: {self.done} of {self.total} samples, {rate:,.0f} tokens/s, {left:,.0f} s left")
-            self.said = now
 
     def keep(self):
         """Write the finished samples to the journal."""
