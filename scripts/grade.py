@@ -34,7 +34,6 @@ def arguments():
     )
     add_flags(options, Grading)
     options.add_argument("--memory", type=int, default=2048, help="MiB of address space that a program may have")
-    options.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     options.add_argument("--isolation", help="use this level instead of the strongest that the machine offers")
     options.add_argument(
         "--allow_weak_isolation", action="store_true", help="run programs even where they could read or change files"
@@ -85,7 +84,7 @@ def main():
     from codestill.grading.scoring import scores, warnings
 
     written = grading.write(options.verdicts, {"isolation": level.name})
-    record = scores(grading, sorted(set(options.k)), options.seed)
+    record = scores(grading, sorted(set(options.k)))
     for line in warnings(record, options.samples, options.benchmark):
         log(f"incomplete: {line}")
     protocol = {"rules": rules.record(), "timeout": options.timeout, "memory_mib": options.memory, "samples": drawn}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codestill.kit.files import sha256, write_json, write_jsonl
 from codestill.statistics.confidence_intervals import interval
+from codestill.statistics.observations import of_rates
 
 SEEDS = (0, 1, 2)
 EXPERIMENTS = {"1": (3.0, 0.0), "2": (2.5, 0.5), "3": (4.0, 0.3)}
@@ -139,7 +140,7 @@ def _model(folder, name, axes, skill, draw):
                 "bytes_on_disk": 4 * size + 1000,
                 "latency_ms": size / 1e5 + draw.random(),
                 "tokens_per_second_1": 2e9 / size + 100 * draw.random(),
-                "peak_memory_bytes": 400_000_000 + 4 * size,
+                "memory_bytes": 400_000_000 + 4 * size,
                 "device": "cpu",
                 "threads": 1,
             },
@@ -182,14 +183,14 @@ def _judged(folder, benchmark, name, chances, n, draw):
         "pass@1": rate,
         "per_problem": counts,
         "funnel": {stage: count / total for stage, count in funnel.items()},
-        "intervals": {"pass@1": interval([count["c"] / count["n"] for count in counts.values()])},
+        "intervals": {"pass@1": interval(of_rates([count["c"] / count["n"] for count in counts.values()]))},
         "isolation": "landlock",
         "protocol": {"n": n},
     }
     if n >= 5:
         some = sum(count["c"] > 0 for count in counts.values()) / len(counts)
         scores |= {"pass@5": some}
-        scores["intervals"]["pass@5"] = interval([float(count["c"] > 0) for count in counts.values()])
+        scores["intervals"]["pass@5"] = interval(of_rates([float(count["c"] > 0) for count in counts.values()]))
     write_json(folder / "scores" / benchmark / f"{name}.json", scores)
 
 

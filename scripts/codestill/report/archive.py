@@ -10,13 +10,15 @@ from codestill.kit.program import UserError
 
 
 def contents(folder):
-    """The files packed, as paths inside the results folder, sorted: the study and its whole report."""
+    """The files packed, as paths inside the results folder, sorted: the study, its whole report and the
+    language measures, by whose functions models of two studies can be compared."""
     folder = Path(folder)
     if not (folder / "report" / "passport.json").exists():
         raise UserError(f"{folder}/report/passport.json: no such file; write the report first, scripts/report.py")
     kept = [path for path in (folder / "report").rglob("*") if path.is_file() and not path.name.endswith(".part")]
     inner = [path.relative_to(folder) for path in kept]
     inner += [Path(name) for name in ("study.json", "inputs/manifest.json") if (folder / name).exists()]
+    inner += [path.relative_to(folder) for path in (folder / "language").glob("*.json")]
     return sorted(map(str, inner))
 
 

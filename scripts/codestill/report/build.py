@@ -4,21 +4,23 @@ from pathlib import Path
 
 from codestill.kit.program import UserError
 from codestill.report import figures, latex, page, passports, table
+from codestill.report.comparisons import comparison_frame
 from codestill.report.page_data import tell
-from codestill.report.paired_differences import comparison_frame
 from codestill.report.results import Results
-from codestill.report.settings import setting_frame
+from codestill.report.settings import evidence_of, setting_frame
 from codestill.report.timeline import timeline_frame
 
 
 def write_tables(results, folder, benchmarks=None):
     """Write every table of the report; returns those that figures are drawn from, as read back from the files."""
+    scores, problems = table.score_frame(results), table.problem_frame(results)
+    evidence = evidence_of(results, scores, problems)
     frames = {
-        "scores": table.score_frame(results),
-        "settings": setting_frame(results),
-        "comparisons": comparison_frame(results),
+        "scores": scores,
+        "settings": setting_frame(results, evidence, scores),
+        "comparisons": comparison_frame(results, evidence),
         "curves": table.curve_frame(results),
-        "problems": table.problem_frame(results),
+        "problems": problems,
         "timeline": timeline_frame(benchmarks),
     }
     for name, frame in frames.items():

@@ -1,9 +1,8 @@
-"""Two sides beside each other: the parameters in which they differ, and each measure with a paired interval."""
-
-import statistics
+"""Two settings beside each other, of one study or of two: in which parameters they differ, and in which measures."""
 
 from codestill.report.measures import describe, show
-from codestill.statistics import uncertainty
+from codestill.statistics import min_f_prime
+from codestill.statistics.min_f_prime import METHOD
 
 
 def differing(one, two):
@@ -14,47 +13,34 @@ def differing(one, two):
 
 
 def measures(one, two):
-    """Yield a dict for each measure that both sides have: values, B less A, its interval, and how it was paired.
+    """Yield a dict for each measure that both sides have: values, B less A, its interval and what it rests on.
 
-    pass@k is paired by problem; other measures by seed, where two or more seeds are shared.
+    Seeds are pooled over the study of A: where that has no two seeds of a setting, over B's.
     """
-    names = one.scores[["benchmark", "measure"]].drop_duplicates().itertuples(index=False)
-    for benchmark, measure in names:
-        values = [_by_seed(side, benchmark, measure) for side in (one, two)]
-        if not values[1] or measure.startswith("funnel."):
+    for benchmark, measure in one.measures:
+        a, b = (side.evidence.value(side.name, benchmark, measure) for side in (one, two))
+        if b is None or measure.startswith("funnel."):
             continue
-        a, b = (statistics.fmean(found.values()) for found in values)
-        low = high = None
-        how = "one value each"
-        if measure.startswith("pass@"):
-            counts = [_counts(side, benchmark) for side in (two, one)]
-            found = uncertainty.paired_difference(*counts, int(measure[5:]))
-            if found:
-                low, high, how = found["low"], found["high"], f"{found['problems']} problems"
-        else:
-            shared = [seed for seed in values[0] if seed in values[1]]
-            if len(shared) > 1:
-                low, high = uncertainty.seed_interval([values[1][seed] - values[0][seed] for seed in shared])
-                how = f"{len(shared)} seeds"
+        seen = [side.evidence.observed(side.name, benchmark, measure) for side in (two, one)]
+        pool = one.evidence.pool(benchmark, measure) or two.evidence.pool(benchmark, measure)
+        found = min_f_prime.compare(*seen, pool) if None not in seen else None
+        known = describe(measure)
         yield {
-            "label": f"{benchmark} {measure}".strip() if benchmark else describe(measure).label,
-            "unit": describe(measure).unit,
-            "better": describe(measure).better,
-            **{"a": a, "b": b, "difference": b - a, "low": low, "high": high, "paired": how},
+            "label": f"{benchmark} {measure}".strip() if benchmark else known.label,
+            "unit": known.unit,
+            "better": known.better,
+            **{"a": a, "b": b, "difference": found.difference if found else b - a},
+            **{"low": found and found.low, "high": found and found.high, "about": found and found.about},
+            "rests": _rests(found, benchmark),
         }
 
 
-def _by_seed(side, benchmark, measure):
-    part = side.scores[(side.scores["benchmark"] == benchmark) & (side.scores["measure"] == measure)]
-    return {str(seed): value for seed, value in zip(part["seed"], part["value"], strict=True)}
-
-
-def _counts(side, benchmark):
-    part = side.problems[side.problems["benchmark"] == benchmark]
-    return [
-        {task: (int(n), int(c)) for task, n, c in zip(rows["task_id"], rows["n"], rows["c"], strict=True)}
-        for _, rows in part.groupby("model", sort=False)
-    ]
+def _rests(found, benchmark):
+    if found is None:
+        return "one value each"
+    units = f"{found.units} {'problems' if benchmark else 'functions'}, " if found.units else ""
+    counts = " and ".join(dict.fromkeys(str(len(seeds)) for seeds in found.seeds))
+    return f"{units}{counts} seed{'s' * (counts != '1')}"
 
 
 def markdown(one, two):
@@ -63,15 +49,11 @@ def markdown(one, two):
     lines += [f"B: {two.setting} ({', '.join(two.models)})", "", "| parameter | A | B |", "|---|---|---|"]
     rows = differing(one, two)
     lines += [f"| {field} | {_text(a)} | {_text(b)} |" for field, a, b in rows] or ["| none differs | | |"]
-    lines += [
-        "",
-        "| measure | A | B | B - A | 95 % interval | paired over | verdict |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines += ["", "| measure | A | B | B - A | 95 % interval | over | verdict |", "|---|---|---|---|---|---|---|"]
     for row in measures(one, two):
         interval = "" if row["low"] is None else f"[{_signed(row, 'low')}, {_signed(row, 'high')}]"
         values = " | ".join([show(row["a"], row["unit"]), show(row["b"], row["unit"]), _signed(row, "difference")])
-        lines.append(f"| {row['label']} | {values} | {interval} | {row['paired']} | {_verdict(row)} |")
+        lines.append(f"| {row['label']} | {values} | {interval} | {row['rests']} | {_verdict(row)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -80,15 +62,16 @@ def _text(value):
 
 
 def _signed(row, key):
-    shown = show(abs(row[key]), row["unit"])
-    return ("-" if row[key] < 0 else "+") + shown
+    return ("-" if row[key] < 0 else "+") + show(abs(row[key]), row["unit"])
 
 
 def _verdict(row):
+    """What may be said: of the method with two seeds or more on each side, else of these trained models."""
     if row["low"] is None:
         return "not tested"
     if row["low"] <= 0 <= row["high"]:
         return "no difference shown"
+    models = "" if row["about"] == METHOD else " (these models)"
     if row["better"] is None:
-        return "differ"
-    return "B is better" if (row["difference"] > 0) == (row["better"] == "more") else "A is better"
+        return f"differ{models}"
+    return ("B is better" if (row["difference"] > 0) == (row["better"] == "more") else "A is better") + models

@@ -7,19 +7,23 @@ from pathlib import Path
 
 from codestill.kit.files import read_json
 from codestill.kit.program import UserError
+from codestill.report.evidence import Evidence, planned_design
 from codestill.report.results import find_results
 from codestill.report.table import read_csv
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison: its name, the models of one setting, their table rows, counts and parameters."""
+class ComparedSetting:
+    """One side of a comparison: its name, its models' setting and its parameters.
+
+    evidence: of its whole study, in which these models are the setting called `name`. measures: (benchmark, measure).
+    """
 
     name: str
     setting: str
     models: tuple
-    scores: object
-    problems: object
+    evidence: object
+    measures: tuple
     parameters: dict
 
 
@@ -65,9 +69,11 @@ def _side(folder, name, label):
     if len(settings) > 1:
         raise UserError(f"{name}: has {len(settings)} settings ({'; '.join(settings)}); name one of their cells")
     models = tuple(dict.fromkeys(part["model"]))
-    return Side(
-        label, settings[0], models, part, problems[problems["model"].isin(models)], _parameters(study, models[0])
-    )
+    measures = tuple(part[["benchmark", "measure"]].drop_duplicates().itertuples(index=False, name=None))
+    scores.loc[scores["model"].isin(models), "setting"] = label  # one cell of a setting is compared as itself
+    language = {path.stem: read_json(path) for path in sorted((folder / "language").glob("*.json"))}
+    evidence = Evidence(scores, problems, planned_design(study), language.get)
+    return ComparedSetting(label, settings[0], models, evidence, measures, _parameters(study, models[0]))
 
 
 def _named(study, scores, name, folder):

@@ -82,7 +82,7 @@ def _map(axes, part, temperatures, alphas):
 
 
 def _frame(axes, x, y):
-    """Mark the setting that was chosen on validation."""
+    """Mark the setting that was chosen."""
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor=RED, linewidth=1.6))
@@ -141,10 +141,7 @@ def _points(frame, benchmark, quality, cost):
     """(role, row of its quality as the mean over its seeds, cost) of each setting."""
     good = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == quality)]
     price = frame[frame["measure"] == cost].set_index("setting")["value"]
-    # Students of a study share one architecture: a cell that was not timed costs what the timed one costs.
-    timed = frame[(frame["measure"] == cost) & ~frame["role"].isin(("teacher", "student"))]["value"]
-    usual = timed.iloc[0] if len(timed) else price.get("student before")
-    points = [(row["role"], row, price.get(row["setting"], usual)) for _, row in good.iterrows()]
+    points = [(row["role"], row, price.get(row["setting"])) for _, row in good.iterrows()]
     return [point for point in points if point[2] is not None]
 
 

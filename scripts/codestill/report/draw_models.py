@@ -84,7 +84,8 @@ def _dots(axes, frame, rows, ks):
 def paired_differences(plt, tables):
     """Forest plot: pass@1 less that of the student fine-tuned alone, on the same problems."""
     frame = tables["comparisons"]
-    frame = frame[frame["role"].isin(("best distilled", "distilled", "alone"))]
+    frame = frame[frame["role"].isin(("best distilled", "distilled", "alone")) & (frame["measure"] == "pass@1")]
+    frame = frame[frame["low"].notna()]
     benchmarks = list(dict.fromkeys(frame["benchmark"]))
     if not benchmarks:
         figure, axes = plt.subplots(figsize=(COLUMN, 1.6))
@@ -111,7 +112,7 @@ def _forest(axes, rows, benchmark):
     names = [row["setting"] + (" (chosen)" if row["label"] == "headline" else "") for _, row in rows.iterrows()]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_title(f"{benchmark}, {int(rows['problems'].iloc[0])} problems")
+    axes.set_title(f"{benchmark}, {int(rows['units'].iloc[0])} problems")
     axes.set_xlabel("pass@1 less fine-tuned alone\n(right: distillation is better)")
     axes.locator_params(axis="x", nbins=5)
     low, high = axes.get_xlim()

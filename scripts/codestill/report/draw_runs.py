@@ -5,12 +5,21 @@ import itertools
 from codestill.report.draw_models import caption_of, shown_settings
 from codestill.report.style import COLUMN, GREEN, GREY, INK, LINES, PINK, RED, empty, paint
 
-PANELS = (("loss_ce", "CE (hard labels)"), ("loss_kl", "KL to the teacher"), ("loss_total", "total objective"))
+PANELS = (
+    ("loss_ce", "CE (hard labels)"),
+    ("loss_kl", "KL to the teacher at T = 1 (validation)"),
+    ("loss_total", "objective"),
+)
+
+
+def one_quantity(logged):
+    """The curves that may share a panel: in training, the divergence is logged at each cell's own T and kind."""
+    return logged[(logged["measure"] != "loss_kl") | (logged["split"] == "validation")]
 
 
 def curves(plt, tables):
     """CE, KL and total by step, mean over seeds: training as thin lines, validation as marked ones."""
-    logged, frame = tables["curves"], tables["settings"]
+    logged, frame = one_quantity(tables["curves"]), tables["settings"]
     figure, panels = plt.subplots(3, 1, figsize=(COLUMN, 5.4), sharex=True)
     rows = [row for row in shown_settings(frame) if row["role"] not in ("student", "teacher")]
     settings = tables["scores"].drop_duplicates("model").set_index("model")["setting"]
@@ -58,7 +67,8 @@ def _finish(axes, title):
 
 def cell_curves(plt, tables, model):
     """The three losses of one cell in one panel: training thin, validation dotted."""
-    part = tables["curves"][tables["curves"]["model"] == model]
+    part = one_quantity(tables["curves"])
+    part = part[part["model"] == model]
     figure, axes = plt.subplots(figsize=(COLUMN, 2.5))
     if part.empty:
         empty(axes, f"{model}: no curve logged yet")

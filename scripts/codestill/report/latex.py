@@ -4,6 +4,7 @@ import re
 
 from codestill.kit.files import atomic, write_json
 from codestill.report.measures import show_p
+from codestill.report.objectives import objectives_that_ran
 from codestill.report.summary import COLUMNS
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -29,6 +30,18 @@ BIBLIOGRAPHY = r"""@article{hinton2015distilling,
   title = {Evaluating Large Language Models Trained on Code},
   author = {Chen, Mark and Tworek, Jerry and Jun, Heewoo and others},
   journal = {arXiv:2107.03374}, year = {2021}
+}
+@article{clark1973language,
+  title = {The language-as-fixed-effect fallacy: A critique of language statistics in psychological research},
+  author = {Clark, Herbert H.},
+  journal = {Journal of Verbal Learning and Verbal Behavior},
+  volume = {12}, number = {4}, pages = {335--359}, year = {1973}
+}
+@article{korn1998confidence,
+  title = {Confidence Intervals for Proportions with Small Expected Number of Positive Counts
+    Estimated from Survey Data},
+  author = {Korn, Edward L. and Graubard, Barry I.},
+  journal = {Survey Methodology}, volume = {24}, number = {2}, pages = {193--201}, year = {1998}
 }
 @article{miller2024adding,
   title = {Adding Error Bars to Evals: A Statistical Approach to Language Model Evaluations},
@@ -68,7 +81,8 @@ def numbers(story):
             if cell["interval"]:
                 found[name + "Interval"] = facts | {"value": cell["interval"], "text": cell["interval"]}
             if cell["share"] is not None and column != "teacher":
-                found[name + "Share"] = facts | {"value": cell["share"], "text": f"{100 * cell['share']:.0f} %"}
+                text = f"{100 * cell['share']:.0f} % {cell['share_interval']}".strip()
+                found[name + "Share"] = facts | {"value": cell["share"], "text": text}
     return found | _gains(story)
 
 
@@ -76,7 +90,7 @@ def _gains(story):
     """The headline comparison of each benchmark: what distillation gained, its interval, its p, over how much."""
     found = {}
     for row in story["comparisons"]:
-        if row["label"] != "headline":
+        if row["label"] != "headline" or not row["benchmark"]:
             continue
         facts = {"measure": f"{row['benchmark']} {row['measure']}, distilled less fine-tuned alone"}
         facts |= {"model": "best distilled", "setting": row["setting"], "against": row["against"], "unit": "share"}
@@ -85,7 +99,8 @@ def _gains(story):
         found[name] = facts | {"value": row["difference"], "text": f"{row['difference']:+.3f}"}
         found[name + "Interval"] = facts | {"value": interval, "text": interval}
         found[name + "P"] = facts | {"value": row["p"], "text": show_p(row["p"])}
-        found[name + "Problems"] = facts | {"value": row["problems"], "text": f"{row['problems']:.0f}"}
+        found[name + "Problems"] = facts | {"value": row["units"], "text": f"{row['units']:.0f}"}
+        found[name + "Seeds"] = facts | {"value": row["seeds"], "text": str(row["seeds"])}
     return found
 
 
@@ -119,56 +134,78 @@ def experiments_table(story, label):
     for row in story["experiments"]:
         found = [row["measures"][name] for name in story["measures"]]
         texts = [f"{cell['text']} {cell['interval']}".strip() for cell in found]
-        rows.append([row["name"], row["setting"], *texts])
+        rows.append([row["name"], row["setting"], row["seeds"], *texts])
     names = [label(name) for name in story["measures"]]
-    return _table(["", "setting", *names], rows, "ll" + "r" * len(names))
+    return _table(["", "setting", "seeds", *names], rows, "lll" + "r" * len(names))
 
 
 def _pair(config, story):
-    """Who taught whom."""
+    """Who taught whom, and what each began as."""
     sizes = next((row["cells"] for row in story["headline"] if row["label"] == "parameters"), None)
     told = []
     for part, column in (("teacher", "teacher"), ("student", "student before")):
-        name = (config.get(part) or {}).get("name") or "a model built for the study"
+        origin = config.get(part) or {}
         size = f" ({sizes[column]['text']} parameters)" if sizes and sizes[column]["value"] else ""
-        told.append(f"the {part} was {name}{size}")
+        told.append(f"the {part} was {_origin(origin)}{size}")
     return escape(f"In study {story['study']}, {' and '.join(told)}.")
+
+
+def _origin(origin):
+    if origin.get("name"):
+        return origin["name"] + (f" at {origin['revision']}" if origin.get("revision") else "")
+    if origin.get("every_layer_of_teacher"):
+        return f"built from every layer number {origin['every_layer_of_teacher']} of the teacher"
+    shape = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in (origin.get("shape") or {}).items())
+    return f"trained from random weights ({shape})" if shape else "a model built for the study"
+
+
+def _trained(who, training, seeds):
+    wanted = ("epochs", "batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay", "warmup_steps")
+    told = ", ".join(f"{name.replace('_', ' ')} {training[name]}" for name in wanted if name in training)
+    return escape(f"{who} trained by AdamW with linear warm-up and decay ({told}){seeds}.") if told else ""
 
 
 def methods(story, results):
     """A methods paragraph, in which every figure is one of this study's."""
     config = results.study.get("config", {})
-    sampling, training = config.get("generation", {}), config.get("training", {})
-    seeds = config.get("seeds", [])
+    sampling, seeds = config.get("generation", {}), config.get("seeds", [])
+    ran = [latex for _, latex in objectives_that_ran(results)] or ["nothing yet"]
+    rows = (results.optional("tokens/accounting.json") or {}).get("train") or {}
+    sources = ", ".join(_source(name, one) for name, one in ((config.get("corpus") or {}).get("sources") or {}).items())
+    counts = "; ".join(f"{name}: n = {entry.get('n')}" for name, entry in results.benchmarks.items())
     parts = [
         _pair(config, story),
-        r"Students were trained on $\alpha\,\mathrm{CE} + (1-\alpha)\,T^2\,\mathrm{KL}$, both averaged over target "
-        r"tokens, with the teacher's distribution softened by $T$~\cite{hinton2015distilling}.",
-        r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
-    ]
-    if training:
-        wanted = ("epochs", "batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay")
-        told = ", ".join(f"{name.replace('_', ' ')} {training[name]}" for name in wanted if name in training)
-        parts.append(escape(f"Training used AdamW ({told}) and {len(seeds)} seed{'s' * (len(seeds) != 1)}."))
-    if sampling:
-        parts.append(
-            escape(
-                f"Samples were drawn at temperature {sampling.get('temperature')}, top-p {sampling.get('top_p')}, "
-                f"at most {sampling.get('max_new_tokens')} new tokens."
-            )
+        escape(
+            f"The text was {sources}"
+            + (f": {rows['functions']:,} functions to train on." if "functions" in rows else ".")
         )
-    counts = "; ".join(f"{name}: n = {entry.get('n')}" for name, entry in results.benchmarks.items())
-    parts.append(
+        if sources
+        else "",
+        _trained("The teacher was", (config.get("teacher") or {}).get("training") or {}, ""),
+        f"Students were trained on ${'$, $'.join(ran)}$, averaged over target tokens, with the distributions of "
+        r"teacher ($p_T$) and student ($q_T$) softened by $T$~\cite{hinton2015distilling}.",
+        r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
+        _trained("Students were", config.get("training", {}), f", with the seeds {', '.join(map(str, seeds))}"),
+        escape(
+            f"Samples were drawn at temperature {sampling.get('temperature')}, top-p {sampling.get('top_p')}, "
+            f"at most {sampling.get('max_new_tokens')} new tokens."
+        )
+        if sampling
+        else "",
         escape(f"Programs were run against their tests and scored by the unbiased pass@k ({counts})")
-        + r"~\cite{chen2021evaluating}."
-    )
-    parts += [escape(sentence) for sentence in (*story["selection"], story["unequal_tuning"]) if sentence]
-    parts.append(
-        r"Intervals are 95\,\% percentile bootstrap intervals over problems, paired between models, with seeds as an "
-        r"outer level~\cite{miller2024adding}; other comparisons than that of the chosen settings are exploratory and "
-        r"corrected by Holm's method~\cite{holm1979simple}."
-    )
-    return "\n".join(parts) + "\n"
+        + r"~\cite{chen2021evaluating}.",
+        *[escape(sentence) for sentence in (*story["selection"], story["unequal_tuning"])],
+        r"Problems and seeds are both random in every interval (95\,\%): differences by Clark's min $F'$ with the "
+        r"variance of seeds pooled over the study's settings~\cite{clark1973language}\cite{miller2024adding}, rates by "
+        r"Korn and Graubard's exact interval~\cite{korn1998confidence}, quantities that cannot be negative on the log scale, shares of the "
+        r"teacher by Fieller's. Other comparisons than that of the chosen settings are exploratory and corrected by "
+        r"Holm's method~\cite{holm1979simple}.",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _source(name, one):
+    return f"{name} ({one.get('name') or one.get('kind')})"
 
 
 def write(story, results, tables, folder):

@@ -4,51 +4,61 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Measure:
+class Described:
     label: str
     unit: str
     better: str | None = None  # "more", "less", or None where neither is
 
 
 KNOWN = {
-    "eval_loss": Measure("validation CE", "nats/token", "less"),
-    "eval_loss_ce": Measure("validation CE, as in the objective", "nats/token", "less"),
-    "eval_loss_kl": Measure("validation KL at T = 1", "nats/token", "less"),
-    "eval_loss_total": Measure("validation objective", "nats/token"),
-    "train_runtime": Measure("training time", "s", "less"),
-    "bits_per_byte": Measure("bits per byte, held-out code", "bits/byte", "less"),
-    "ce": Measure("test CE", "nats/token", "less"),
-    "kl": Measure("KL to the teacher, T = 1", "nats/token", "less"),
-    "agreement": Measure("top-1 agreement with the teacher", "share", "more"),
-    "accuracy": Measure("next-token accuracy, held-out code", "share", "more"),
-    "exact_lines": Measure("lines predicted exactly", "share", "more"),
-    "tokens_per_second": Measure("tokens per second", "tokens/s", "more"),
-    "latency_ms": Measure("latency of a short completion", "ms", "less"),
-    "parameters": Measure("parameters", "count", "less"),
-    "bytes_on_disk": Measure("weights on disk", "bytes", "less"),
-    "peak_memory_bytes": Measure("peak memory", "bytes", "less"),
+    "eval_loss": Described("validation CE", "nats/token", "less"),
+    "eval_loss_ce": Described("validation CE, as in the objective", "nats/token", "less"),
+    "eval_loss_kl": Described("validation KL at T = 1", "nats/token", "less"),
+    "eval_loss_total": Described("validation objective", "nats/token"),
+    "train_runtime": Described("training time", "s", "less"),
+    "bits_per_byte": Described("bits per byte, held-out code", "bits/byte", "less"),
+    "ce": Described("test CE", "nats/token", "less"),
+    "kl": Described("KL to the teacher, T = 1", "nats/token", "less"),
+    "agreement": Described("top-1 agreement with the teacher", "share", "more"),
+    "accuracy": Described("next-token accuracy, held-out code", "share", "more"),
+    "bodies_exact": Described("bodies predicted exactly", "share", "more"),
+    "ece": Described("calibration error of next tokens (ECE)", "share", "less"),
+    "edit_similarity": Described("edit similarity of completions, held-out functions", "share", "more"),
+    "exact_lines": Described("lines predicted exactly", "share", "more"),
+    "tokens_per_second": Described("tokens per second", "tokens/s", "more"),
+    "latency_ms": Described("latency of a short completion", "ms", "less"),
+    "parameters": Described("parameters", "count", "less"),
+    "bytes_on_disk": Described("weights on disk", "bytes", "less"),
+    "memory_bytes": Described("memory for weights and cache", "bytes", "less"),
 }
 # What a prefix says of the measures that a study may add (latency at several batch sizes, pass@k at any k).
 PREFIXES = {
-    "pass@": Measure("pass@", "share", "more"),
-    "funnel.": Measure("", "share", "more"),
-    "latency": Measure("latency", "ms", "less"),
-    "peak_": Measure("peak", "bytes", "less"),
+    "pass@": Described("pass@", "share", "more"),
+    "funnel.": Described("", "share", "more"),
+    "latency": Described("latency", "ms", "less"),
+    "memory_bytes_": Described("memory for weights and cache", "bytes", "less"),
 }
+# Measures of what a model costs: of its architecture and machine, not of a training.
+COSTS = ("parameters", "bytes_on_disk", "latency_ms", "tokens_per_second", "memory_bytes")
 # The stages a completion goes through, each a subset of the one before.
 FUNNEL = ("finished", "parses", "compiles", "defines", "runs", "passes")
 
 
 def describe(name):
-    """The Measure called `name`; unknown ones keep their own name, have no unit and no better side."""
+    """What is known of the measure called `name`; unknown ones keep their own name, have no unit and no better side."""
     if name in KNOWN:
         return KNOWN[name]
     if name.startswith("tokens_per_second_"):
-        return Measure(f"tokens per second, batch {name.removeprefix('tokens_per_second_')}", "tokens/s", "more")
+        return Described(f"tokens per second, batch {name.removeprefix('tokens_per_second_')}", "tokens/s", "more")
+    kind, _, rest = name.partition(".")
+    if kind in ("parts", "sources"):
+        place, _, inner = rest.rpartition(".")
+        known = describe(inner)
+        return Described(f"{known.label}, {place}", known.unit, known.better)
     for prefix, measure in PREFIXES.items():
         if name.startswith(prefix):
-            return Measure(name.removeprefix("funnel.").replace("_", " "), measure.unit, measure.better)
-    return Measure(name.replace("_", " "), "")
+            return Described(name.removeprefix("funnel.").replace("_", " "), measure.unit, measure.better)
+    return Described(name.replace("_", " "), "")
 
 
 def title(name):
@@ -58,7 +68,7 @@ def title(name):
 
 
 def show_p(p):
-    """A p-value as people read it: two digits, and never smaller than what the bootstrap can resolve."""
+    """A p-value as people read it: two digits, and none smaller than a simulation can resolve."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 

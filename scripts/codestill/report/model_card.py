@@ -2,11 +2,13 @@
 
 from codestill.kit.files import atomic
 from codestill.kit.program import UserError
+from codestill.report.comparisons import reference
 from codestill.report.measures import describe, pass_at, show, show_interval
-from codestill.report.paired_differences import reference
-from codestill.report.settings import setting_frame, settings
+from codestill.report.objectives import objective_of
+from codestill.report.settings import evidence_of, setting_frame, settings
+from codestill.report.study_facts import licences
 from codestill.report.summary import lookup
-from codestill.report.table import setting_label
+from codestill.report.table import problem_frame, score_frame, score_rows, setting_label
 
 WHAT = {
     "teacher": "The teacher, fine-tuned on the corpus",
@@ -55,22 +57,17 @@ def _result(row):
 
 def measured(results, model):
     """The rows of the card: this model's own scores, each a dict with its interval or None."""
-    from codestill.report.table import score_rows
-
     rows = [row for row in score_rows(results) if row["model"] == model.name]
     names = {(row["benchmark"], row["measure"]): row for row in rows}
     wanted = []
     for benchmark in results.benchmarks:
         wanted += [(benchmark, name) for name in pass_at([m for b, m in names if b == benchmark])]
-    wanted += [("", name) for name in ("bits_per_byte", "eval_loss", "kl", "agreement")]
+    wanted += [("", name) for name in ("bits_per_byte", "eval_loss", "kl", "agreement", "accuracy", "bodies_exact")]
     return [names[key] for key in wanted if key in names]
 
 
-def write(results, name, path, frame=None):
-    """Write the card of the model called `name` (a cell, or what it was chosen as). Raises UserError if unknown.
-
-    `frame` is the settings table where it is at hand; it is computed otherwise.
-    """
+def write(results, name, path):
+    """Write the card of the model called `name` (a cell, or what it was chosen as). Raises UserError if unknown."""
     from codestill.report.page import environment
 
     model = results.by_name.get(name)
@@ -96,11 +93,12 @@ def write(results, name, path, frame=None):
             show=show,
             show_interval=show_interval,
             axes={axis: value for axis, value in model.axes.items() if value is not None},
+            objective=objective_of(model.axes)[0] if model.role == "cell" else None,
             origin=results.trained(model, "provenance") or {},
             evaluation=results.trained(model, "eval_results") or {},
             choice=next((results.choices[alias] for alias in model.chosen if alias in results.choices), None),
-            beside=_beside(results, model, frame),
-            config=results.study.get("config", {}),
+            beside=_beside(results, model),
+            licences=licences(results),
         )
     )
     with atomic(path) as handle:
@@ -108,9 +106,10 @@ def write(results, name, path, frame=None):
     return text
 
 
-def _beside(results, model, frame):
+def _beside(results, model):
     """(name, {measure: text}) of the controls and of this model's setting, pass@1 and bits per byte."""
-    frame = setting_frame(results) if frame is None else frame
+    scores = score_frame(results)
+    frame = setting_frame(results, evidence_of(results, scores, problem_frame(results)), scores)
     control, labels = reference(results), {}
     shown = {model.setting, *([control[0].setting] if control else [])}  # of the cells; the base models always are
     for models in settings(results).values():

@@ -10,7 +10,7 @@ from codestill.study.layout import EFFICIENCY_MODELS
 
 
 @dataclass(frozen=True)
-class Model:
+class JudgedModel:
     """Anything judged: its name, role (teacher, student or cell) and the axes of its cell ({} without one)."""
 
     name: str
@@ -39,7 +39,7 @@ class Results:
     """A study (`study.json`) and its results folder.
 
     `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
-    copy of, marked in `Model.chosen`, and the files of either name count for it. A file that is there and cannot be
+    copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A file that is there and cannot be
     read counts as missing; `damaged` says which those are, and why.
     """
 
@@ -76,7 +76,7 @@ class Results:
         for alias, choice in self.choices.items():
             chosen.setdefault(choice["cell"], []).append(alias)
         return [
-            Model(name, entry["role"], dict(entry.get("cell") or {}), tuple(chosen.get(name, ())))
+            JudgedModel(name, entry["role"], dict(entry.get("cell") or {}), tuple(chosen.get(name, ())))
             for name, entry in self.study["models"].items()
             if entry["role"] != "chosen"
         ]
@@ -140,6 +140,20 @@ class Results:
         """`eval_results`, `train_results`, `trainer_state` or `provenance` of a model's folder; None if missing."""
         return self.document(model, "models/{}/" + what + ".json")
 
+    def language(self, model):
+        """How well a model predicts held-out code; None if missing."""
+        return self.document(model, "language/{}.json")
+
+    def efficiency(self, model):
+        """What a model costs: measured on it, or on the student, whose architecture all its cells have."""
+        found = self.document(model, "efficiency/{}.json")
+        student = self.by_name.get("student")
+        return (
+            self.document(student, "efficiency/{}.json")
+            if found is None and model.role == "cell" and student
+            else found
+        )
+
     def scores(self, model, benchmark):
         return self.document(model, f"scores/{benchmark}/{{}}.json")
 
@@ -176,7 +190,7 @@ class Results:
 
     def _named(self, name):
         """The model of that name; before it is chosen, one that stands for it."""
-        return self.by_name.get(name) or Model(name, "chosen")
+        return self.by_name.get(name) or JudgedModel(name, "chosen")
 
     def missing(self):
         """Files that the finished study has and this folder lacks or cannot read, inside it, in a fixed order."""

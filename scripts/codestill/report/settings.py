@@ -1,12 +1,14 @@
-"""Cells that differ only in their seed, taken together: means, spread over seeds, and intervals."""
+"""Cells that differ only in their seed, taken together: means, spread over seeds, intervals, shares of the teacher."""
 
 import statistics
 
-from codestill.report.measures import describe
-from codestill.report.table import axis_columns, score_rows, setting_label
-from codestill.statistics import uncertainty
+from codestill.report.evidence import Evidence, planned_design
+from codestill.report.measures import COSTS, describe
+from codestill.report.table import axis_columns, setting_label
 
-COLUMNS = ["setting", "role", "of", "benchmark", "measure", "value", "low", "high", "sd", "seeds", "n", "unit"]
+COLUMNS = ["setting", "role", "of", "benchmark", "measure", "value", "low", "high", "sd", "seeds", "seed_names"]
+COLUMNS += ["share", "share_low", "share_high", "n", "unit"]
+SHARED = ("pass@", "bits_per_byte", *COSTS)
 
 
 def settings(results):
@@ -38,23 +40,34 @@ def role_of(results, models):
     return f"best {kind}" if best and best.setting == models[0].setting else kind
 
 
-def setting_rows(results):
+def evidence_of(results, scores, problems):
+    """The Evidence of a study's tables, with the sums over functions of its language documents."""
+    return Evidence(
+        scores, problems, planned_design(results.study), lambda name: results.language(results.by_name[name])
+    )
+
+
+def setting_rows(results, evidence, scores):
     """Yield one row per setting x benchmark x measure, `COLUMNS` and the axes."""
     asked = experiment_names(results)
     rows = {}
-    for row in score_rows(results):
+    for row in scores.astype(object).where(scores.notna(), None).to_dict("records"):
         rows.setdefault(row["model"], []).append(row)
+    teacher = next((setting_label(results, m) for m in results.models if m.role == "teacher"), None)
     for key, models in settings(results).items():
-        head = {"setting": setting_label(results, models[0]), "role": role_of(results, models)}
-        head |= {"of": " ".join(asked.get(key, []))}
+        label = setting_label(results, models[0])
+        head = {"setting": label, "role": role_of(results, models), "of": " ".join(asked.get(key, []))}
         head |= {column: models[0].axes.get(axis) for axis, column in axis_columns(results).items()}
         facts = {}
         for model in models:
             for row in rows.get(model.name, []):
                 facts.setdefault((row["benchmark"], row["measure"]), []).append(row)
         for (benchmark, measure), found in facts.items():
-            low, high = _interval(results, models, benchmark, measure, found)
             values = [row["value"] for row in found]
+            low, high = evidence.interval(label, benchmark, measure)
+            if low is None and len({(row["low"], row["high"]) for row in found}) == 1:
+                low, high = found[0]["low"], found[0]["high"]
+            share = _share(evidence, label, teacher, benchmark, measure, statistics.fmean(values))
             yield head | {
                 "benchmark": benchmark,
                 "measure": measure,
@@ -63,31 +76,26 @@ def setting_rows(results):
                 "high": high,
                 "sd": statistics.stdev(values) if len(values) > 1 else None,
                 "seeds": len(values),
+                "seed_names": " ".join(str(int(row["seed"])) for row in found if row["seed"] is not None),
+                **dict(zip(("share", "share_low", "share_high"), share, strict=True)),
                 "n": found[0]["n"],
                 "unit": describe(measure).unit,
             }
 
 
-def _interval(results, models, benchmark, measure, rows):
-    if len(rows) == 1:
-        return rows[0]["low"], rows[0]["high"]
-    if measure.startswith("pass@"):
-        return uncertainty.pass_interval(counts_by_seed(results, models, benchmark), int(measure[5:]))
-    return uncertainty.seed_interval([row["value"] for row in rows])
-
-
-def counts_by_seed(results, models, benchmark):
-    """One {task_id: (n, c)} for each model graded on the benchmark."""
-    found = []
-    for model in models:
-        scores = results.scores(model, benchmark)
-        if scores and scores.get("per_problem"):
-            found.append({task: (count["n"], count["c"]) for task, count in scores["per_problem"].items()})
+def _share(evidence, label, teacher, benchmark, measure, value):
+    """(share of the teacher's value, low, high), None where it has no meaning or no interval."""
+    if label == teacher or not measure.startswith(SHARED):
+        return None, None, None
+    found = evidence.share(label, teacher, benchmark, measure)
+    if found is None:
+        base = evidence.value(teacher, benchmark, measure)
+        found = (value / base if base else None, None, None)
     return found
 
 
-def setting_frame(results):
+def setting_frame(results, evidence, scores):
     import pandas
 
     columns = COLUMNS[:3] + list(axis_columns(results).values()) + COLUMNS[3:]
-    return pandas.DataFrame(list(setting_rows(results)), columns=columns)
+    return pandas.DataFrame(list(setting_rows(results, evidence, scores)), columns=columns)

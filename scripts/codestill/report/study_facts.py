@@ -1,53 +1,47 @@
 """What the original study claimed, beside what is measured here; hyperparameters, data and compute of this study."""
 
 from codestill.report.measures import show
+from codestill.report.objectives import objectives_that_ran
 from codestill.report.summary import lookup, main_settings
 from codestill.report.table import setting_label
 
+# The pair about which the original study made its claims.
+PAIR = ("microsoft/CodeGPT-small-py", "distilbert/distilgpt2")
+
 
 def claims(results, tables):
-    """Rows (claim, what is true of it, what this study measured): the claims that the study grew from."""
+    """Rows (claim, what is true of it, what this study measured): of studies of the original pair, else none."""
+    config = results.study.get("config", {})
+    names = [str((config.get(part) or {}).get("name") or "") for part in ("teacher", "student")]
+    if not all(name.startswith(known) for name, known in zip(names, PAIR, strict=True)):
+        return []
     main, frame = main_settings(results), tables["settings"]
-
-    def ratio(measure, less=False):
-        pair = [lookup(frame, main[column], "", measure) for column in ("best distilled", "teacher")]
-        if not all(pair) or not pair[1]["value"]:
-            return None
-        share = pair[0]["value"] / pair[1]["value"]
-        return 1 - share if less else share
-
-    size, speed = ratio("parameters", less=True), None
-    for name in dict.fromkeys(frame["measure"]):
-        if name.startswith("tokens_per_second") and speed is None:
-            speed = ratio(name)
-    disk = [lookup(frame, main[column], "", "bytes_on_disk") for column in ("best distilled", "teacher")]
-    rows = [
+    ours = {one: lookup(frame, main["best distilled"], "", one) for one in ("parameters", "bytes_on_disk")}
+    speed = next((one for one in dict.fromkeys(frame["measure"]) if one.startswith("tokens_per_second")), "none")
+    size, fast = ours["parameters"], lookup(frame, main["best distilled"], "", speed)
+    disk = [ours["bytes_on_disk"], lookup(frame, main["teacher"], "", "bytes_on_disk")]
+    return [
         (
             "65 % fewer parameters",
             "34 % for DistilGPT-2 (81.9 M) against CodeGPT-small (124.2 M)",
-            _percent(size, "fewer"),
+            f"{100 * (1 - size['share']):.0f} % fewer" if size and size["share"] else "not measured",
         ),
         (
             "1.6 times the speed",
             "no protocol was given with it",
-            f"{speed:.2f} times the tokens per second" if speed else "not measured",
+            f"{fast['share']:.2f} times the tokens per second" if fast and fast["share"] else "not measured",
         ),
         (
             "320 MB against 500 MB of memory",
             "these are the bytes of float32 weights, not memory in use",
-            f"{show(disk[0]['value'], 'bytes')} against {show(disk[1]['value'], 'bytes')} on disk"
-            if all(disk)
-            else "not measured",
+            " against ".join(show(one["value"], "bytes") for one in disk) + " on disk" if all(disk) else "not measured",
         ),
-    ]
-    rows.append(
         (
             "90-95 % of the teacher's pass@1",
             "its own results show pass@1 of .0003 against .02 to .03",
             "; ".join(_kept(frame, main, benchmark) for benchmark in results.benchmarks) or "not measured",
-        )
-    )
-    return rows
+        ),
+    ]
 
 
 def _kept(frame, main, benchmark):
@@ -57,11 +51,9 @@ def _kept(frame, main, benchmark):
         return f"{benchmark} not measured"
     if not teacher["value"]:
         return f"{benchmark} no share: the teacher solved nothing"
-    return f"{benchmark} {100 * ours['value'] / teacher['value']:.0f} %"
-
-
-def _percent(share, word):
-    return "not measured" if share is None else f"{100 * share:.0f} % {word}"
+    ends = [ours["share_low"], ours["share_high"]]
+    interval = "" if None in ends else f" [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
+    return f"{benchmark} {100 * ours['value'] / teacher['value']:.0f} %{interval}"
 
 
 def selection(results):
@@ -95,23 +87,78 @@ def unequal_tuning(results):
     )
 
 
+# Parts of a config that say what was compared rather than how anything was made.
+NOT_HYPERPARAMETERS = ("study", "experiments", "sweeps", "plan")
+
+
 def hyperparameters(results):
-    """(field, value) of the config's parts that say how models were trained and sampled."""
-    config = results.study.get("config", {})
+    """(part, field, value) of all that says how models were made, trained, sampled and judged.
+
+    Beside the config: the objectives that ran, the rows used of the rows there were, how long it took to warm up and
+    whether the teacher's states were stored, as each training recorded it.
+    """
     rows = []
-    for part in ("vocabulary", "tokens", "training", "distillation", "generation", "grading"):
-        for field, value in (config.get(part) or {}).items():
-            if value is not None and not isinstance(value, dict):
-                shown = ", ".join(map(repr, value)) if isinstance(value, list) else f"{value}"
-                rows.append((part, field, shown))
-    return [*rows, ("", "seeds", ", ".join(map(str, config.get("seeds", []))))]
+    for part, section in results.study.get("config", {}).items():
+        if part not in NOT_HYPERPARAMETERS:
+            pairs = _leaves(section) if isinstance(section, dict) else [("", section)]
+            rows += [(part, field, _shown(value)) for field, value in pairs if value is not None]
+    rows += [("objective", "", words) for words, _ in objectives_that_ran(results)]
+    rows.append(("schedule", "", "AdamW; linear warm-up, then linear decay to 0"))
+    return rows + [row for row in map(_training_facts(results), results.models) if row]
+
+
+def _training_facts(results):
+    accounts = (results.optional("tokens/accounting.json") or {}).get("train") or {}
+
+    def facts(model):
+        trained = results.trained(model, "train_results") or {}
+        record = results.trained(model, "provenance") or {}
+        if "steps" not in trained:
+            return None
+        told = [f"{trained['steps']} steps"]
+        if trained.get("rows") is not None:
+            told.append(f"{trained['rows']} rows of {accounts.get('rows', 'unknown')}")
+        states = record.get("teacher") or {}
+        if isinstance(states, dict) and states.get("pass"):
+            told.append(f"teacher's states: {states['pass']}")
+        start = (record.get("facts") or {}).get("init")
+        return ("trained", model.name, ", ".join([*told, *([f"start: {start}"] if start else [])]))
+
+    return facts
+
+
+def _shown(value):
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# Licences of what a study brings, where they are known and its manifest does not say.
+LICENCES = {
+    "pocket": "MIT (this repository's)",
+    "stdlib": "PSF-2.0",
+    "humaneval": "MIT",
+    "mbpp": "CC-BY-4.0",
+    "distilbert/distilgpt2": "Apache-2.0",
+    "google/code_x_glue_ct_code_to_text": "C-UDA",
+}
+
+
+def licences(results):
+    """[(what, name, licence)] of the models and data that a study brought, from its manifest and config."""
+    found = []
+    for key, entry in (results.optional("inputs/manifest.json") or {}).items():
+        if isinstance(entry, dict):
+            kind, name = entry.get("kind"), entry.get("name") or entry.get("path")
+            known = entry.get("license") or LICENCES.get(name) or LICENCES.get(kind) or "not known: see its source"
+            what = {"corpus": "training text"}.get(entry.get("what"), entry.get("what") or "model")
+            found.append((what, name or kind or key, known))
+    return found
 
 
 def data(results):
     """(what, figure) of the corpus and the tokens, from their accounting; empty where not counted yet."""
     rows = []
     for what, path in (("corpus", "inputs/corpus/accounting.json"), ("tokens", "tokens/accounting.json")):
-        rows += [(what, *pair) for pair in _leaves(results.optional(path) or {}) if isinstance(pair[1], int)]
+        rows += [(what, *pair) for pair in _leaves(results.optional(path) or {}) if type(pair[1]) is int]
     return rows
 
 
@@ -119,7 +166,7 @@ def _leaves(mapping, prefix=""):
     for key, value in mapping.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key} ")
-        elif not isinstance(value, bool):
+        else:
             yield f"{prefix}{key}".replace("_", " "), value
 
 

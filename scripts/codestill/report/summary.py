@@ -1,14 +1,14 @@
-"""What the page opens with: the four models, the experiments, and what the numbers can and cannot tell."""
+"""What the page opens with: the four models, the experiments, and what the table of comparisons lets be said."""
 
-from codestill.report.measures import describe, pass_at, show, show_interval, show_p, title
-from codestill.report.paired_differences import reference
+from codestill.report.comparisons import HEADLINE, figures_of, reference
+from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
-from codestill.statistics.uncertainty import below
+from codestill.statistics.min_f_prime import METHOD
 
 SPEED = "tokens_per_second"
-COST = ("parameters", "bytes_on_disk", "latency_ms", SPEED, "peak_memory_bytes")
 COLUMNS = ("teacher", "student before", "fine-tuned alone", "best distilled")
+LANGUAGE = ("bits_per_byte", "kl", "accuracy", "bodies_exact", "eval_loss")
 
 
 def main_settings(results):
@@ -43,8 +43,8 @@ def headline_measures(frame):
             names = frame[frame["benchmark"] == benchmark]["measure"].unique()
             found += [(benchmark, name) for name in pass_at(names)]
     present = list(dict.fromkeys(frame[frame["benchmark"] == ""]["measure"]))
-    wanted = ["bits_per_byte", "kl", "eval_loss"]
-    for name in COST:
+    wanted = list(LANGUAGE)
+    for name in COSTS:
         wanted += [one for one in present if one == name or (name == SPEED and one.startswith(SPEED))][:1]
     return found + [("", name) for name in wanted if name in present]
 
@@ -55,48 +55,58 @@ def headline(results, tables):
     rows = []
     for benchmark, measure in headline_measures(frame):
         known = describe(measure)
-        teacher = lookup(frame, main["teacher"], benchmark, measure)
         cells = {}
         for column, setting in main.items():
             row = lookup(frame, setting, benchmark, measure)
-            borrowed = row is None and column == "fine-tuned alone" and measure.startswith(COST)
-            if borrowed:  # the students share one architecture, and only one of them is timed
-                row = lookup(frame, main["best distilled"], benchmark, measure)
-            cells[column] = _cell(row, teacher, known.unit, borrowed)
+            cells[column] = _cell(row, known.unit)
             if row is None and setting:
                 cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
         label = f"{benchmark} {measure}" if benchmark else known.label
         head = label if benchmark else title(measure)
         told = {"label": label, "title": head, "unit": known.unit, "better": known.better}
-        rows.append({**told, "cost": measure.startswith(COST), "cells": cells})
+        rows.append({**told, "cost": measure.startswith(COSTS), "cells": cells})
     return rows
 
 
-def _cell(row, teacher, unit, borrowed):
+def _cell(row, unit):
     if row is None:
-        return {"value": None, "text": "missing", "interval": "", "share": None, "note": ""}
-    share = row["value"] / teacher["value"] if teacher and teacher["value"] else None
-    notes = [f"{row['seeds']} seeds"] if row["seeds"] > 1 else []
-    notes += ["measured on the distilled student, same architecture"] if borrowed else []
+        return {"value": None, "text": "missing", "interval": "", "share": None, "share_interval": "", "note": ""}
+    ends = [row["share_low"], row["share_high"]]
+    open_end = ends[0] is not None and ends[1] is None
+    interval = "" if ends[0] is None else f"[{100 * ends[0]:.0f}, {'no end' if open_end else f'{100 * ends[1]:.0f}'}]"
+    seeds = str(row["seed_names"] or "")
     return {
         "value": row["value"],
         "text": show(row["value"], unit),
         "interval": show_interval(row["low"], row["high"], unit),
-        "share": share,
-        "note": ", ".join(notes),
+        "share": row["share"],
+        "share_interval": interval,
+        "note": f"seed{'s' * (' ' in seeds)} {seeds}" if seeds else "",
     }
 
 
 def solved_text(results, benchmark, setting, frame):
-    """`0 of 164 problems: a rate below 1.8 %` and the like: what a pass@1 says; None where it is missing."""
+    """`0 of 164 problems: a rate below 2.2 %` and the like: what a pass@1 says; None where it is missing."""
     row = lookup(frame, setting, benchmark, "pass@1")
     if row is None:
         return None
     draws = results.benchmarks.get(benchmark, {}).get("n", 1) * row["seeds"]
     samples = f"{draws} samples a problem" if draws > 1 else "one sample a problem"
-    if row["value"] == 0:
-        return f"0 of {row['n']:.0f} problems ({samples}): a rate below {100 * below(row['n']):.1f} %"
+    if row["value"] == 0 and row["high"] is not None:
+        return f"0 of {row['n']:.0f} problems ({samples}): a rate below {100 * row['high']:.1f} %"
     return f"{show(row['value'], 'share')} {show_interval(row['low'], row['high'], 'share')} ({samples})"
+
+
+def headline_row(tables, benchmark):
+    """The row of comparisons that is a benchmark's headline, as a dict; None before both sides are graded."""
+    part = tables["comparisons"]
+    part = part[(part["benchmark"] == benchmark) & (part["label"] == HEADLINE) & (part["measure"] == "pass@1")]
+    return None if part.empty else part.iloc[0].to_dict()
+
+
+def apart(row):
+    """Whether the interval of a row of comparisons excludes zero."""
+    return row["low"] > 0 or row["high"] < 0
 
 
 def verdicts(results, tables):
@@ -105,18 +115,17 @@ def verdicts(results, tables):
 
 
 def _verdict(results, tables, benchmark):
-    part, main = tables["comparisons"], main_settings(results)
-    part = part[(part["benchmark"] == benchmark) & (part["label"] == "headline")]
-    if part.empty:
+    row, main = headline_row(tables, benchmark), main_settings(results)
+    if row is None:
         return f"{benchmark}: nothing can be said yet", "The chosen cells are not both graded."
-    row = part.iloc[0]
-    apart = row["low"] > 0 or row["high"] < 0
-    claim = (
-        ("distillation helps" if row["low"] > 0 else "distillation hurts") if apart else "no difference can be claimed"
-    )
+    if row["about"] != METHOD:
+        claim = "these two models differ" if apart(row) else "these two models are not told apart"
+        limit = " One seed speaks of two models, not of distillation."
+    else:
+        gained = "distillation helps" if row["low"] > 0 else "distillation hurts"
+        claim, limit = (gained if apart(row) else "no gain or loss by distillation is shown"), ""
     figures = [
-        f"pass@1 differs by {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] ({show_p(row['p'])}), "
-        f"paired over {row['problems']:.0f} problems: the 95 % interval {'excludes' if apart else 'holds'} zero."
+        f"pass@1 differs by {figures_of(row)}: the 95 % interval {'excludes' if apart(row) else 'holds'} zero.{limit}"
     ]
     named = {"best distilled": "Distilled", "fine-tuned alone": "Fine-tuned alone", "teacher": "Teacher"}
     for column, name in named.items():
@@ -133,34 +142,34 @@ def costs(rows):
     return f"As shares of the teacher's: {'; '.join(told)}." if told else "Its size and speed are not measured yet."
 
 
+def teacher_row(tables, benchmark):
+    """The row of comparisons that sets the teacher beside the student fine-tuned alone; None without one."""
+    part = tables["comparisons"]
+    part = part[(part["benchmark"] == benchmark) & (part["role"] == "teacher") & (part["measure"] == "pass@1")]
+    return None if part.empty else part.iloc[0].to_dict()
+
+
 def discrimination(results, tables):
     """One sentence a benchmark: can it tell these models apart at all?"""
     said, frame = [], tables["settings"]
     for benchmark in results.benchmarks:
         found = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == "pass@1")]
+        row = teacher_row(tables, benchmark)
         if len(found) < 2:
             said.append(f"{benchmark}: fewer than two models are graded.")
-            continue
-        if found["value"].max() == 0:
-            limit = 100 * below(found["n"].iloc[0])
+        elif found["value"].max() == 0:
             said.append(
                 f"{benchmark} cannot tell these models apart: every model solved 0 of {found['n'].iloc[0]:.0f}, "
-                f"a rate below {limit:.1f} % each. Read bits per byte instead."
+                f"a rate below {100 * found['high'].max():.1f} % each. Read bits per byte instead."
             )
-            continue
-        teacher = tables["comparisons"]
-        teacher = teacher[(teacher["benchmark"] == benchmark) & (teacher["role"] == "teacher")]
-        if teacher.empty:
+        elif row is None:
             said.append(f"{benchmark}: no paired comparison of teacher and student yet.")
-            continue
-        row = teacher.iloc[0]
-        apart = row["low"] > 0 or row["high"] < 0
-        smallest = (row["high"] - row["low"]) / 2
-        said.append(
-            f"{benchmark} {'tells' if apart else 'does not tell'} the teacher from the student fine-tuned alone "
-            f"(difference {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]); "
-            f"differences below about {smallest:.3f} are within its noise on {row['problems']:.0f} problems."
-        )
+        else:
+            said.append(
+                f"{benchmark} {'tells' if apart(row) else 'does not tell'} the teacher from the student fine-tuned "
+                f"alone ({figures_of(row)}); differences below about {(row['high'] - row['low']) / 2:.3f} are within "
+                "the noise of such a comparison."
+            )
     return said
 
 
@@ -180,21 +189,23 @@ def experiments(results, tables):
 
 
 def _experiment(results, tables, name, label, frame):
-    found, model = {}, main_model(results, label)
+    found, model, seeds = {}, main_model(results, label), ""
     for benchmark in ["", *results.benchmarks]:
         for measure in ("eval_loss", "bits_per_byte", "kl") if not benchmark else ("pass@1",):
             row = lookup(frame, label, benchmark, measure)
             unit = describe(measure).unit
+            seeds = seeds or str((row and row["seed_names"]) or "")
             found[f"{benchmark} {measure}".strip()] = {
                 "text": show(row["value"], unit) if row else results.absence(model, benchmark, measure),
                 "interval": show_interval(row["low"], row["high"], unit) if row else "",
                 "value": row["value"] if row else "",
             }
     gaps = tables["comparisons"]
-    gaps = gaps[gaps["setting"] == label]
+    gaps = gaps[(gaps["setting"] == label) & (gaps["measure"] == "pass@1") & gaps["low"].notna()]
     return {
         "name": name,
         "setting": label,
+        "seeds": seeds,
         "measures": found,
         "gaps": {row["benchmark"]: row for row in gaps.to_dict("records")},
     }

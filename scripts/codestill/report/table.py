@@ -9,8 +9,8 @@ CURVES = ["model", "step", "epoch", "split", "measure", "value"]
 PROBLEMS = ["model", "benchmark", "task_id", "n", "c"]
 # Numbers in the files that say how a measure was taken, not how good a model is.
 CIRCUMSTANCES = (
-    *("intervals", "tokens", "bytes", "lines", "threads", "prompt_tokens", "new_tokens", "repeats"),
-    "fastest_over_median",
+    *("intervals", "functions", "tokens", "bytes", "lines", "threads", "prompt_tokens", "new_tokens", "repeats"),
+    "busy",
 )
 LOSSES = ("loss_ce", "loss_kl", "loss_total")
 TEACHING = ("temperature", "objective", "beta", "teacher")  # what a cell without a teacher has not
@@ -71,7 +71,7 @@ def _facts(results, model):
     if _number(training.get("train_runtime")):
         yield "", "train_runtime", training["train_runtime"], None, None
     for room in ("language", "efficiency"):
-        found = results.document(model, room + "/{}.json") or {}
+        found = (results.efficiency(model) if room == "efficiency" else results.language(model)) or {}
         for name, value in _flat(found):
             if name.split(".")[0] not in CIRCUMSTANCES:
                 yield "", name, value, (found.get("intervals") or {}).get(name), found.get("tokens")
@@ -164,10 +164,12 @@ def read_csv(path):
     from codestill.kit.program import UserError
 
     try:
-        frame = pandas.read_csv(path)
+        frame = pandas.read_csv(path, dtype={"seeds_against": str, "seed_names": str})
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; write it with scripts/report.py") from None
-    for column in ("benchmark", "chosen", "role", "label", "of"):
+    if "seeds_against" in frame:  # the seeds themselves, not how many
+        frame["seeds"] = frame["seeds"].astype(object).fillna("")
+    for column in ("benchmark", "chosen", "role", "label", "of", "seeds_against", "seed_names"):
         if column in frame:
             frame[column] = frame[column].astype(object).fillna("")
     return frame

@@ -1,72 +1,74 @@
-"""Intervals that say how far a benchmark's figures can be trusted: a paired bootstrap over problems.
+"""How far the figure of one setting can be trusted: intervals over units (problems, functions) and seeds.
 
-Problems, not samples, dominate the error of a score, and two models meet the same problems: all models of a
-comparison are therefore drawn with the same indices. Where a model stands for several seeds, seeds are drawn first
-(an outer level), problems within. Percentile intervals (Efron 1979); for why pairing and problems matter see
-Miller 2024 (arXiv 2411.00640); for why few problems ask for care, Bowyer et al. 2025 (arXiv 2503.01747).
+A rate has Korn and Graubard's interval: Clopper and Pearson's exact one at an effective number of problems (Korn &
+Graubard 1998, Survey Methodology 24, 193-201), so that 0 of n has an upper bound, and 1 of n a larger one. A quantity
+that cannot be negative has Student's t on the log scale.
 """
 
 import math
 
 import numpy
+from scipy import stats
 
-from codestill.statistics.pass_at_k import upper_bound
-
-DRAWS = 10_000
-_CHUNK = 500  # draws at a time, which bounds the memory to [500, problems]
-
-
-def indices(problems, draws=DRAWS, seed=0):
-    """Yield arrays [draws in the chunk, problems] of problem numbers: the same for all models, given the seed."""
-    generator = numpy.random.default_rng([seed, problems])
-    for start in range(0, draws, _CHUNK):
-        yield generator.integers(problems, size=(min(_CHUNK, draws - start), problems))
+from codestill.statistics.min_f_prime import TOO_WIDE, Variance
+from codestill.statistics.observations import POSITIVE, RATE
 
 
-def _seed_choices(seeds, draws, seed):
-    """Which seed each of a draw's slots takes, [draws, seeds]; a stream of its own, so that problems stay shared."""
-    return numpy.random.default_rng([seed, 1, seeds]).integers(seeds, size=(draws, seeds))
+def interval(observed, pool=None, confidence=0.95):
+    """[low, high] of the mean of an Observations; None where nothing says how it varies.
 
-
-def _table(values):
-    table = numpy.atleast_2d(numpy.asarray(values, dtype=float))
-    if table.ndim != 2 or 0 in table.shape or not numpy.isfinite(table).all():
-        raise ValueError("values must be finite numbers, [problems] or [seeds, problems], at least one")
-    return table
-
-
-def draws_of(values, draws=DRAWS, seed=0):
-    """The mean of `values` ([problems] or [seeds, problems]) in each draw, [draws]."""
-    table = _table(values)
-    seeds, problems = table.shape
-    choices = _seed_choices(seeds, draws, seed)
-    means, start = numpy.empty(draws), 0
-    for drawn in indices(problems, draws, seed):
-        stop = start + len(drawn)
-        by_seed = numpy.stack([row[drawn].mean(axis=1) for row in table], axis=1)
-        means[start:stop] = numpy.take_along_axis(by_seed, choices[start:stop], axis=1).mean(axis=1)
-        start = stop
-    return means
-
-
-def _percentiles(means, confidence):
-    tail = (1.0 - confidence) / 2
-    low, high = numpy.quantile(means, [tail, 1.0 - tail])
-    return [float(low), float(high)]
-
-
-def interval(values, confidence=0.95, draws=DRAWS, seed=0):
-    """[low, high] of the mean of `values`, per-problem scores in 0..1, [problems] or [seeds, problems].
-
-    All zero says little about the rate but bounds it: [0, upper bound], never a width of nothing; all one likewise.
+    pool: the study's SeedVariance. With one seed or a fixed model only units are random: it is about this model.
     """
-    table = _table(values)
-    problems = table.shape[1]
-    if not table.any():
-        return [0.0, upper_bound(problems, confidence)]
-    if (table == 1).all():
-        return [1.0 - upper_bound(problems, confidence), 1.0]
-    return _percentiles(draws_of(table, draws, seed), confidence)
+    return (_positive if observed.scale == POSITIVE else _rate)(observed, pool, confidence)
+
+
+def _seeds(observed, pool):
+    """(variance of the mean from seeds on the stabilised scale, degrees of freedom); (0, 1) where there are none."""
+    count = len(observed.seeds)
+    if observed.fixed or count < 2 or pool is None:
+        return 0.0, 1.0
+    own = float(observed.stabilised().var(ddof=1))
+    if own > TOO_WIDE**2 * pool.total.value:
+        return own / count, count - 1
+    return max(own, pool.total.value) / count, pool.total.df
+
+
+def _rate(observed, pool, confidence):
+    count, seeds = len(observed.names), len(observed.seeds)
+    if observed.units is None or not count:
+        return None
+    mean = observed.mean
+    extreme = mean in (0.0, 1.0)
+    size = 1.0 if extreme else mean * (1 - mean)
+    least = size / (seeds * count) if observed.scale == RATE else 0.0  # what independent draws would vary
+    units = 1 / count if extreme else max(_spread(observed) / count, least)
+    moved, df = _seeds(observed, pool)
+    variance = Variance(units, max(count - 1, 1), 4 * moved * size, df)
+    normal, student = (float(d.ppf((1 + confidence) / 2)) for d in (stats.norm, stats.t(variance.df)))
+    effective = size / variance.value * ((normal / student) ** 2 if moved else 1.0)
+    tail = (1 - confidence) / 2
+    right = mean * effective
+    low = 0.0 if mean == 0 else float(stats.beta.ppf(tail, right, effective - right + 1))
+    high = 1.0 if mean == 1 else float(stats.beta.ppf(1 - tail, right + 1, effective - right))
+    return [low, high]
+
+
+def _spread(observed):
+    return float(observed.over_units().var(ddof=1)) if len(observed.names) > 1 else 0.0
+
+
+def _positive(observed, pool, confidence):
+    mean = observed.mean
+    units, units_df = 0.0, 1.0
+    if observed.units is not None and len(observed.names) > 1:
+        units, units_df = _spread(observed) / len(observed.names) / mean**2 if mean else 0.0, len(observed.names) - 1
+    moved, df = _seeds(observed, pool)
+    variance = Variance(units, units_df, moved, df)
+    if not variance.value or mean <= 0:
+        return None
+    half = float(stats.t.ppf((1 + confidence) / 2, variance.df)) * variance.value**0.5
+    centre = float(observed.stabilised().mean())
+    return [math.exp(centre - half), math.exp(centre + half)]
 
 
 def median_interval(values):
@@ -74,35 +76,8 @@ def median_interval(values):
 
     The median lies below the i-th smallest of n values with the chance of at most i - 1 heads in n tosses.
     """
-    ordered, count, cut = sorted(values), len(values), 0
-    below = 1
-    while below + math.comb(count, cut + 1) <= 0.025 * 2**count:
-        cut += 1
-        below += math.comb(count, cut)
-    return [float(ordered[cut]), float(ordered[count - 1 - cut])]
-
-
-def compare(first, second, confidence=0.95, draws=DRAWS, seed=0):
-    """Can these problems tell two models apart? first, second: scores of the same problems, in the same order.
-
-    Returns {difference (second - first), interval, p (two-sided, from the draws), told_apart, smallest (the gap that
-    these problems could just show at this spread)}. Raises ValueError where the problems differ in number.
-    """
-    first, second = _table(first), _table(second)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(f"{first.shape[1]} and {second.shape[1]} problems cannot be paired")
-    difference = float(second.mean() - first.mean())
-    gaps = draws_of(second, draws, seed) - draws_of(first, draws, seed)
-    low, high = _percentiles(gaps, confidence)
-    if not first.any() and not second.any():
-        bound = upper_bound(first.shape[1], confidence)
-        low, high = -bound, bound
-    above = (1 + numpy.count_nonzero(gaps >= 0)) / (1 + draws)
-    below = (1 + numpy.count_nonzero(gaps <= 0)) / (1 + draws)
-    return {
-        "difference": difference,
-        "interval": [low, high],
-        "p": float(min(1.0, 2 * min(above, below))),
-        "told_apart": bool(low > 0 or high < 0),
-        "smallest": float((high - low) / 2),
-    }
+    ordered = numpy.sort(numpy.asarray(values, dtype=float))
+    cut = max(int(stats.binom.ppf(0.025, len(ordered), 0.5)), 1)
+    while cut > 1 and stats.binom.cdf(cut - 1, len(ordered), 0.5) > 0.025:
+        cut -= 1
+    return [float(ordered[cut - 1]), float(ordered[len(ordered) - cut])]

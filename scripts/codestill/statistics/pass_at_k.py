@@ -1,4 +1,4 @@
-"""pass@k: the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, eq. 1); a bound where nothing passed."""
+"""pass@k: the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, eq. 1)."""
 
 import numpy
 
@@ -25,10 +25,3 @@ def mean(counts, k):
     if not counts or min(n for n, _ in counts) < k:
         return None
     return float(per_problem(counts, k).mean())
-
-
-def upper_bound(problems, confidence=0.95):
-    """With no pass in so many problems: the largest rate that this leaves plausible (exact rule of three)."""
-    if problems < 1:
-        raise ValueError("an upper bound needs at least one problem")
-    return 1.0 - (1.0 - confidence) ** (1.0 / problems)

@@ -1,0 +1,25 @@
+"""The objective that a cell was trained on, in words and in LaTeX: a card or a caption names the one that ran."""
+
+WORDS = {
+    "forward_kl": ("KL(teacher ‖ student)", r"\mathrm{KL}(p_T \,\|\, q_T)"),
+    "reverse_kl": ("KL(student ‖ teacher)", r"\mathrm{KL}(q_T \,\|\, p_T)"),
+    "jsd": ("JSD(teacher, student; beta {beta})", r"\mathrm{JSD}_{beta}(p_T, q_T)"),
+}
+
+
+def objective_of(axes):
+    """(words, LaTeX) of the objective of a cell's axes; of a student without a teacher, cross-entropy alone."""
+    if axes.get("alpha") == 1:
+        return "CE, the cross-entropy of the labels alone", r"\mathrm{CE}"
+    name = axes.get("objective") or "forward_kl"
+    plain, latex = WORDS.get(name, (f"{name}(teacher, student)", rf"\mathrm{{{name.replace('_', ' ')}}}(p_T, q_T)"))
+    beta = str(axes.get("beta"))
+    return (
+        f"alpha CE + (1 - alpha) T² {plain.replace('{beta}', beta)}",
+        rf"\alpha\,\mathrm{{CE}} + (1-\alpha)\,T^2\,{latex.replace('{beta}', '{' + beta + '}')}",
+    )
+
+
+def objectives_that_ran(results):
+    """[(words, LaTeX)] of the distilled cells of a study, each once."""
+    return list(dict.fromkeys(objective_of(m.axes) for m in results.models if m.role == "cell" and not m.alone))
