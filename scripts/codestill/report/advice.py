@@ -28,7 +28,7 @@ def _seeds(results, tables):
         return
     for row in rows:
         if row["about"] != METHOD:
-            text = f"On {row['benchmark']} one model a side is judged, which says nothing of distillation: judge all seeds."
+            text = f"On {row['benchmark']} one model a side is judged, which says nothing of the method: judge all."
             yield text, {"benchmarks": {row["benchmark"]: {"models": "all"}}}
     rows = [row for row in rows if row["about"] == METHOD]
     if not rows:

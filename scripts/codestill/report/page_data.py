@@ -14,8 +14,8 @@ CAPTIONS = {
     "Framed: the setting chosen on validation. Alpha 1 has no teacher and so no T: its one number stands in every row. "
     "A dash is a setting that was not run.",
     "curves": "Cross-entropy in training (lines) and on validation (dots), KL to the teacher at T = 1 on validation, "
-    "and the objective that each cell was trained on, means over seeds. Objectives of different T, alpha or divergence are "
-    "different quantities: compare CE and KL.",
+    "and the objective that each cell was trained on, means over seeds. Objectives of different T, alpha or divergence "
+    "are different quantities: compare CE and KL.",
     "quality_cost": "Quality (means over seeds, with 95 % intervals of the main models) against parameters and speed; "
     "the dashed line joins models that no other beats in both. Models of one architecture are timed once.",
     "funnel": "Share of samples that reach each stage on the way to passing, each stage within the one before.",

@@ -39,8 +39,8 @@ class Results:
     """A study (`study.json`) and its results folder.
 
     `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
-    copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A file that is there and cannot be
-    read counts as missing; `damaged` says which those are, and why.
+    copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A file that is there
+    and cannot be read counts as missing; `damaged` says which those are, and why.
     """
 
     def __init__(self, study, folder):
