@@ -197,9 +197,9 @@ def methods(story, results):
         *[escape(sentence) for sentence in (*story["selection"], story["unequal_tuning"])],
         r"Problems and seeds are both random in every interval (95\,\%): differences by Clark's min $F'$ with the "
         r"variance of seeds pooled over the study's settings~\cite{clark1973language}\cite{miller2024adding}, rates by "
-        r"Korn and Graubard's exact interval~\cite{korn1998confidence}, quantities that cannot be negative on the log "
-        r"scale, shares of the teacher by Fieller's. Other comparisons than that of the chosen settings are exploratory "
-        r"and corrected by Holm's method~\cite{holm1979simple}.",
+        r"Korn and Graubard's exact interval~\cite{korn1998confidence}, quantities that cannot be negative on the "
+        r"log scale, shares of the teacher by Fieller's. Other comparisons than that of the chosen settings are "
+        r"exploratory and corrected by Holm's method~\cite{holm1979simple}.",
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
