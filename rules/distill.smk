@@ -40,7 +40,7 @@ rule cache_teacher:
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.states),
-        work=f"{PLACE.results}/work/cache_teacher/{{teacher}}",
+        work=beside(f"{PLACE.results}/work/cache_teacher/{{teacher}}"),
         states=lambda wildcards: COMMANDS.states(TEACHER_PASS.limit[wildcards.teacher]),
         machine=machine_of("cache_teacher"),
     shell:
@@ -75,23 +75,23 @@ rule distill:
         code=code_of("distill"),
         launch=COMMANDS.launcher(STUDY.training),
         cell=lambda wildcards: COMMANDS.cell(cell_of(wildcards)),
-        states=lambda wildcards, input: COMMANDS.states_read(input.states),
+        teacher=lambda wildcards, input: COMMANDS.taught_by(input.teacher, input.states),
         student=lambda wildcards, input: folder_of(input.student),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.model),
-        work=f"{PLACE.results}/work/distill/{{cell}}",
+        work=beside(f"{PLACE.results}/work/distill/{{cell}}"),
         machine=machine_of("distill"),
     shell:
         "{params.launch} {params.script:q} --student_model_path {params.student} --train_data {params.train} "
         "--validation_data {params.validation} --output_dir {params.folder} --work_dir {params.work} "
-        "{params.cell} {params.states} {params.machine} > {log} 2>&1"
+        "{params.cell} {params.teacher} {params.machine} > {log} 2>&1"
 
 
 rule choose:
     """Choose among the cells by validation loss, before any benchmark is read."""
     input:
-        lambda wildcards: PLACE.candidate_files(wildcards.chosen),
+        cells=lambda wildcards: PLACE.candidate_files(wildcards.chosen),
     output:
         model=PLACE.model("{chosen}"),
         choice=f"{PLACE.results}/models/{{chosen}}/chosen.json",
@@ -106,10 +106,7 @@ rule choose:
     params:
         script=program("choose"),
         code=code_of("choose"),
-        cells=lambda wildcards: [
-            f"{PLACE.results}/models/{cell}"
-            for cell in PLACE.candidates(wildcards.chosen)
-        ],
+        cells=lambda wildcards, input: list(dict.fromkeys(map(folder_of, input.cells))),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
         "python {params.script:q} --cells {params.cells} --output {params.folder} > {log} 2>&1"

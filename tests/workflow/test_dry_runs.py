@@ -1,5 +1,7 @@
 """The jobs that each study asks for, from dry runs of its whole grid."""
 
+import re
+
 import pytest
 import yaml
 from running import CONFIG, dry_run, job_counts, snakemake, write_config
@@ -108,6 +110,25 @@ def test_the_workflow_serves_as_a_module(tmp_path):
     )
     done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--", "codestill_all", snakefile=snakefile)
     assert "codestill_distill" in done.stdout + done.stderr
+
+
+def test_a_modules_prefix_moves_every_path(tmp_path):
+    """Two studies in one Snakefile: with a path that is not moved, one would train on the other's corpus."""
+    snakefile = tmp_path / "Snakefile"
+    module = (
+        f'module one:\n    snakefile:\n        "{CONFIG.parent / "Snakefile"}"\n    config:\n        config\n'
+        '    prefix:\n        "first/"\n\nuse rule * from one as one_*\n\n'
+    )
+    snakefile.write_text(
+        f'configfile: "{CONFIG / "demo.yaml"}"\n\n{module}' + module.replace("one", "two").replace("first", "second")
+    )
+    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--", "one_all", "two_all", snakefile=snakefile)
+    commands = [line for line in (done.stdout + done.stderr).splitlines() if "Shell command: " in line]
+    assert len(commands) > 150
+    for line in commands:
+        paths = re.findall(r"(?:^|[ =])(\S*(?:results|logs|benchmarks)/demo\S*)", line)
+        assert paths and all(path.startswith(("first/", "second/")) for path in paths), line
+        assert len({path.split("/")[0] for path in paths}) == 1, line
 
 
 def test_the_catalog_entry_point_is_the_same_workflow(tmp_path):

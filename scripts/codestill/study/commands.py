@@ -92,12 +92,7 @@ class Commands:
     def _objective(self, cell):
         if not cell.taught:
             return flags(alpha=cell.alpha)
-        return " ".join(
-            [
-                flags(teacher_model_path=f"{self.layout.results}/models/{cell.teacher}"),
-                flags_of(self.study.distillation, machine=False, **_known(cell, self.study.distillation)),
-            ]
-        )
+        return flags_of(self.study.distillation, machine=False, **_known(cell, self.study.distillation))
 
     def states(self, limit):
         """How cache_teacher.py stores a teacher's states, of `limit` training rows (None: all)."""
@@ -106,9 +101,10 @@ class Commands:
         return f"{rows} {flags(cache_dtype=self.study.distillation.cache_dtype, threads=training.threads)}".strip()
 
     @staticmethod
-    def states_read(states):
-        """How distill.py reads the files of states that a cell is given, if any."""
-        return flags(teacher_cache=Path(states[0]).parent) if states else ""
+    def taught_by(teacher, states):
+        """The flags that name a cell's teacher and its stored states, where their files lie for this job, if any."""
+        folders = [Path(files[0]).parent if files else None for files in (teacher, states)]
+        return flags(teacher_model_path=folders[0], teacher_cache=folders[1])
 
     def _training(self, cell):
         return flags_of(self.study.training, machine=False, **_known(cell, self.study.training))
