@@ -123,7 +123,7 @@ def test_a_modules_prefix_moves_every_path(tmp_path):
         f'configfile: "{CONFIG / "demo.yaml"}"\n\n{module}' + module.replace("one", "two").replace("first", "second")
     )
     done = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--", "one_all", "two_all", snakefile=snakefile)
-    commands = [line for line in (done.stdout + done.stderr).splitlines() if "Shell command: " in line]
+    commands = [line for line in (done.stdout + done.stderr).splitlines() if "Shell command: python" in line]
     assert len(commands) > 150
     for line in commands:
         paths = re.findall(r"(?:^|[ =])(\S*(?:results|logs|benchmarks)/demo\S*)", line)
