@@ -28,7 +28,6 @@ def add_arguments(arguments):
     add("--student_model_path", required=True, help="folder of the student; its tokenizer is the study's")
     add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
     add_flags(arguments, Distillation)
-    add("--student_init", choices=["weights", "random"], default="weights", help="random: its shape, drawn from --seed")
     add("--teacher_cache", metavar="DIR", help="the states that scripts/cache_teacher.py stored in DIR")
     add(
         "--stage_cache_in",

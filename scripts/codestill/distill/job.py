@@ -26,6 +26,6 @@ def distillation_job(options):
         # One name for plain fine-tuning, whatever temperature and objective were given beside alpha 1.
         objective=objective if objective.needs_teacher else replace(PLAIN, label_smoothing=options.label_smoothing),
         teacher_path=options.teacher_model_path if objective.needs_teacher else None,
-        init=options.student_init,
+        init=options.init,
         cell=cell_axes(options),
     )

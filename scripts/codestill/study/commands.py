@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
-from codestill.study.flags import flags, flags_of
+from codestill.study.flags import flags, flags_of, names_of
 
 
 class Commands:
@@ -86,13 +86,10 @@ class Commands:
 
     def cell(self, cell):
         """How distill.py trains one cell: its objective, then its training."""
-        init = flags(student_init="random" if self.study.student.shape else "weights")
-        return " ".join([self._objective(cell), init, self._training(cell), flags(seed=cell.seed)])
-
-    def _objective(self, cell):
-        if not cell.taught:
-            return flags(alpha=cell.alpha)
-        return flags_of(self.study.distillation, machine=False, **_known(cell, self.study.distillation))
+        asked = self.study.distillation
+        idle = () if cell.taught else names_of(type(asked), taught=True)
+        objective = flags_of(asked, machine=False, leave_out=idle, **_known(cell, asked))
+        return " ".join([objective, self._training(cell), flags(seed=cell.seed)])
 
     def states(self, limit):
         """How cache_teacher.py stores a teacher's states, of `limit` training rows (None: all)."""

@@ -64,6 +64,14 @@ class Study(Section):
                 raw = {**raw, "teacher": {**teacher, "training": {**raw.get("training", {}), **own}}}
         return raw
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_shape_starts_from_random_weights(cls, raw):
+        asked, student = (raw.get(key, {}) if isinstance(raw, dict) else None for key in ("distillation", "student"))
+        if isinstance(asked, dict) and isinstance(student, dict) and student.get("shape") is not None:
+            raw = {**raw, "distillation": {"init": "random", **asked}}
+        return raw
+
     @field_validator("seeds")
     @classmethod
     def _seeds(cls, seeds):

@@ -24,6 +24,10 @@ class Distillation(Section):
     teacher: Literal["teacher"] = field(
         "teacher", "which model of the study teaches (reserved)", axis="teacher", flag=False, taught=True
     )
+    init: Literal["weights", "random"] = field(
+        "weights", "the student's start: its weights, or its shape drawn anew from the cell's seed; in a study random "
+        "where the student is a shape", axis="init", flag="student_init",
+    )  # fmt: skip
     teacher_pass: Literal["auto", "cache", "online"] = field(
         "auto",
         "cache: the teacher's states are stored once and read; online: it runs on each batch; auto: in a study by the "
