@@ -75,7 +75,7 @@ rule prepare_corpus:
             PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources
         ),
         tasks=expand(
-            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=STUDY.benchmarks
+            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=PLACE.held_out
         ),
     output:
         train=PLACE.inputs("corpus", "train.jsonl"),

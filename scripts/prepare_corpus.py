@@ -50,6 +50,7 @@ def main():
     from codestill.data.decontamination import read_benchmarks
 
     benchmarks = read_benchmarks(args.benchmarks)
+    held_out = [Path(path).stem for path in args.benchmarks]
     folder = Path(args.train).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as spool:
@@ -67,7 +68,7 @@ def main():
             for split, numbers in splits.items():
                 handle = stack.enter_context(atomic(getattr(args, split), "wb"))
                 corpus.write(handle, spool, intake, progress(numbers, unit="function", desc=split))
-    write_json(args.accounting, {**account, "seed": args.seed, "sources_in_order": args.sources})
+    write_json(args.accounting, {**account, "seed": args.seed, "sources_in_order": args.sources, "held_out": held_out})
     log(f"read {account['read']}, kept {account['kept']}, dropped {sum(account['dropped'].values())}")
 
 

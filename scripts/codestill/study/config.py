@@ -86,6 +86,9 @@ class Study(Section):
                 raise wrong(f"experiments.{name}", f"{name} is an experiment and a sweep; rename one")
             if name in known_rules() | {f"sweep_{sweep}" for sweep in self.sweeps}:
                 raise wrong(f"experiments.{name}", f"{name} is a target of the workflow; rename the experiment")
+        for name in self.corpus.hold_out or ():
+            if name not in self.benchmarks:
+                raise wrong("corpus.hold_out", f"{name} is no benchmark of the study; add it, or take it away here")
         if self.teacher.shape is not None and self.student.name is not None:
             raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
         return self

@@ -4,6 +4,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from codestill.kit.files import read_json
 from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
@@ -200,6 +201,20 @@ class Layout:
     def local(path):
         """`path` as a list of inputs where it is a file of this machine, so that an edit of it reruns the rule."""
         return [path] if path and Path(path).is_file() else []
+
+    @cached_property
+    def held_out(self):
+        """The benchmarks that the corpus is kept free of, in order.
+
+        Where the config names none, those that the corpus was made with, as its accounting tells, so that a benchmark
+        that comes, goes or is renamed remakes no corpus and trains no model; at first all of the study's.
+        """
+        if self.study.corpus.hold_out is not None:
+            return self.study.corpus.hold_out
+        accounting = Path(self.inputs("corpus", "accounting.json"))
+        found = read_json(accounting).get("held_out") if accounting.is_file() else None
+        known = [name for name in found or () if Path(self.inputs("benchmarks", f"{name}.jsonl")).is_file()]
+        return known if found is not None and len(known) == len(found) else list(self.study.benchmarks)
 
     def build_needs(self, base):
         """The files that building the model `base` reads."""

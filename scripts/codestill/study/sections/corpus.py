@@ -44,6 +44,12 @@ class Corpus(Split):
     """The functions to learn from, and how they are split."""
 
     sources: dict[Name, Source] = field(words="named origins, read in this order", flag=False, min_length=1)
+    hold_out: list[Name] | None = field(
+        None,
+        "benchmarks whose problems are kept out; null: all that the study had when its corpus was made, so that a "
+        "benchmark that is added later trains nothing again (what the corpus holds of it is then told)",
+        flag=False,
+    )
 
     @model_validator(mode="after")
     def _no_empty_split(self):
