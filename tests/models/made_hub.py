@@ -12,7 +12,17 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def _oid(path):
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    """As git names a file's content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _large(path):
+    return path.suffix in (".safetensors", ".bin")
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -23,8 +33,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status, body=b"", **headers):
         self.send_response(status)
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
         for name, value in {"Content-Length": len(body), **headers}.items():
-            self.send_header(name.replace("_", "-"), str(value))
+            self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -67,7 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
         name = path.relative_to(folder).as_posix()
         if path.is_dir():
             return {"type": "directory", "oid": "0" * 40, "size": 0, "path": name}
-        return {"type": "file", "oid": _oid(path), "size": path.stat().st_size, "path": name}
+        size = path.stat().st_size
+        large = {"lfs": {"oid": _sha256(path), "size": size, "pointerSize": 134}} if _large(path) else {}
+        return {"type": "file", "oid": _oid(path), "size": size, "path": name, **large}
 
     def _serve(self, path, name, folder, rest):
         files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -81,15 +94,35 @@ class _Handler(BaseHTTPRequestHandler):
         file = folder.joinpath(*rest[2:])
         if rest[0] != "resolve" or not file.is_file():
             return self._refuse(404, "EntryNotFound")
-        self._answer(200, file.read_bytes(), X_Repo_Commit=COMMIT, ETag=f'"{_oid(file)}"')
+        content = file.read_bytes()
+        fault = self.server.faults.get(file.name) if self.command == "GET" else None
+        if fault == "corrupted":  # of the right size, as a proxy or a disk may damage it
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        if fault == "forbidden":
+            return self._answer(403, b"no", Content_Type="text/plain")
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        more = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        etag = _sha256(file) if _large(file) else _oid(file)
+        body = content[start:]
+        if fault == "dropped":  # one connection breaks half way
+            del self.server.faults[file.name]
+            body = body[: len(body) // 2]
+        if self.command == "GET":
+            self.server.sent.append((file.name, len(body)))
+        more["Content-Length"] = len(content) - start
+        self._answer(206 if start else 200, body, X_Repo_Commit=COMMIT, ETag=f'"{etag}"', **more)
+        self.close_connection = fault == "dropped"
 
 
 @contextmanager
 def hub(**repositories):
-    """Serve folders as repositories (`owner__name=folder`); yields the server: `.url`, and `.seen` requests."""
+    """Serve folders as repositories (`owner__name=folder`); yields the server: `.url`, `.seen` requests, `.sent` bytes.
+
+    `.faults` {file: what is wrong with it}: corrupted, forbidden, or dropped once half way.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.repositories = {name.replace("__", "/"): Path(folder) for name, folder in repositories.items()}
-    server.seen = []
+    server.seen, server.sent, server.faults = [], [], {}
     server.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

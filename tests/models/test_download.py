@@ -277,6 +277,52 @@ def test_a_bad_model_folder_is_one_line(monkeypatch, tmp_path, name, extra, mess
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
+def hub_hashes(folder):
+    """What a hub tells of a folder: SHA-256 of weights, git's names of the rest."""
+    found = {}
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content)
+        found[path.name] = (hashlib.sha256(content) if path.suffix == ".safetensors" else blob).hexdigest()
+    return found
+
+
+def test_a_damaged_file_a_bare_403_and_a_dropped_connection(tmp_path, model_folder):
+    outputs = ("--output", tmp_path / "model", "--manifest", tmp_path / "model.json")
+    weights = max(model_folder.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    with hub(own__model=model_folder) as server:
+        there = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
+        server.faults = {weights.name: "corrupted"}
+        done = run(*MODEL, "own/model", *outputs, **there)
+        assert done.returncode == 2 and f"{weights.name} is not what the hub has (sha256" in done.stderr
+        assert not (tmp_path / "model").exists()
+        server.faults = {weights.name: "forbidden"}
+        done = run(*MODEL, "own/model", *outputs, **there)
+        assert done.returncode == 2 and "the hub answered 403; this token may not read it" in done.stderr
+        server.faults, server.sent = {weights.name: "dropped"}, []
+        done = run(*MODEL, "own/model", *outputs, **there)
+        assert done.returncode == 0, done.stderr
+        # Only what was lacking is fetched: the other files stayed from the runs before.
+        assert {name for name, _ in server.sent} == {weights.name} and len(server.sent) == 2
+        assert same_weights(model_folder, tmp_path / "model")
+
+
+def test_want_of_room_is_told_before_anything_is_fetched(tmp_path, model_folder, monkeypatch):
+    import shutil
+    from collections import namedtuple
+
+    from codestill.models import hub as ours
+
+    files = [
+        namedtuple("File", "file_size will_download")(2**30, True),
+        namedtuple("F", "file_size will_download")(9, False),
+    ]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(2**29))
+    with pytest.raises(UserError, match=r"needs 1\.00 GiB in HF_HOME \(/nowhere\), where 0\.50 are free"):
+        ours._check_room("own/model", files, "/nowhere")
+    ours._check_room("own/model", files[1:], "/nowhere")
+
+
 def test_model_and_data_set_from_a_hub_and_again_from_its_cache_offline(tmp_path, model_folder, data_folder):
     with hub(own__model=model_folder, own__data=data_folder) as server:
         online = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_a_secret"}
@@ -287,6 +333,7 @@ def test_model_and_data_set_from_a_hub_and_again_from_its_cache_offline(tmp_path
             assert done.returncode == 0, done.stderr
             manifest = read_json(tmp_path / "model.json")
             assert manifest["revision"] == COMMIT and set(manifest["files"]) == MODEL_FILES
+            assert manifest["hub_hashes"] == (None if turn else hub_hashes(model_folder))
             outputs = ("--output", tmp_path / "data.jsonl.gz", "--manifest", tmp_path / "data.json")
             words = ("corpus", "--kind", "hub", "--name", "own/data", "--columns", "code=whole", *outputs)
             read = run(*words, **online, **turn)

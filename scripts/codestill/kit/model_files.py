@@ -13,3 +13,4 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
+PACKAGE = "package:"  # begins the name of a model that an installed Python package ships

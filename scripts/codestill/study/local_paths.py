@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from codestill.kit.model_files import PACKAGE
 from codestill.kit.program import UserError
 from codestill.study.config_files import named
 
@@ -16,7 +17,9 @@ def check_local(study, inputs, origin):
     """
     for base in ("teacher", "student"):
         name = getattr(study, base).name
-        if name is not None and not (Path(name).is_dir() or Path(inputs, "models", base, "config.json").exists()):
+        if name is None or name.startswith(PACKAGE):
+            continue
+        if not (Path(name).is_dir() or _is_gguf(name) or Path(inputs, "models", base, "config.json").exists()):
             if name.startswith((".", "/", "~")) or name.count("/") > 1:
                 _refuse(origin, (base, "name"), f"no folder {name} here; give one, or a name on the hub (OWNER/NAME)")
             if not _HUB_NAME.fullmatch(name):
@@ -28,6 +31,10 @@ def check_local(study, inputs, origin):
         for name, one in section.items():
             if one.path and not (Path(one.path).exists() or Path(inputs, brought.format(name)).exists()):
                 _refuse(origin, (*part, name, "path"), f"no file or folder {one.path} here; correct the path")
+
+
+def _is_gguf(name):
+    return name.endswith(".gguf") and Path(name).is_file()
 
 
 def _refuse(origin, location, message):
