@@ -12,9 +12,7 @@ from codestill.study.sections.training import Training
 class Origin(Section):
     """Where a model comes from: the hub or a folder (`name`), or a shape that is trained from scratch (`shape`)."""
 
-    name: str | None = field(
-        None, "a model of the hub (owner/name), a local folder, a GGUF file, or package:NAME/FILE", min_length=1
-    )
+    name: str | None = field(None, "of the hub (owner/name), a folder, a GGUF file, or package:NAME/FILE", min_length=1)
     revision: str | None = field(None, "commit, tag or branch on the hub; null means main")
     seed: Seed = field(42, "of random weights; the teacher's training too", flag=False)
     shape: dict[str, str | int | float | bool] | None = field(
