@@ -19,6 +19,9 @@ include: "rules/measure.smk"
 include: "rules/report.smk"
 
 
+snakemake_view.remember_signatures(workflow)
+
+
 # On a cluster these run where Snakemake runs, which may reach the network and has little to do.
 localrules:
     download_model,

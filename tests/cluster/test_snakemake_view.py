@@ -17,6 +17,7 @@ READERS = {
     view.config_files: (),
     view.command_line_config: {},
     view.cores: None,
+    view.remember_signatures: None,
     view.only_touches: False,
     view.look_once: None,
     view.targets: (),

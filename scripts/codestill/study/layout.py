@@ -55,11 +55,12 @@ class Layout:
 
     def scores(self, benchmarks, models):
         """The scores of `models` on `benchmarks`, where the study judges them there."""
+        judged = {benchmark: set(self.judged(benchmark)) for benchmark in benchmarks}
         return [
             f"{self.results}/scores/{benchmark}/{model}.json"
             for benchmark in benchmarks
             for model in models
-            if model in self.judged(benchmark)
+            if model in judged[benchmark]
         ]
 
     @property
@@ -93,27 +94,27 @@ class Layout:
         """The cell of that name, in the grid or not. Raises UserError where the name is not canonical."""
         return self.grid.cells.get(name) or parse_cell(name, self.defaults)
 
-    @property
+    @cached_property
     def distilled(self):
         """Cells with a teacher: the candidates for the best distilled student."""
         return [name for name, cell in self.grid.cells.items() if cell.taught]
 
-    @property
+    @cached_property
     def finetuned(self):
         """Cells without a teacher (alpha = 1): the candidates for the best student fine-tuned alone."""
         return [name for name, cell in self.grid.cells.items() if not cell.taught]
 
-    @property
+    @cached_property
     def teachers(self):
         """The models that teach a cell of the grid."""
         return list(dict.fromkeys(self.grid.cells[name].teacher for name in self.distilled))
 
-    @property
+    @cached_property
     def chosen(self):
         """The cells chosen on validation, under names of their own; no distilled one without distilled cells."""
         return [name for name, cells in zip(CHOSEN, (self.distilled, self.finetuned), strict=True) if cells]
 
-    @property
+    @cached_property
     def models(self):
         """Every model that is judged."""
         return ["teacher", "student", *self.grid.cells]
