@@ -153,10 +153,10 @@ def test_where_the_kernel_refuses_namespaces_the_next_level_serves_or_none(tmp_p
         assert json.loads((tmp_path / "V.jsonl").read_text())["isolation"] == "landlock+seccomp"
 
 
-def run_filter(code, number, argument, arch):
+def run_filter(code, number, arguments, arch):
     """What the kernel would answer: a small BPF machine over the instructions."""
     at, accumulator = 0, 0
-    data = struct.pack("<iIQQ", number, arch, 0, argument)
+    data = struct.pack("<iIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     steps = [struct.unpack_from("<HBBI", code, place) for place in range(0, len(code), 8)]
     while True:
         operation, if_true, if_false, value = steps[at]
@@ -170,25 +170,53 @@ def run_filter(code, number, argument, arch):
             at += if_true if test else if_false
 
 
+EPERM, ENOSYS, ALLOWED, KILL = 0x50001, 0x50000 + 38, 0x7FFF0000, 0x80000000
+# Calls that no candidate may make, by what they would do; those of which a part is left stand below.
+DENIED = """
+    fork vfork execve execveat ptrace process_vm_readv process_vm_writev tkill rt_sigqueueinfo rt_tgsigqueueinfo
+    pidfd_open pidfd_getfd pidfd_send_signal setsid setpgid setpriority sched_setaffinity sched_setscheduler
+    socket connect bind listen accept accept4
+    chmod fchmod fchmodat chown fchown lchown fchownat utimensat setxattr fsetxattr truncate mknodat
+    shmget shmat semget msgget mq_open mq_unlink memfd_create userfaultfd
+    mount umount2 pivot_root chroot setns unshare fsopen move_mount open_tree mount_setattr open_by_handle_at
+    keyctl add_key bpf perf_event_open io_uring_setup io_setup seccomp sync syncfs init_module kexec_load reboot
+"""
+# (call, arguments that are allowed, arguments that are not)
+IN_PART = [
+    ("clone", [(0x3D0F00,)], [(17,), (0,)]),
+    ("kill", [(77, 9)], [(78, 9), (0, 9), (0xFFFFFFFF, 9), (2**32 - 77, 9)]),
+    ("tgkill", [(77, 78, 9)], [(78, 78, 9)]),
+    ("prlimit64", [(0, 7)], [(1, 7)]),
+    (
+        "fcntl",
+        [(5, 1), (5, 3), (5, 4, 0o4000), (5, 1030)],
+        [(5, 4, 0o20000), (5, 8, 1), (5, 10), (5, 15), (5, 1024), (5, 1031)],
+    ),
+    ("ioctl", [(5, 0x5401), (5, 0x5421)], [(5, 0x8901), (5, 0x8902), (5, 0x5452), (5, 0x5412), (5, 0x540E)]),
+    ("prctl", [(15, 1), (3,)], [(1, 0), (22, 2), (8, 1), (36, 1), (4, 0), (35, 1)]),
+    ("socketpair", [(1, 1), (1, 0o2004001)], [(1, 2), (1, 5), (1, 0o2000002), (2, 1), (30, 1)]),
+]
+
+
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter_says_what_it_should(machine):
     denied, others, arch = syscalls.numbers(machine)
     code = seccomp.program(77, machine)
     assert len(code) // 8 < 4096  # the kernel's limit
 
-    def answer(name, argument=0):
-        return run_filter(code, (denied | others)[name], argument, arch)
+    def answer(name, *arguments):
+        return run_filter(code, (denied | others)[name], arguments, arch)
 
-    eperm, enosys, allowed, kill = 0x50001, 0x50000 + 38, 0x7FFF0000, 0x80000000
-    assert {name for name in denied if answer(name) != eperm} == set()
-    assert answer("clone3") == enosys and answer("clone", 17) == eperm and answer("clone", 0x3D0F00) == allowed
-    for name in ("kill", "tgkill"):
-        assert answer(name, 77) == allowed and answer(name, 78) == eperm and answer(name, 0xFFFFFFFF) == eperm
-    assert answer("prlimit64", 0) == allowed and answer("prlimit64", 1) == eperm
-    assert run_filter(code, 400, 0, 3) == kill
-    assert run_filter(code, 0x40000000 + 57, 0, arch) == enosys and run_filter(code, 451, 0, arch) == enosys
+    assert set(DENIED.split()) - set(denied) <= {"fork", "vfork", "chmod", "chown", "lchown"}  # which arm64 lacks
+    assert {name for name in denied if answer(name) != EPERM} == set()
+    assert answer("clone3") == ENOSYS
+    for name, allowed, refused in IN_PART:
+        assert {arguments: answer(name, *arguments) for arguments in allowed} == dict.fromkeys(allowed, ALLOWED), name
+        assert {arguments: answer(name, *arguments) for arguments in refused} == dict.fromkeys(refused, EPERM), name
+    assert run_filter(code, 400, [0], 3) == KILL
+    assert run_filter(code, 0x40000000 + 57, [0], arch) == ENOSYS and run_filter(code, 451, [0], arch) == ENOSYS
     reading = {"x86_64": 0, "aarch64": 63}[machine]
-    assert run_filter(code, reading, 0, arch) == allowed
+    assert run_filter(code, reading, [0], arch) == ALLOWED
 
 
 def test_tables_have_each_number_once():

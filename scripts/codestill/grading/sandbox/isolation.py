@@ -16,6 +16,8 @@ from codestill.grading.sandbox.scratch import empty
 from codestill.grading.sandbox.syscalls import die_with_parent, prctl, syscall
 
 NOBODY = 65534
+_STRANGERS = 0x70000000  # user ids from here on belong to no account
+THREADS = 256  # that a candidate may have at once
 SPARE = 16 << 20  # bytes of address space beyond a candidate's limit: for telling that it ran out of memory
 _PR_SET_KEEPCAPS, _CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 8, 2, 0x20080522
 # Made here, since a type made in a candidate's process is made again for each.
@@ -63,13 +65,16 @@ class Zygote:
         if hidden_python and not (level.namespaces or level.landlock):
             # Without a list of what may be read, a right to look anywhere would open every file of root's.
             raise OSError("Python lies in a folder that only root may read; a candidate could import nothing")
+        # What the kernel counts by user, threads above all, must count for the candidates of this zygote alone.
+        self.user = _stranger() if self.root else os.getuid()
+        self.counted_alone = level.namespaces if not self.root else self.user != NOBODY
         if level.namespaces:
             namespaces.enter(scratch)
             self.scratch = namespaces.SCRATCH
         else:
             self.scratch = scratch
             if self.root:
-                os.chown(scratch, NOBODY, NOBODY)
+                os.chown(scratch, self.user, self.user)
         if level.seccomp:
             seccomp.program(0)  # read its tables now, once, and not in every candidate
         self.ruleset = None
@@ -95,8 +100,12 @@ class Zygote:
         """
         os.chdir(self.scratch)
         _limit(memory, cpu)
+        if self.counted_alone:
+            # Without root the two processes of the zygote count as well; elsewhere the worker counts the threads.
+            most = THREADS + (0 if self.root else 2)
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         if self.root:
-            _become_nobody(self.look_anywhere)
+            _become(self.user, self.look_anywhere)
         else:
             _drop_capabilities(0)
         die_with_parent()
@@ -116,6 +125,7 @@ def _limit(memory, cpu):
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 256),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_CPU, math.ceil(cpu)),
     ):
@@ -142,10 +152,24 @@ def _drop_capabilities(kept):
     syscall("capset", header, data)
 
 
-def _become_nobody(look_anywhere):
+def _stranger():
+    """The id of a user that nobody else has, by this process's number; NOBODY where such ids do not exist here."""
+    number = _STRANGERS + os.getpid()
+    for kind in ("uid", "gid"):
+        try:
+            with open(f"/proc/self/{kind}_map") as handle:
+                ranges = [[int(field) for field in line.split()] for line in handle]
+        except OSError:
+            return NOBODY
+        if not any(first <= number < first + count for first, _, count in ranges):
+            return NOBODY
+    return number
+
+
+def _become(user, look_anywhere):
     prctl(_PR_SET_KEEPCAPS, 1 if look_anywhere else 0)
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
     # With Landlock this right reaches the readable trees only.
     _drop_capabilities(1 << _CAP_DAC_READ_SEARCH if look_anywhere else 0)

@@ -25,8 +25,8 @@ _DENIED = """
     mknodat 259 33,
     # memory and queues that outlive a process or escape its limits
     shmget 29 194, shmat 30 196, shmctl 31 195, semget 64 190, semctl 66 191, semop 65 193, semtimedop 220 192,
-    msgget 68 186, msgctl 71 187, msgsnd 69 189, msgrcv 70 188, mq_open 240 180, memfd_create 319 279,
-    memfd_secret 447 447, userfaultfd 323 282, mbind 237 235, set_mempolicy 238 237,
+    msgget 68 186, msgctl 71 187, msgsnd 69 189, msgrcv 70 188, mq_open 240 180, mq_unlink 241 181,
+    memfd_create 319 279, memfd_secret 447 447, userfaultfd 323 282, mbind 237 235, set_mempolicy 238 237,
     # mounts and namespaces
     mount 165 40, umount2 166 39, pivot_root 155 41, chroot 161 51, setns 308 268, unshare 272 97,
     fsopen 430 430, fsconfig 431 431, fsmount 432 432, fspick 433 433, open_tree 428 428, move_mount 429 429,
@@ -37,11 +37,13 @@ _DENIED = """
     finit_module 313 273, delete_module 176 106, kexec_load 246 104, kexec_file_load 320 294, reboot 169 142,
     swapon 167 224, swapoff 168 225, sethostname 170 161, setdomainname 171 162, settimeofday 164 170,
     clock_settime 227 112, clock_adjtime 305 266, adjtimex 159 171, quotactl 179 60, quotactl_fd 443 443,
+    seccomp 317 277, sync 162 81, syncfs 306 267, io_setup 206 0, io_submit 209 2,
     acct 163 89, iopl 172 -, ioperm 173 -, modify_ldt 154 -, personality 135 92, inotify_init 253 -,
     inotify_init1 294 26, fanotify_init 300 262, syslog 103 116, lookup_dcookie 212 18, vhangup 153 58,
 """
 _OTHERS = """
-    clone 56 220, clone3 435 435, kill 62 129, tgkill 234 131, prlimit64 302 261, capset 126 91,
+    clone 56 220, clone3 435 435, kill 62 129, tgkill 234 131, prlimit64 302 261, fcntl 72 25, ioctl 16 29,
+    prctl 157 167, socketpair 53 199, capset 126 91,
     landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self 446 446,
     pivot_root 155 41, mount_setattr 442 442,
 """
