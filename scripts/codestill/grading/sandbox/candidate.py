@@ -21,16 +21,8 @@ _AS, _setrlimit = resource.RLIMIT_AS, resource.setrlimit
 _name, _mro = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
 
 
-class Mute(io.TextIOBase):
-    """Swallows what is printed; reading from it raises OSError, as there is nobody to answer."""
-
-    encoding, errors = "utf-8", "strict"
-
-    def write(self, text):
-        """The number of characters swallowed."""
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        return len(text)
+class _Silent:
+    """Has no input: reading raises OSError, as there is nobody to answer."""
 
     def writable(self):
         return True
@@ -38,7 +30,30 @@ class Mute(io.TextIOBase):
     def _no_input(self, *_):
         raise OSError("there is no input")
 
-    read = readline = readlines = __next__ = _no_input
+    read = read1 = readinto = readline = readlines = __next__ = _no_input
+
+
+class MuteBytes(_Silent, io.BufferedIOBase):
+    """Swallows bytes."""
+
+    def write(self, data):
+        """The number of bytes swallowed."""
+        return memoryview(data).nbytes
+
+
+class Mute(_Silent, io.TextIOBase):
+    """Swallows what is printed; `buffer` takes bytes."""
+
+    encoding, errors = "utf-8", "strict"
+
+    def __init__(self):
+        self.buffer = MuteBytes()
+
+    def write(self, text):
+        """The number of characters swallowed."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        return len(text)
 
 
 def message_of(error):

@@ -45,14 +45,13 @@ class Cradle:
     def ready(self):
         """Wait until it is; bytes of address space that a candidate starts with.
 
-        Raises Refused where the level is not to be had; the process has then ended.
+        Raises Refused where the level is not to be had.
         """
         try:
             what, detail = wire.receive(self.socket.fileno(), _STARTS)
         except wire.Closed:
             what, detail = "refused", "the zygote died"
         if what != "ready":
-            self.close()
             raise Refused(detail)
         return detail
 

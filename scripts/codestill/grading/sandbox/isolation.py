@@ -136,12 +136,13 @@ def _limit(memory, cpu):
 
 
 def _open_to_all():
-    """True where a user without rights can reach every folder that a candidate reads."""
+    """True where a user without rights can reach and read all that a candidate reads."""
     for path in trees():
-        while path != "/":
+        if not os.stat(path).st_mode & 0o004:
+            return False
+        while (path := os.path.dirname(path)) != "/":
             if not os.stat(path).st_mode & 0o001:
                 return False
-            path = os.path.dirname(path)
     return True
 
 

@@ -79,17 +79,20 @@ class Worker:
 
     def dismiss(self):
         """Tell it to end; it ends its zygote."""
+        if not self.is_ready:
+            self.process.terminate()
         self.process.stdin.close()
         self.process.stdout.close()
 
     def close(self):
-        """End it, and wait until it has."""
+        """End it, and wait until it has; what it leaves when it must be killed is swept."""
         self.dismiss()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+            scratch.sweep()
 
 
 class Job:
@@ -184,22 +187,24 @@ class Pool:
                     again.appendleft(job)
                     break
                 self._give(worker, job, timeout)
-            if not any(worker.job for worker in self.workers):
+            if not again and not any(worker.job for worker in self.workers):
                 return
             for worker in self._heard(timeout):
                 yield from self._follow(worker, again)
 
     def _free(self, alone):
         """A worker for the next program; None while enough run, or one more is on its way."""
-        idle = [worker for worker in self.workers if worker.is_ready and not worker.job]
-        awake = len(self.workers) - len(idle)
-        if not alone:
-            awake -= sum(worker.asleep for worker in self.workers)
-        if awake >= (1 if alone else self.count):
+        most = 1 if alone else self.count
+        awake = sum(worker.job is not None and not (worker.asleep and not alone) for worker in self.workers)
+        if awake >= most:
             return None
-        if not idle and len(self.workers) < _ASLEEP * self.count:
+        for worker in self.workers:
+            if worker.is_ready and not worker.job:
+                return worker
+        # One at a time: to start costs as much as a hundred programs.
+        if all(worker.is_ready for worker in self.workers) and len(self.workers) < _ASLEEP * self.count:
             self.workers.append(Worker(self.level.name, self.memory))
-        return idle[0] if idle else None
+        return None
 
     def _give(self, worker, job, timeout):
         try:

@@ -217,16 +217,10 @@ def main():
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
     os.dup2(2, 1)
     zygote = Cradle(level)
-    preloaded.load()  # while the zygote starts
-    try:
-        size = zygote.ready()
-    except Refused as refusal:
-        with contextlib.suppress(wire.Closed):  # another worker's refusal has come first
-            wire.send(answers, ["refused", str(refusal)])
-        return
     bench = Bench([requests, answers, *zygote.private], memory)
     try:
-        wire.send(answers, ["ready", size])
+        preloaded.load()  # while the zygote starts
+        wire.send(answers, ["ready", zygote.ready()])
         while True:
             what, *rest = wire.receive(requests)
             if what == "problem":
@@ -235,6 +229,9 @@ def main():
                 source = wire.receive_bytes(requests)
                 run = Run(zygote, bench, *rest, source, memory, lambda what: wire.send(answers, [what]))
                 wire.send(answers, ["outcome", run.outcome()])
+    except Refused as refusal:
+        with contextlib.suppress(wire.Closed):  # another worker's refusal has come first
+            wire.send(answers, ["refused", str(refusal)])
     except wire.Closed:
         return
     finally:
