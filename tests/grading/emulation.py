@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +64,6 @@ def command(machine, folder):
     python = open_python()
     if python is None:
         pytest.skip("no Python here that every user can run")
-    folder.chmod(0o755)
-    for parent in list(folder.parents)[:3]:
-        with contextlib.suppress(OSError):
-            parent.chmod(parent.stat().st_mode | 0o011)
     library = _library(folder / "library", machine.landlock)
     temporary = folder / "temporary"  # what other graders leave in the machine's own is not looked at
     temporary.mkdir(exist_ok=True)
@@ -87,6 +84,14 @@ def sessions(number):
             if os.getsid(pid) == number:
                 found.add(pid)
     return found
+
+
+@contextlib.contextmanager
+def open_folder():
+    """A temporary folder that every user can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ import pytest
 
 from codestill.grading.sandbox.isolation import LEVELS, named
 from grading.attacks import ATTACKS, PROBLEM, RIGHT, stopped
-from grading.emulation import USER, Machine, graded
+from grading.emulation import USER, Machine, graded, open_folder
 
 SECRET = "hunter2-of-the-tests"
-TIMEOUT = 0.8
+TIMEOUT = 1.5
 OWN = [Machine(level.name) for level in LEVELS]
 OTHERS = [Machine(level.name, USER) for level in LEVELS if level.acceptable]
 # Landlock 5: signals and abstract sockets are out of its sight; 1: as it began.
@@ -99,11 +99,12 @@ class Field:
 
 
 @pytest.fixture(scope="module", params=[*OWN, *OTHERS], ids=str)
-def field(request, tmp_path_factory):
-    machine, folder = request.param, tmp_path_factory.mktemp("field")
-    place = tmp_path_factory.mktemp("machine")
+def field(request):
+    machine, stack = request.param, contextlib.ExitStack()
+    folder, place = stack.enter_context(open_folder()), stack.enter_context(open_folder())
     (place / "temporary").mkdir()
     field = Field(folder, place / "temporary", machine.user if os.getuid() == 0 else None)
+    stack.callback(field.close)
     field.machine, field.names = machine, stopped(named(machine.level))
     if machine != OWN[0]:
         # That a loop is ended in time is no matter of the level.
@@ -114,12 +115,10 @@ def field(request, tmp_path_factory):
     for name, text in {**{name: ATTACKS[name][0] for name in field.names}, **RIGHT}.items():
         sources[name] = field.source(text)
         sources[f"after {name}"] = field.source(f"    return a + b  # after {name}\n")
-    try:
+    with stack:
         field.outcomes, field.left = graded(machine, place, PROBLEM, sources, TIMEOUT)
         field.files = set((place / "temporary").glob("grading-*"))
         yield field
-    finally:
-        field.close()
 
 
 def test_attacks_get_the_right_verdict(field):

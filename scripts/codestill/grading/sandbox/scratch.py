@@ -33,10 +33,11 @@ class Scratch:
 
 def sweep():
     """Delete this user's folders whose workers are dead."""
-    for entry in os.scandir(tempfile.gettempdir()):
+    for entry in os.listdir(tempfile.gettempdir()):
+        path = os.path.join(tempfile.gettempdir(), entry)
         with contextlib.suppress(OSError):
-            if entry.name.startswith(PREFIX) and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-                _remove_dead(entry.path)
+            if entry.startswith(PREFIX) and os.lstat(path).st_uid == os.geteuid():
+                _remove_dead(path)
 
 
 def _remove_dead(path):
