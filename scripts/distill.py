@@ -15,8 +15,13 @@ loss_total), train_results.json, eval_results.json (with a diagnosis) and proven
 cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation is shared out among them).
 """
 
+import importlib
+import os
+import signal
+
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import UserError, parser, run
+from codestill.kit.signals import END_SIGNALS
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.distillation import Distillation
 
@@ -59,11 +64,26 @@ def main():
     from codestill.distill.training import run_job
 
     code = run_job(distillation_job(options))
-    if code == 0 and options.eval_on_humaneval:
-        from codestill.distill.humaneval import evaluate_on_humaneval
-
-        evaluate_on_humaneval(options)
+    if code == 0 and options.eval_on_humaneval and os.environ.get("RANK", "0") == "0":
+        evaluate(options)
     return code
+
+
+def evaluate(options):
+    """HumanEval on the student, into OUTPUT_DIR/humaneval_results; a signal ends it, and it goes on where it was."""
+    for number in END_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    # Named by a string: what a study's cells never run is no part of the code by which they would be trained anew.
+    module = importlib.import_module("codestill.grading.on_humaneval")
+    module.evaluate_on_humaneval(
+        options.output_dir,
+        f"{options.output_dir}/humaneval_results",
+        options.work_dir,
+        options.humaneval_samples,
+        options.humaneval_max_new_tokens,
+        options.device,
+        options.threads,
+    )
 
 
 if __name__ == "__main__":

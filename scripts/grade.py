@@ -7,7 +7,7 @@ are the same rows with passed, result, and how far each came. The tests never en
 may do is bounded by the strongest isolation that this machine offers to whoever runs this, which is written down.
 """
 
-from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.kit.program import UserError, parser, run
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.grading import Grading
 
@@ -54,47 +54,9 @@ def main():
     """Grade and write; the exit code is 0 also where samples are incomplete, which the log names."""
     options = arguments()
     check(options)
-    from codestill.grading.extraction import RULES
-    from codestill.grading.grader import Grader
-    from codestill.grading.problems import load_problems
-    from codestill.grading.sandbox.isolation import LEVELS
-    from codestill.grading.sandbox.pool import Pool
-    from codestill.kit.files import read_json, write_json
-    from codestill.kit.provenance import provenance
+    from codestill.grading.grade_samples import grade_samples
 
-    if options.rules not in RULES:
-        raise UserError(f"--rules: {options.rules!r} is none of {', '.join(RULES)}")
-    if options.isolation and options.isolation not in [level.name for level in LEVELS]:
-        raise UserError(f"--isolation: {options.isolation!r} is none of {', '.join(level.name for level in LEVELS)}")
-    rules = RULES[options.rules]
-    problems = load_problems(options.benchmark)
-    drawn = read_json(options.protocol) if options.protocol else None
-    with Pool(options.workers, options.memory << 20, options.allow_weak_isolation, options.isolation) as pool:
-        level = pool.level
-        for refusal in pool.refused:
-            log(f"a stronger isolation is not to be had here: {refusal}")
-        log(f"grading {options.samples} on {len(problems)} problems: {options.workers} workers, isolation {level.name}")
-        grading = Grader(problems, options.samples, rules, pool, options.timeout)
-        grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
-    if not len(grading.verdicts):
-        raise UserError(
-            f"{options.samples}: no samples of a task of {options.benchmark}, first task_id {grading.first!r}; "
-            "give samples of this benchmark"
-        )
-    from codestill.grading.scoring import scores, warnings
-
-    written = grading.write(options.verdicts, {"isolation": level.name})
-    record = scores(grading, sorted(set(options.k)))
-    for line in warnings(record, options.samples, options.benchmark):
-        log(f"incomplete: {line}")
-    protocol = {"rules": rules.record(), "timeout": options.timeout, "memory_mib": options.memory, "samples": drawn}
-    head = {"benchmark": options.benchmark, "isolation": level.name, "protocol": protocol}
-    write_json(options.scores, {**head, **record, "provenance": provenance()})
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.startswith("pass@"))
-    log(
-        f"{written} samples, {record['distinct_programs']} distinct programs, "
-        f"{record['run_again_alone']} run again alone: {figures}"
-    )
+    grade_samples(**vars(options))
     return 0
 
 

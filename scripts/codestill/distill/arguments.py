@@ -12,6 +12,9 @@ def add_training_arguments(parser):
     data = parser.add_argument_group("data")
     data.add_argument("--train_data", help="a tokens folder, or a file of functions (default: from the hub)")
     data.add_argument("--validation_data", help="the same for validation; default: beside the training data")
+    data.add_argument(
+        "--validation_fraction", type=float, default=0.05, help="of a file of functions that comes without validation"
+    )
     data.add_argument("--max_seq_length", type=int, help="tokens; longer rows are cut (default: rows as they are)")
 
     training = parser.add_argument_group("training")
@@ -46,8 +49,8 @@ def settle(options):
     options.output_dir = options.output_dir.rstrip("/")
     options.work_dir = options.work_dir or f"{options.output_dir}.work"
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
-    options.offline = "HF_HUB_OFFLINE" in os.environ
     # A study never asks the hub while it trains: what it needs lies on disk.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if options.train_data:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return options

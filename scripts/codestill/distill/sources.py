@@ -1,29 +1,34 @@
 """Opening training and validation data: token sets as they are, files of functions, or nothing given at all."""
 
-import os
-import subprocess
-import sys
+import importlib
 from pathlib import Path
 
 from codestill.data.batches import Examples
-from codestill.kit.program import UserError, log
-
-SCRIPTS = Path(__file__).resolve().parents[2]
-# What a distillation of code models learns from where nothing else is named: CodeSearchNet's Python functions.
-CORPUS = ("--kind", "hub", "--name", "google/code_x_glue_ct_code_to_text", "--config_name", "python")
+from codestill.kit.program import UserError
 
 
 def locate(options, tokenizer_path):
     """(training, validation) tokens folders of the flags; makes them in the work folder where they are not tokens."""
-    if not options.train_data:
-        paths = _gathered(options)
+    if options.train_data and not Path(options.train_data).exists():
+        raise UserError(f"--train_data {options.train_data}: no such folder or file")
+    # Named by a string: what a study's cells never run is no part of the code by which they would be trained anew.
+    own = importlib.import_module("codestill.data.own_corpus") if _made_here(options) else None
+    train = options.train_data or own.gathered(options.work_dir)
+    validation = options.validation_data or _beside(train)
+    if validation is None and own:
+        paths = own.split_files(train, options.work_dir, options.validation_fraction, options.seed)
     else:
-        if not Path(options.train_data).exists():
-            raise UserError(f"--train_data {options.train_data}: no such folder or file")
-        paths = [options.train_data, options.validation_data or beside(options.train_data)]
-    if any(Path(path).is_file() for path in paths):
-        paths = _tokenized(paths, tokenizer_path, options)
+        paths = [train, validation or beside(train)]
+    if own:
+        paths = own.tokenized(paths, tokenizer_path, options.work_dir, options.max_seq_length)
     return [str(path) for path in paths]
+
+
+def _made_here(options):
+    """Whether token sets are still to be made of what the flags name."""
+    return not options.train_data or any(
+        path and Path(path).is_file() for path in (options.train_data, options.validation_data)
+    )
 
 
 def open_examples(options, paths):
@@ -37,61 +42,15 @@ def open_examples(options, paths):
     )
 
 
-def call(script, *arguments, network=False):
-    """Run one of the project's programs; raises UserError where it fails."""
-    environment = dict(os.environ)
-    if network:
-        environment.pop("HF_HUB_OFFLINE", None)
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    if subprocess.run(command, env=environment, check=False).returncode:
-        raise UserError(f"scripts/{script}.py failed (see above): {' '.join(command[1:])}")
-
-
 def beside(train_data):
     """The validation data beside the training data, named alike. Raises UserError where there is none."""
+    found = _beside(train_data)
+    if found is None:
+        raise UserError("--validation_data: missing, and none lies beside the training data; give one")
+    return found
+
+
+def _beside(train_data):
     path = Path(train_data)
     found = path.with_name(path.name.replace("train", "validation"))
-    if found == path or not found.exists():
-        raise UserError("--validation_data: missing, and none lies beside the training data; give one")
-    return str(found)
-
-
-def _gathered(options):
-    """Files of functions brought from the hub and split, kept free of HumanEval's solutions."""
-    root = Path(options.work_dir) / "corpus"
-    splits = {name: root / f"{name}.jsonl" for name in ("train", "validation", "test")}
-    if not all(path.is_file() for path in splits.values()):
-        log(f"no --train_data: bringing {CORPUS[3]} from the hub into {root}")
-        source, benchmark = root / "source.jsonl.gz", root / "humaneval.jsonl"
-        call(
-            "download",
-            "corpus",
-            *CORPUS,
-            "--output",
-            source,
-            "--manifest",
-            f"{source}.json",
-            network=not options.offline,
-        )
-        call("download", "benchmark", "--kind", "humaneval", "--output", benchmark, "--manifest", f"{benchmark}.json")
-        flags = [word for name, path in splits.items() for word in (f"--{name}", path)]
-        flags += ["--accounting", root / "accounting.json"]
-        call("prepare_corpus", "--sources", source, "--benchmarks", benchmark, *flags)
-    return splits["train"], splits["validation"]
-
-
-def _tokenized(paths, tokenizer_path, options):
-    """Token sets made from two files of functions."""
-    root = Path(options.work_dir) / "tokens"
-    folders = [root / name for name in ("train", "validation")]
-    log(f"tokenising {paths[0]} and {paths[1]}")
-    flags = ["--tokenizer", tokenizer_path, "--inputs", *paths, "--outputs", *folders]
-    call(
-        "tokenize_corpus",
-        *flags,
-        "--accounting",
-        root / "accounting.json",
-        "--max_seq_length",
-        options.max_seq_length or 512,
-    )
-    return folders
+    return str(found) if found != path and found.exists() else None

@@ -51,6 +51,7 @@ def _stored(run, data, device):
     if fault:
         work = Path(options.work_dir) / f"{OWN}.work"
         store(run.job.teacher_path, data, folder, work, device, options.cache_dtype, options.eval_batch_size)
+        shutil.rmtree(work)
     return folder
 
 
