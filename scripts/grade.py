@@ -44,8 +44,8 @@ def arguments():
 def check(options):
     """Raise UserError on figures that make no sense."""
     section_of(options, Grading)
-    if options.memory < 1:
-        raise UserError(f"--memory: {options.memory} must be above 0")
+    if not 0 < options.memory <= 1 << 24:
+        raise UserError(f"--memory: {options.memory} must be above 0 and at most {1 << 24} MiB")
     if min(options.k) < 1:
         raise UserError(f"--k: {min(options.k)} must be 1 or more")
 

