@@ -8,7 +8,8 @@ import pytest
 import download
 import prepare_corpus
 from codestill.data import corpus
-from codestill.data.functions import parse_function, skeleton
+from codestill.data.functions import parse_function
+from codestill.data.normal_form import fingerprint, normal_form
 from codestill.kit.files import read_json, read_jsonl, write_jsonl
 from codestill.kit.program import UserError
 from shared_data import shared
@@ -117,7 +118,7 @@ def test_near_identical_functions_share_a_split(monkeypatch, tmp_path):
     homes = {}
     for split, kept in splits.items():
         for one in kept:
-            homes.setdefault(skeleton(parse_function(one["code"]))[0], set()).add(split)
+            homes.setdefault(fingerprint(normal_form(parse_function(one["code"]))[0]), set()).add(split)
     assert len(homes) == 200 and all(len(home) == 1 for home in homes.values())
 
 
@@ -216,3 +217,20 @@ def test_the_400_real_records_of_codesearchnet(monkeypatch, tmp_path):
     assert sum(account["kept"].values()) > 350
     for split, kept in splits.items():
         assert {one["partition"] for one in kept} == {split}
+
+
+@pytest.mark.parametrize("value, nodes", [("x + x + 1 * 1", 11), ("--x + 1 + 1", 12)])
+def test_bodies_of_a_dozen_syntax_nodes_are_the_same_under_any_docstring(monkeypatch, tmp_path, value, nodes):
+    """Eleven nodes and another docstring are another function: the least size of a near duplicate."""
+    code = f'def f{{0}}(x):\n    """Number {{0}}."""\n    return {value}'
+    rows = [row(1, code=code.format(1), partition="test"), row(2, code=code.format(2), partition="train")]
+    assert normal_form(parse_function(rows[0]["code"]))[1] == nodes
+    _, account = prepare(monkeypatch, tmp_path, {"a": [*rows, row(3, partition="train")]}, validation_fraction=0)
+    assert account["dropped"]["near_identical_in_another_split"] == (nodes >= 12)
+
+
+def test_the_seed_decides_the_split_and_not_the_order_alone(monkeypatch, tmp_path):
+    rows, held = [row(number) for number in range(300)], []
+    for seed in (1, 2):
+        held.append(set(names(prepare(monkeypatch, tmp_path, {"a": rows}, seed=seed, test_fraction=0.3)[0])["test"]))
+    assert len(held[0] & held[1]) + len(held[0] - held[1]) > 50 and len(held[0] - held[1]) > 30

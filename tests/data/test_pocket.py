@@ -7,7 +7,13 @@ import itertools
 import pytest
 
 from codestill.data import pocket
-from codestill.data.functions import parse_function, skeleton
+from codestill.data.functions import parse_function
+from codestill.data.normal_form import fingerprint, normal_form
+
+
+def _form(function):
+    return fingerprint(normal_form(function)[0])
+
 
 PROBLEMS = pocket.problems()
 TRAINING = list(pocket.training_functions(1500))
@@ -115,9 +121,9 @@ def test_no_training_function_does_or_ends_with_what_a_problem_does():
         lines = code.strip().splitlines()
         head, body = lines[0], lines[2:]
         for start in range(len(body)):
-            yield skeleton(parse_function("\n".join([head, *body[start:]])))[0]
+            yield _form(parse_function("\n".join([head, *body[start:]])))
 
-    held = {skeleton(parse_function(one["prompt"] + one["canonical_solution"]))[0] for one in PROBLEMS}
+    held = {_form(parse_function(one["prompt"] + one["canonical_solution"])) for one in PROBLEMS}
     for row in TRAINING:
         assert not held & set(ends(row["code"])), row["code"]
 
@@ -125,7 +131,7 @@ def test_no_training_function_does_or_ends_with_what_a_problem_does():
 def test_partitions_share_no_function_up_to_names():
     partitions = {}
     for row in TRAINING:
-        partitions.setdefault(skeleton(parse_function(row["code"]))[0], set()).add(row["partition"])
+        partitions.setdefault(_form(parse_function(row["code"])), set()).add(row["partition"])
     assert all(len(found) == 1 for found in partitions.values())
     counts = [sum(row["partition"] == name for row in TRAINING) for name in ("train", "validation", "test")]
     assert counts[0] > 1200 and min(counts) > 30

@@ -10,7 +10,8 @@ import json
 from array import array
 from collections import Counter
 
-from codestill.data.functions import digest, does_something, normalised, parse_function, skeleton
+from codestill.data.functions import digest, does_something, normalised, parse_function
+from codestill.data.normal_form import fingerprint, normal_form
 
 SPLITS = ("train", "validation", "test")
 # What is held back wins over what is learnt: of two near-identical functions the one in test stays.
@@ -21,7 +22,7 @@ DROPS = (
     "does_not_parse",
     "not_a_function",
     "benchmark_solution",
-    "benchmark_solution_text",
+    "benchmark_near_copy",
     "benchmark_docstring",
     "duplicate",
     "duplicate_but_for_layout",
@@ -54,11 +55,12 @@ class Intake:
         row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
         function = parse_function(row["code"])
         reason = _unfit(row, function)
-        near, nodes = (None, 0) if reason else skeleton(function)
-        reason = reason or self._contaminated(row, function, near)
+        words, nodes = ([], 0) if reason else normal_form(function)
+        reason = reason or self._contaminated(row, function, words)
         if reason:
             self.dropped.setdefault(source, Counter())[reason] += 1
             return
+        near = fingerprint(words)
         if nodes < SMALL_BODY:
             near = digest(f"{near} {' '.join(row['docstring'].split())}")
         self.sources.append(source)
@@ -69,9 +71,9 @@ class Intake:
         self.offsets.append(self.spool.tell())
         self.spool.write(json.dumps(row).encode() + b"\n")
 
-    def _contaminated(self, row, function, key):
+    def _contaminated(self, row, function, words):
         """The reason to drop a record that holds a benchmark's problem, which is noted; or None."""
-        found = self.benchmarks.found_in(function, row["docstring"], key)
+        found = self.benchmarks.found_in(function, row["docstring"], words)
         if found is None:
             return None
         how, task = found

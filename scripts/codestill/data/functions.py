@@ -1,4 +1,4 @@
-"""Python functions as text: found in source files with `ast`, and fingerprints that say when two are the same."""
+"""Python functions as text: found in source files with `ast`, cut out, and told apart up to layout."""
 
 import ast
 import hashlib
@@ -103,7 +103,7 @@ def digest(text):
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
-def _nodes(top):
+def nodes_under(top):
     """Every node under `top`, itself included; the half of ast.walk's cost matters over a whole corpus."""
     stack = [top]
     while stack:
@@ -117,80 +117,9 @@ def _nodes(top):
                 stack.append(value)
 
 
-def _own_names(function):
-    """The names that a function binds itself: parameters, local variables, nested functions."""
-    names = set()
-    for node in _nodes(function):
-        kind = type(node)
-        if kind is ast.arg:
-            names.add(node.arg)
-        elif kind is ast.Name:
-            if type(node.ctx) is not ast.Load:
-                names.add(node.id)
-        elif kind in FUNCTIONS or (kind is ast.ExceptHandler and node.name):
-            names.add(node.name)
-    return names
-
-
-_SKIPPED = frozenset({"ctx", "annotation", "returns", "type_comment", "kind", "decorator_list", "type_params"})
-
-
-class _Skeleton:
-    """Writes statements as words in which layout, comments, docstrings, annotations and own names are gone."""
-
-    def __init__(self, own):
-        self.own = own
-        self.numbers = {}
-        self.words = []
-        self.nodes = 0
-
-    def rename(self, name):
-        """Own names become their number in order of appearance; names from outside stay."""
-        return f"@{self.numbers.setdefault(name, len(self.numbers))}" if name in self.own else name
-
-    def add(self, value):
-        """Append one node, list or plain value."""
-        if isinstance(value, ast.AnnAssign) and value.value:
-            self.add(ast.Assign(targets=[value.target], value=value.value))
-        elif isinstance(value, ast.AST):
-            self.nodes += 1
-            self.words.append(type(value).__name__)
-            for field in value._fields:
-                if field in _SKIPPED:
-                    continue
-                part = getattr(value, field, None)
-                if field in ("id", "arg", "name") and isinstance(part, str) and not isinstance(value, ast.keyword):
-                    self.words.append(self.rename(part))
-                elif field == "body" and isinstance(value, FUNCTIONS):
-                    self.add(body_of(value))
-                else:
-                    self.add(part)
-        elif isinstance(value, list):
-            self.words.append("[")
-            for item in value:
-                self.add(item)
-            self.words.append("]")
-        else:
-            self.words.append(repr(value))
-
-
-def skeleton(function):
-    """(fingerprint, nodes) of what a function does: its body up to layout, comments, docstring, annotations and the
-    names of the function, its parameters and its locals. Constants, attributes and names from outside count.
-
-    `nodes` is the number of syntax nodes of the body: how much a match means.
-    """
-    writer = _Skeleton(_own_names(function))
-    try:
-        writer.add(body_of(function))
-    except RecursionError:
-        return digest(ast.dump(function)[:1_000_000]), 10_000
-    return digest("\x00".join(writer.words)), writer.nodes
-
-
-def inner_functions(function):
-    """The function itself and every function defined inside it."""
-    return [node for node in _nodes(function) if isinstance(node, FUNCTIONS)]
+def functions_in(tree):
+    """Every function in a syntax tree: of a module, of its classes, inside another, and the tree itself."""
+    return [node for node in nodes_under(tree) if isinstance(node, FUNCTIONS)]
 
 
 def normalised(function):

@@ -187,6 +187,7 @@ def problems(count=PROBLEMS, seed=0):
                 "canonical_solution": "\n".join(body) + "\n",
                 "test": "\n".join(["def check(candidate):", *asserts]) + "\n",
                 "combination": list(combination),
+                "apart": "combination",
             }
         )
     return rows
