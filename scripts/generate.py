@@ -26,11 +26,6 @@ def arguments():
     cli.add_argument("--max_new_tokens", type=int, nargs="+", default=[256], help="tokens a sample, as --n")
     add_flags(cli, Generation, [name for name in names_of(Generation) if name != "max_new_tokens"], threads=0)
     cli.add_argument("--batch_size", type=int, default=0, help="samples at once; 0 lets --memory decide")
-    cli.add_argument(
-        "--compile",
-        action="store_true",
-        help="run the steps of lanes through torch.compile: made for GPUs, does not pay on a CPU; needs a C++ compiler",
-    )
     cli.add_argument("--shard", default="1/1", help="I/N: draw only the I-th of N parts")
     return cli.parse_args()
 
@@ -69,7 +64,6 @@ def main():
             memory=args.memory,
             device=args.device,
             threads=args.threads,
-            compile=args.compile,
         )
         model = model or Model(settings)
         work_dir = Path(args.work_dir) / Path(benchmark).stem

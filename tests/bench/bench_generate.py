@@ -75,11 +75,12 @@ def ours(model, tasks, args, clock):
     import torch
 
     from codestill.sampling.engines import LanesEngine
-    from codestill.sampling.sampler import Settings, quickened
+    from codestill.sampling.packed_layers import pack
+    from codestill.sampling.sampler import Settings
 
-    model = quickened(copy.deepcopy(model), args.compile)
+    model = pack(copy.deepcopy(model))
     shape = {"n": args.n, "max_new_tokens": args.max_new_tokens, "batch_size": args.batch_size}
-    settings = Settings("", compile=args.compile, **shape)
+    settings = Settings("", **shape)
     engine = LanesEngine(model, Ids(model.config.vocab_size), (), settings, tasks)
     engine.rules.pieces = [b""] * model.config.vocab_size
     tokens = []
@@ -127,7 +128,6 @@ def main():
     cli.add_argument("--max_new_tokens", type=int, default=64)
     cli.add_argument("--ends", type=float, nargs="+", default=[0.0, 0.02], help="chance of the end at each token")
     cli.add_argument("--batch_size", type=int, default=128, help="of our loop")
-    cli.add_argument("--compile", action="store_true", help="our loop through torch.compile, its compilation included")
     cli.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="tried for generate's best")
     cli.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS, help="a long measurement is made in parts")
     cli.add_argument("--threads", type=int, default=2)

@@ -78,7 +78,7 @@ def cores(workflow):
 
 @guarded("a large graph takes longer to build", None)
 def remember_signatures(workflow):
-    """Spare Snakemake from reading the signature of each function of a rule anew for each job (a tenth of a dry run)."""
+    """Spare Snakemake from reading a function's signature anew for each job (a tenth of a large dry run)."""
     for rule in workflow.rules:
         resources = [one._evaluator for one in rule.resources.values()]
         for function in filter(inspect.isfunction, [*rule.input, *rule.params, *resources]):

@@ -45,13 +45,6 @@ def out_of_memory(error):
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in text
 
 
-def compiler_options(model, settings):
-    """torch.compile's options where the settings ask for it; on CUDA a step's kernels are recorded and replayed."""
-    if not settings.compile:
-        return None
-    return {"mode": "reduce-overhead"} if model.device.type == "cuda" else {}
-
-
 class LanesEngine:
     """The workflow's own loop: see `decoding`."""
 
@@ -64,7 +57,7 @@ class LanesEngine:
         self.ends = end_tokens(model, tokenizer)
         self.longest = max(len(task.ids) + task.room for task in tasks)
         self.longest_own = max(1, *(task.room for task in tasks))
-        self.lanes = Lanes(model, columns, banned, settings.n >= SHARED_FROM, compiler_options(model, settings))
+        self.lanes = Lanes(model, columns, banned, settings.n >= SHARED_FROM)
         self.lanes.trial()
         self.exact = settings.exact
         self.batch = settings.batch_size or self._batch_within(settings.memory_bytes, tasks)
@@ -123,7 +116,6 @@ class LanesEngine:
             "batch_size": self.batch,
             "halved": self.halved,
             "prompts_shared": self.lanes.shared,
-            "compiled": self.lanes.compiled is not None,
             "exactness": {
                 "compared": slack.compared if slack else 0,
                 "decided_alone": slack.decided_alone if slack else 0,

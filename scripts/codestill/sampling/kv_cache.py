@@ -4,9 +4,6 @@ The keys and values of all lanes live in buffers allocated once. A prompt is run
 its keys and values (`shared`), or each lane gets a copy. A lane whose sample ended takes the next one at once, so
 that the batch stays full. Works on any causal model of transformers whose layers are plain attention: its own
 forward is called; only the cache, and in `shared` the attention of one token, are ours.
-
-A step may run through `torch.compile`, on CUDA with recorded graphs. Its shapes then seldom change: all lanes take
-part, idle ones too, and the attended length doubles where it grows. Each shape is held against a plain step once.
 """
 
 import contextlib
@@ -16,12 +13,9 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from codestill.kit.program import log
 from codestill.sampling.shared_prefix_attention import NAME, Group, Groups, Unshareable
 
 ROUND = 16  # the attended length is rounded up to this, so that its shape changes seldom
-SHORTEST = 64  # attended length of the first compiled shape
-SHAPES = 64  # compiled at most: batches that are halved for want of memory make new ones
 
 
 class Unsupported(Exception):
@@ -69,18 +63,10 @@ class Prompt:
 
 
 class Lanes:
-    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones.
+    """Lanes over `model`. columns: how many logits may be drawn (the tokenizer's ids), but for the `banned` ones."""
 
-    compiled: options of torch.compile for the steps, or None for plain steps. Lanes then hold copies of their prompts:
-    which of them share one changes too often to be compiled.
-    """
-
-    def __init__(self, model, columns, banned=(), shared=False, compiled=None):
-        self.model, self.columns, self.shared = model, columns, shared and compiled is None
-        self.compiled, self.checked = None, set()
-        if compiled is not None:
-            torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
-            self.compiled = torch.compile(model, fullgraph=True, dynamic=False, **compiled)
+    def __init__(self, model, columns, banned=(), shared=False):
+        self.model, self.columns, self.shared = model, columns, shared
         self.device = next(model.parameters()).device
         self.banned = torch.tensor(list(banned), dtype=torch.long, device=self.device)
         named = inspect.signature(model.forward).parameters
@@ -93,13 +79,10 @@ class Lanes:
         """Make room for `lanes` samples of `capacity` tokens each: new ones, and the prompt's unless it is shared."""
         self.cache = None
         probe = self.prefill([0])
-        layers = [LaneLayer(lanes, capacity, keys, values, self.place) for keys, values in probe.states]
-        if self.compiled is not None:
-            for layer in layers:  # a recorded graph writes to them where they lay
-                torch._dynamo.mark_static_address(layer.keys)
-                torch._dynamo.mark_static_address(layer.values)
-        self.cache = Cache(layers=layers)
-        self.lanes, self.capacity, self.checked = lanes, capacity, set()
+        self.cache = Cache(
+            layers=[LaneLayer(lanes, capacity, keys, values, self.place) for keys, values in probe.states]
+        )
+        self.lanes, self.capacity = lanes, capacity
         self.held = [None] * lanes
         self.starts = np.zeros(lanes, np.int64)
         self.groups = None
@@ -156,22 +139,15 @@ class Lanes:
         positions count from the prompt's first token.
         """
         count = len(tokens)
-        inputs = self._inputs(tokens, positions, count if self.compiled is None else self.lanes)
-        if self.compiled is None:
-            with self._attention(count):
-                return self._logits(self.model(**inputs))
-        if self.place.reach not in self.checked:
-            return self._check(inputs)[:count]
-        torch.compiler.cudagraph_mark_step_begin()
-        return self._logits(self.compiled(**inputs))[:count]
+        inputs = self._inputs(tokens, positions)
+        with self._attention(count):
+            return self._logits(self.model(**inputs))
 
-    def _inputs(self, tokens, positions, count):
-        """The arguments of one pass over the first `count` lanes; those without a token write where nobody reads."""
-        idle = np.zeros(count - len(tokens), np.int64)
-        tokens, positions = np.concatenate([tokens, idle]), np.concatenate([positions, idle])
-        place = self.place
+    def _inputs(self, tokens, positions):
+        """The arguments of one pass over the first lanes."""
+        place, count = self.place, len(tokens)
         place.count, own = count, positions - self.starts[:count]
-        place.reach = self._reach(int(own.max()) + 1)
+        place.reach = min(self.capacity, -(-(int(own.max()) + 1) // ROUND) * ROUND)
         place.rows = self.ranks[:count]
         place.positions = torch.from_numpy(own).to(self.device)
         later = self.ranks[None, : place.reach] > place.positions[:, None]
@@ -186,31 +162,6 @@ class Lanes:
             "use_cache": True,
             **self.last_only,
         }
-
-    def _reach(self, longest):
-        """How far the lanes are attended to: little beyond the longest, in steps that keep the shapes few."""
-        if self.compiled is not None:
-            rounded = max(SHORTEST, 1 << (longest - 1).bit_length())
-        else:
-            rounded = -(-longest // ROUND) * ROUND
-        return min(self.capacity, rounded)
-
-    def _check(self, inputs):
-        """A plain step's logits, and a new shape's held against them: where it fails or errs, go on plainly.
-
-        The step is taken twice and writes the same keys and values both times.
-        """
-        self.checked.add(self.place.reach)
-        plain = self._logits(self.model(**inputs))
-        try:
-            found = self._logits(self.compiled(**inputs))
-            reason = None if agree(found, plain, self.model.dtype) else "its logits differ from a plain step's"
-        except Exception as error:  # a compiler has many ways to fail, and none may cost the samples
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        if reason:
-            log(f"sampling without torch.compile: {reason}")
-            self.compiled = None
-        return plain
 
     @contextlib.contextmanager
     def _attention(self, count):
@@ -249,7 +200,6 @@ class Lanes:
 
         Where only the shared attention does not serve the model, lanes get copies of their prompts instead.
         """
-        compiled, self.compiled = self.compiled, None  # two lanes are not worth a compilation
         try:
             self._trial()
         except Unsupported:
@@ -257,8 +207,6 @@ class Lanes:
                 raise
             self.shared = False
             self._trial()
-        finally:
-            self.compiled = compiled
 
     def _trial(self):
         if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=self.model.config).layers):

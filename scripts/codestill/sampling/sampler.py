@@ -60,7 +60,6 @@ class Settings:
     memory: float = 4.0
     device: str = "auto"
     threads: int = 0
-    compile: bool = False
 
     def __post_init__(self):
         rules = {
@@ -98,12 +97,6 @@ class Settings:
         return {name: list(facts[name]) if name == "stops" else facts[name] for name in names}
 
 
-def quickened(model, compiled):
-    """`model` with the layers that it is sampled with: faster ones, which compute the same; returns it."""
-    # A compiler has its own ways with plain layers, and none with packed ones.
-    return model if compiled else pack(model)
-
-
 class Model:
     """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
 
@@ -117,7 +110,7 @@ class Model:
             torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
         self.tokenizer = load_tokenizer(folder)
         model = load_model(folder, dtype_of(settings.precision))
-        self.model = quickened(model.requires_grad_(False).to(device), settings.compile)
+        self.model = pack(model.requires_grad_(False).to(device))  # faster layers, which compute the same
         self.limit = positions_of(config)
         self.device = device
 
@@ -158,7 +151,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:
             science["batch_size"] = batch
-        where = {"device": model.device.type, "threads": torch.get_num_threads(), "compile": settings.compile}
+        where = {"device": model.device.type, "threads": torch.get_num_threads()}
         mark = fingerprint(settings.model_dir, benchmark, {**science, **where})
         journal = Journal(Path(work_dir) / "samples.jsonl", mark)
         units = plan(tasks, settings, batch, shard)
