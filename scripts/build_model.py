@@ -67,12 +67,14 @@ def main():
 
     if args.layers_of:
         from codestill.models.loading import load_model
-        from codestill.models.thinning import thinned
+        from codestill.models.thinning import say_quality, thinned
         from codestill.models.tokenizers import load_tokenizer
 
         tokenizer = load_tokenizer(args.layers_of)
-        model, kept = thinned(load_model(args.layers_of, dtype="auto"), args.every)
+        teacher = load_model(args.layers_of, dtype="auto")
+        model, kept = thinned(teacher, args.every)
         log(f"kept layers {', '.join(map(str, kept))}")
+        say_quality(teacher, model, tokenizer)
         shapes.set_ids(model, tokenizer, model.get_input_embeddings().weight.shape[0])
     else:
         shape = shapes.read_shape(args.shape)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 import torch
+from test_architectures import DEEP, EXPERTS, GPT, GROUPED, HEAD
+from test_architectures import made as architecture
 
 from codestill.kit.files import sha256
 from codestill.kit.program import UserError
@@ -196,3 +198,61 @@ def test_a_folder_without_a_tokenizer_or_an_end_token(tokenizer, tmp_path):
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if "eos" not in key}))
     with pytest.raises(UserError, match="eos_token"):
         load_tokenizer(tmp_path)
+
+
+RULES = {
+    # by lists with an entry a layer, by numbers of layers, by a count of first layers: cut with them
+    "smollm3": {"no_rope_layers": [1, 0, 0, 1]},
+    "deepseek_v2": DEEP | {"first_k_dense_replace": 3},
+    "deepseek_v3": DEEP | {"first_k_dense_replace": 1},
+    "qwen2_moe": EXPERTS | {"mlp_only_layers": [0, 3], "shared_expert_intermediate_size": 16},
+    "qwen3_moe": EXPERTS | {"mlp_only_layers": [0], "head_dim": 8},
+    "jamba": GROUPED
+    | {"attn_layer_period": 4, "attn_layer_offset": 2, "num_experts": 2, "expert_layer_period": 4}
+    | {"expert_layer_offset": 2},
+    "gemma2": HEAD | {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"] * 2},
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_rules_by_a_layers_number_are_cut_with_the_layers_or_refused(kind, capsys):
+    """The teacher's own modules, without those between, are the reference."""
+    teacher = architecture(kind, RULES[kind] | {"num_hidden_layers": 4})
+    ids = torch.arange(1, 40)[None] % 96
+    before = teacher(ids, use_cache=False).logits
+    student, kept = thinning.thinned(teacher, 2)
+    assert kept == [0, 2] and torch.equal(teacher(ids, use_cache=False).logits, before)
+    layers = [layer for layer in teacher.model.layers if layer in (teacher.model.layers[0], teacher.model.layers[2])]
+    assert [type(a) for a in student.model.layers] == [type(b) for b in layers]
+    for ours, theirs in zip(student.model.layers, layers, strict=True):
+        assert {name for name, _ in ours.named_parameters()} == {name for name, _ in theirs.named_parameters()}
+    said = capsys.readouterr().out
+    assert ("the kept layers' layer_types are all sliding_attention" in said) == (kind == "gemma2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("gpt2", GPT | {"n_layer": 4, "scale_attn_by_inverse_layer_idx": True}),
+        ("qwen2_moe", EXPERTS | {"decoder_sparse_step": 2, "shared_expert_intermediate_size": 16}),
+        ("jamba", GROUPED | {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2}),
+    ],
+)
+def test_layers_that_would_compute_otherwise_are_refused(kind, fields):
+    if kind != "gpt2":
+        fields = fields | {"num_hidden_layers": 4}
+    with pytest.raises(UserError, match="alone are another model") as refusal:
+        thinning.thinned(architecture(kind, fields), 2)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_student_that_starts_worse_than_uniform_is_told(tokenizer, capsys):
+    teacher = made_model(tokenizer)
+    student, _ = thinning.thinned(teacher, 2)
+    found = thinning.say_quality(teacher, student, tokenizer)
+    assert found["uniform"] == pytest.approx(torch.tensor(float(len(tokenizer))).log().item(), rel=1e-6)
+    assert "worse than a uniform guess" not in capsys.readouterr().out or found["student"] > found["uniform"]
+    with torch.no_grad():
+        student.get_input_embeddings().weight.mul_(50)
+    assert thinning.say_quality(teacher, student, tokenizer)["student"] > found["uniform"]
+    assert "worse than a uniform guess" in capsys.readouterr().out
