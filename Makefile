@@ -13,14 +13,14 @@ INSTALLED := .venv/installed
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-install: $(INSTALLED) ## set up .venv from the pinned requirements
+install: $(INSTALLED) ## set up .venv from the pinned requirements, with the command codestill
 
-$(INSTALLED): requirements.txt
+$(INSTALLED): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || command -v $(PYTHON) >/dev/null || \
 	  { echo "error: PYTHON=$(PYTHON): no such program; install Python 3.11 with its venv, or give its path" >&2; exit 2; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -c "import site; print('$(CURDIR)/scripts', file=open(site.getsitepackages()[0] + '/codestill.pth', 'w'))"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # flock instead of Snakemake's own lock: Snakemake itself holds it and no job does, so that a killed run needs no

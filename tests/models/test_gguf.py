@@ -17,7 +17,7 @@ from made_models import made_model, made_tokenizer
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """(folder of a GGUF file, the Llama in it, its tokenizer), written by the reference writer."""
-    gguf = pytest.importorskip("gguf", reason="needs the optional package gguf (pip install '.[gguf]')")
+    gguf = pytest.importorskip("gguf", reason="needs the optional package gguf (pip install -e '.[gguf]')")
     folder = tmp_path_factory.mktemp("gguf") / "shipped"
     folder.mkdir()
     tokenizer = made_tokenizer(vocab_size=300)
@@ -82,7 +82,7 @@ def test_a_file_within_a_package(written, tmp_path, monkeypatch):
 
 
 def test_what_is_no_gguf_file_or_one_of_several_is_told(tmp_path):
-    pytest.importorskip("gguf", reason="needs the optional package gguf (pip install '.[gguf]')")
+    pytest.importorskip("gguf", reason="needs the optional package gguf (pip install -e '.[gguf]')")
     (tmp_path / "a.gguf").write_bytes(b"<html>")
     with pytest.raises(UserError, match="not a GGUF file"):
         load_gguf(gguf_file(tmp_path))

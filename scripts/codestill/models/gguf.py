@@ -1,6 +1,6 @@
 """Models in GGUF files: llama.cpp's format, here taken apart into float32 weights and a tokenizer.
 
-The reader is transformers', on the optional package `gguf` (pip install '.[gguf]').
+The reader is transformers', on the optional package `gguf` (pip install -e '.[gguf]').
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ def load_gguf(path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if importlib.util.find_spec("gguf") is None:
-        raise UserError(f"{path}: a GGUF file needs the package gguf; pip install '.[gguf]'")
+        raise UserError(f"{path}: a GGUF file needs the package gguf; pip install -e '.[gguf]'")
     with open(path, "rb") as handle:
         if handle.read(4) != b"GGUF":
             raise UserError(f"{path}: not a GGUF file; fetch it again")

@@ -1,7 +1,7 @@
 """Engines behind one interface: `draw(pairs, settings, finished)` calls `finished(row)` for each sample.
 
 `lanes` is the workflow's own; `transformers` is the field's common loop (`generate`, one problem at a time), kept as
-a reference and for models that lanes cannot hold; `vllm` is optional (pip install '.[vllm]', which brings its own
+a reference and for models that lanes cannot hold; `vllm` is optional (pip install -e '.[vllm]', which brings its own
 torch) and needs a GPU. All draw by the study's settings alone: of a folder's generation_config.json only the end
 tokens count, not its penalties, temperatures or lengths.
 """
@@ -222,7 +222,7 @@ class VllmEngine(_Borrowed):
         try:
             import vllm
         except ImportError:
-            raise UserError("--engine vllm: not installed; pip install '.[vllm]', or --engine lanes") from None
+            raise UserError("--engine vllm: not installed; pip install -e '.[vllm]', or --engine lanes") from None
         if not torch.cuda.is_available():
             raise UserError("--engine vllm: torch sees no CUDA device; use --engine lanes")
         settings = self.settings
