@@ -5,7 +5,7 @@ import os
 import pytest
 from test_grade import grade, written
 
-from codestill.grading.grader import FUNNEL, funnel
+from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.sandbox import wire
 from codestill.grading.sandbox.worker import Bench
 from grading.attacks import PROBLEM

@@ -9,15 +9,13 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 
+from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.samples import Samples
 from codestill.grading.sandbox.pool import Job
 from codestill.kit.files import write_jsonl
 from codestill.kit.program import UserError
 
 DETAIL = 300  # characters of an exception's message kept in a verdict
-FUNNEL = ("finished", "parses", "compiles", "defines", "runs", "passes")
-_REACHED = {"starts": (), "syntax": (), "parses": ("parses",), "compiles": ("parses", "compiles")}
-_DEFINED = ("parses", "compiles", "defines")
 
 
 class Verdicts:
@@ -145,19 +143,3 @@ def verdict(outcome):
     """{passed, result}: result is the kind of verdict, with its detail."""
     kind, detail = outcome["kind"], outcome["detail"][:DETAIL]
     return {"passed": kind == "passed", "result": f"{kind}: {detail}" if detail else kind}
-
-
-def funnel(outcome, finish):
-    """{step: reached} of FUNNEL. finished: the model ended by itself; None where the sample does not say.
-
-    runs: no exception and no limit hit, whatever the tests thought of the result.
-    """
-    kind = outcome["kind"]
-    reached = set(_REACHED.get(outcome["stage"], _DEFINED))
-    if kind in ("passed", "assertion"):
-        reached.add("runs")
-    if kind == "passed":
-        reached.add("passes")
-    steps = {step: step in reached for step in FUNNEL}
-    steps["finished"] = None if finish is None else finish in ("end", "stop")
-    return steps

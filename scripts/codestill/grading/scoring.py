@@ -1,6 +1,6 @@
 """From counts to a scores file: pass@k with intervals, the funnel, and what was incomplete."""
 
-from codestill.grading.grader import FUNNEL
+from codestill.grading.funnel import FUNNEL
 from codestill.statistics.confidence_intervals import interval
 from codestill.statistics.observations import of_rates
 from codestill.statistics.pass_at_k import mean, per_problem

@@ -1,6 +1,7 @@
 """Figures that set models beside each other: pass@k, paired differences, the validity funnel."""
 
-from codestill.report.measures import FUNNEL, pass_at
+from codestill.grading.funnel import FUNNEL
+from codestill.report.measures import pass_at
 from codestill.report.style import COLUMN, GREY, INK, LINES, empty, paint
 
 ORDER = ("teacher", "student", "best alone", "best distilled")

@@ -41,7 +41,6 @@ PREFIXES = {
 # Measures of what a model costs: of its architecture and machine, not of a training.
 COSTS = ("parameters", "bytes_on_disk", "latency_ms", "tokens_per_second", "memory_bytes")
 # The stages a completion goes through, each a subset of the one before.
-FUNNEL = ("finished", "parses", "compiles", "defines", "runs", "passes")
 
 
 def describe(name):
