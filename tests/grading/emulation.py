@@ -55,7 +55,7 @@ def _library(folder, landlock):
     shutil.copytree(Path(tqdm.__file__).parent, folder / "tqdm")
     shutil.copy(Path(__file__).with_name("run_pool.py"), folder)
     if landlock is not None:
-        with open(folder / "codestill" / "grading" / "sandbox" / "landlock.py", "a") as handle:
+        with open(folder / "codestill" / "grading" / "sandbox" / "kernel" / "landlock.py", "a") as handle:
             handle.write(f"\n\n_own = abi\n\n\ndef abi():\n    return min(_own(), {landlock})\n")
     subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
     return folder

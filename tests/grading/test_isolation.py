@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from codestill.grading.sandbox import landlock, seccomp, syscalls
 from codestill.grading.sandbox.isolation import LEVELS, named
+from codestill.grading.sandbox.kernel import landlock, seccomp, syscalls
 from codestill.grading.sandbox.pool import Job, Pool, Refused, started
 from codestill.grading.sandbox.scratch import empty
 from codestill.kit.program import UserError
@@ -78,7 +78,7 @@ def test_namespaces_show_a_python_wherever_it_lies(place, tmp_path):
     (tree / "module.py").write_text("x = 1")
     program = f"""
 import os, sys, tempfile
-from codestill.grading.sandbox import namespaces
+from codestill.grading.sandbox.kernel import namespaces
 shown = [{str(tree)!r}, *namespaces.trees()]
 namespaces.trees = lambda: shown
 namespaces.enter({str(tmp_path)!r})
@@ -122,7 +122,7 @@ def test_a_level_that_cannot_be_entered_is_refused(monkeypatch):
 
 WITHOUT_NAMESPACES = """
 import platform, runpy, sys
-from codestill.grading.sandbox import seccomp
+from codestill.grading.sandbox.kernel import seccomp
 unshare = {"x86_64": 272, "aarch64": 97}[platform.machine()]
 jump, leave = seccomp._JUMP_EQUAL, seccomp._RETURN
 steps = [(seccomp._LOAD, seccomp._NUMBER), (jump, unshare, 0, 1), (leave, seccomp._ERRNO | 1), (leave, seccomp._ALLOW)]

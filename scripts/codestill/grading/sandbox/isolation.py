@@ -10,10 +10,10 @@ import os
 import resource
 from dataclasses import dataclass
 
-from codestill.grading.sandbox import landlock, namespaces, seccomp
-from codestill.grading.sandbox.readable import DEVICES, trees, visible
+from codestill.grading.sandbox.kernel import landlock, namespaces, seccomp
+from codestill.grading.sandbox.kernel.readable import DEVICES, trees, visible
+from codestill.grading.sandbox.kernel.syscalls import die_with_parent, prctl, syscall
 from codestill.grading.sandbox.scratch import empty
-from codestill.grading.sandbox.syscalls import die_with_parent, prctl, syscall
 
 NOBODY = 65534
 _STRANGERS = 0x70000000  # user ids from here on belong to no account

@@ -10,7 +10,7 @@ import time
 from codestill.grading.sandbox import scratch, wire
 from codestill.grading.sandbox.cradle import Refused
 from codestill.grading.sandbox.isolation import LEVELS
-from codestill.grading.sandbox.syscalls import supported
+from codestill.grading.sandbox.kernel.syscalls import supported
 from codestill.grading.sandbox.worker import PATIENCE, PREPARES
 from codestill.kit.program import UserError
 

@@ -15,7 +15,7 @@ import time
 from codestill.grading.sandbox import clocks, examiner, preloaded, scratch, stopwatch, wire
 from codestill.grading.sandbox.cradle import Cradle, Refused
 from codestill.grading.sandbox.isolation import THREADS
-from codestill.grading.sandbox.syscalls import die_with_parent
+from codestill.grading.sandbox.kernel.syscalls import die_with_parent
 
 SCRATCH_LIMITS = 64 << 20, 4096  # bytes and entries of a candidate's files, as with a file system of its own
 PREPARES = 3600  # seconds that a problem's own preparations may take

@@ -134,7 +134,7 @@ def main():
     # All of this project's modules now: inside the namespaces its folder is out of sight.
     from codestill.grading.sandbox import candidate, clocks, preloaded, wire
     from codestill.grading.sandbox.isolation import Zygote, named
-    from codestill.grading.sandbox.syscalls import adopt_orphans
+    from codestill.grading.sandbox.kernel.syscalls import adopt_orphans
 
     level, scratch, descriptor = named(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     control = socket.socket(fileno=os.dup2(descriptor, 100))

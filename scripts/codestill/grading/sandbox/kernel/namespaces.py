@@ -5,8 +5,8 @@ import errno
 import os
 import stat
 
-from codestill.grading.sandbox.readable import DEVICES, hidden, trees
-from codestill.grading.sandbox.syscalls import checked, die_with_parent, libc, syscall
+from codestill.grading.sandbox.kernel.readable import DEVICES, hidden, trees
+from codestill.grading.sandbox.kernel.syscalls import checked, die_with_parent, libc, syscall
 
 _NEW = {"mount": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000

@@ -4,7 +4,7 @@ import ctypes
 import os
 import stat
 
-from codestill.grading.sandbox.syscalls import syscall
+from codestill.grading.sandbox.kernel.syscalls import syscall
 
 # Rights on files, by bit; the comment tells the ABI that brought them in.
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3

@@ -6,7 +6,7 @@ import functools
 import os
 import struct
 
-from codestill.grading.sandbox.syscalls import LAST_KNOWN, checked, libc, numbers, prctl
+from codestill.grading.sandbox.kernel.syscalls import LAST_KNOWN, checked, libc, numbers, prctl
 
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
