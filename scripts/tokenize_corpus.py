@@ -11,7 +11,8 @@ rows with whole functions by first fit, kept apart by position_ids that start ag
 use_cache=False and no attention mask); `padded` gives each function a row of its own.
 
 Each output is a folder for datasets.load_from_disk with the columns input_ids, position_ids, labels (aligned like
-input_ids, -100 where there is no target) and bytes (UTF-8 bytes of the text of the row's targets). --accounting says
+input_ids, -100 where there is no target), bytes (UTF-8 bytes of the text of the row's targets) and sources (of its
+functions). --accounting says
 where every token and byte of each split went. The same inputs write the same bytes.
 
 A prompt is a beginning of such a text only without the newlines at its end: the newline and the indentation after it

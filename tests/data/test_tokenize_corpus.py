@@ -49,7 +49,7 @@ def test_every_split_is_written_and_accounted_for_and_again_the_same(model, tmp_
     for split, output in zip(SPLITS, outputs, strict=True):
         assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
         rows = load_from_disk(str(output))
-        assert rows.column_names == ["input_ids", "position_ids", "labels", "bytes"]
+        assert rows.column_names == ["input_ids", "position_ids", "labels", "bytes", "sources"]
         assert facts["splits"][split]["tokens"] == sum(map(len, rows["input_ids"]))
         assert facts["splits"][split]["bytes"] == sum(rows["bytes"])
     _, again, _ = tokenise(model, sources, tmp_path / "two", "--max_seq_length", 90)

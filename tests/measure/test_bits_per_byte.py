@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from codestill.kit.program import UserError
-from codestill.measure import bits_per_byte
+from codestill.measure import bits_per_byte, function_parts
 from small_models import EXTRA, make_folder, make_model, make_tokenizer
 
 FUNCTIONS = [
@@ -63,6 +63,11 @@ def test_measures_equal_their_definitions(made, monkeypatch):
     assert found["bits_per_byte"] == pytest.approx(ce * count / math.log(2) / size, rel=1e-5)
     assert found["kl"] == pytest.approx((log_p.exp() * (log_p - log_q)).sum(-1).mean().item(), rel=1e-4)
     assert found["agreement"] == pytest.approx((log_p.argmax(-1) == log_q.argmax(-1)).double().mean().item())
+    sure = log_q.softmax(-1).max(-1).values
+    hits = (log_q.argmax(-1) == target).double()
+    bins = [(sure >= low / 15) & (sure < (low + 1) / 15) for low in range(15)]
+    gaps = [abs(float((sure[one] - hits[one]).sum())) for one in bins]
+    assert found["ece"] == pytest.approx(sum(gaps) / count, abs=1e-6)
     assert found["accuracy"] == pytest.approx((log_q.argmax(-1) == target).double().mean().item())
 
 
@@ -137,7 +142,10 @@ def test_batches_change_nothing_and_rows_can_be_limited(made):
     place, _, _ = made
     parts = [str(place / "student"), str(place / "teacher"), str(place / "tokens")]
     one, two = (bits_per_byte.measure_folder(*parts, batch_size=size, device="cpu") for size in (1, 2))
-    assert one == pytest.approx(two, rel=1e-6)
+    assert {**one["functions"], **one["parts"]}.keys() == {**two["functions"], **two["parts"]}.keys()
+    for mine, its in ((one, two), *((one["parts"][part], two["parts"][part]) for part in one["parts"])):
+        numbers = {name: value for name, value in mine.items() if isinstance(value, (int, float))}
+        assert numbers == pytest.approx({name: its[name] for name in numbers}, rel=1e-6)
     assert bits_per_byte.measure_folder(*parts, device="cpu", max_rows=1)["tokens"] < one["tokens"]
 
 
@@ -153,3 +161,48 @@ def test_bad_token_sets_are_named(made, tmp_path):
     datasets.Dataset.from_dict(row).save_to_disk(tmp_path / "no_bytes")
     with pytest.raises(UserError, match="no column bytes"):
         bits_per_byte.measure_folder(str(place / "student"), None, str(tmp_path / "no_bytes"), device="cpu")
+
+
+def test_parts_add_up_and_the_body_begins_behind_the_docstring(made):
+    place, ids, size = made
+    found = bits_per_byte.measure_folder(str(place / "student"), None, str(place / "tokens"), device="cpu")
+    functions, tokenizer = found["functions"], make_tokenizer()
+    order = [ids[number] for number in (0, 1, 3, 2)]
+    for number, (part, start) in enumerate(
+        zip(order, ("\n    return a", "\n\n    return x", "\n    pass", None), strict=True)
+    ):
+        text = tokenizer.decode(part[:-1])
+        body = len(text) - text.index(start) if start else 0
+        assert functions["body_bytes"][number] == pytest.approx(len(text[len(text) - body :].encode()) if body else 0)
+        assert functions["body_tokens"][number] + functions["head_tokens"][number] == len(part) - 1
+    parts = found["parts"]
+    assert parts["head"]["ce"] != parts["body"]["ce"]
+    bits = sum(parts[one]["bits_per_byte"] * sum(functions[f"{one}_bytes"]) for one in ("head", "body"))
+    assert bits == pytest.approx(found["bits_per_byte"] * size, rel=1e-5)
+    low, high = found["intervals"]["bits_per_byte"]
+    assert 0 < low < found["bits_per_byte"] < high
+    assert found["bodies_exact"] == 0 and found["intervals"]["bodies_exact"][1] > 0.5  # none of three
+
+
+@pytest.mark.parametrize(("text", "body"), [
+    ('def f(a: dict = {1: 2}):\n    """It\'s."""\n    return a', "\n    return a"),
+    ("async def f(a,\n  b): return a", " return a"),
+    ("@cache\ndef f(x):  # note\n    # more\n    return 1", "  # note\n    # more\n    return 1"),
+    ('def f():\n    """Cut in the mid', '\n    """Cut in the mid'),
+    ("def f(a, b", None),
+    ("x = 1", None),
+])  # fmt: skip
+def test_where_a_body_begins(text, body):
+    start = function_parts.body_start(text)
+    assert (None if start is None else text[start:]) == body
+
+
+def test_sources_are_told_apart(made, tmp_path):
+    place, ids, _ = made
+    tokens = datasets.load_from_disk(str(place / "tokens"))
+    tokens.add_column("sources", [["one", "two"], ["one", "one"]]).save_to_disk(tmp_path / "tokens")
+    found = bits_per_byte.measure_folder(str(place / "student"), None, str(tmp_path / "tokens"), device="cpu")
+    logits, targets = plain(place, "student", ids)
+    ce = -logits[1].log_softmax(-1).gather(-1, targets[1][:, None]).mean().item()
+    assert found["sources"]["two"]["ce"] == pytest.approx(ce, rel=1e-5)
+    assert found["functions"]["source"] == ["one", "two", "one", "one"]

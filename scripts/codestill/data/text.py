@@ -33,12 +33,17 @@ def function_text(record):
     return code
 
 
-def read_texts(path):
-    """Yield the text of each function of a JSON-lines file. Raises UserError for a record without code."""
+def read_functions(path):
+    """Yield (text, source) of each function of a JSON-lines file. Raises UserError for a record without code."""
     for number, record in enumerate(read_jsonl(path), 1):
         if not isinstance(record, dict) or not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
-        yield function_text(record)
+        yield function_text(record), record.get("source") or "corpus"
+
+
+def read_texts(path):
+    """Yield the text of each function of a JSON-lines file. Raises UserError for a record without code."""
+    return (text for text, _ in read_functions(path))
 
 
 def _function(code):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from codestill.data import token_shares, tokens
-from codestill.data.text import read_texts
+from codestill.data.text import read_functions
 from codestill.kit.files import read_json, sha256, write_json
 from codestill.kit.folders import whole_folder
 from codestill.kit.program import UserError, log, progress
@@ -46,8 +46,8 @@ def tokenize_splits(folder, sources, outputs, accounting, settings, vocabulary=N
 def _tokenize(tokenizer, folder, source, output, settings, vocabulary, compared_with):
     """Write the tokens of one split; returns its accounts."""
     name = Path(output).name
-    texts = list(progress(read_texts(source), desc=f"reading {name}", unit=" functions"))
-    kept = [text for text in texts if text]
+    read = list(progress(read_functions(source), desc=f"reading {name}", unit=" functions"))
+    kept = [text for text, _ in read if text]
     if not kept:
         raise UserError(
             f"{source}: no function in it; every split needs some (give the corpus more or larger fractions)"
@@ -55,8 +55,9 @@ def _tokenize(tokenizer, folder, source, output, settings, vocabulary, compared_
     functions = tokens.encode_functions(tokenizer, kept, settings.max_seq_length, f"tokenising {name}")
     _check_rows(functions.ids.max(), folder, tokenizer)
     _check_spelt(functions, source)
-    columns = tokens.columns_of(functions, tokens.rows_of(functions, settings.layout, settings.max_seq_length))
-    facts = tokens.account(functions, columns, len(texts) - len(kept), tokenizer.eos_token_id, settings.max_seq_length)
+    rows = tokens.rows_of(functions, settings.layout, settings.max_seq_length)
+    columns = tokens.columns_of(functions, rows, [origin for text, origin in read if text])
+    facts = tokens.account(functions, columns, len(read) - len(kept), tokenizer.eos_token_id, settings.max_seq_length)
     unknown = tokenizer.unk_token_id
     facts["unknown_tokens"] = 0 if unknown is None else int((functions.ids == unknown).sum())
     if name == "train":

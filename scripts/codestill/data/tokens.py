@@ -1,12 +1,13 @@
 """Tokens: functions turned into rows of token ids, packed without leaks, every position accounted for.
 
-A row is {input_ids, position_ids, labels, bytes}. Labels are aligned like input_ids (the model shifts them); a label of
--100 is no target. A function begins with the tokenizer's own start token where it has one (codestill.models.tokenizers,
+A row is {input_ids, position_ids, labels, bytes, sources}. Labels are aligned like input_ids (the model shifts them);
+a label of -100 is no target. A function begins with the tokenizer's own start token where it has one (codestill.models.tokenizers,
 start_ids); that, else its first token, has nothing before it and is never a target; the end token is one.
 Functions in one row are told apart by position_ids that start again at 0: a model called with these position_ids,
 `use_cache=False` and no attention mask computes for each function what it computes for the function alone.
 `bytes` are the UTF-8 bytes of the text that the row's targets stand for. Bits per byte is the summed negative
 log-likelihood of all targets / ln 2 / bytes: the end token has 0 bytes and its likelihood is in the sum.
+`sources` names where each function of the row came from.
 """
 
 from pathlib import Path
@@ -111,8 +112,11 @@ def rows_of(functions, layout, max_seq_length):
     return rows
 
 
-def columns_of(functions, rows):
-    """The columns of `rows`, flat: input_ids, position_ids, labels [tokens]; offsets [rows + 1]; bytes [rows]."""
+def columns_of(functions, rows, sources=None):
+    """The columns of `rows`, flat: input_ids, position_ids, labels [tokens]; offsets [rows + 1]; bytes [rows].
+
+    sources: of each function, where that is known: a column of a list for each row.
+    """
     order = np.array([index for row in rows for index in row], dtype=np.int64)
     lengths = functions.lengths[order]
     ends = np.cumsum(lengths)
@@ -131,6 +135,7 @@ def columns_of(functions, rows):
         "labels": labels,
         "offsets": offsets,
         "bytes": np.diff(sums[np.concatenate([[0], last + 1])]),
+        **({"sources": [[sources[index] for index in row] for row in rows]} if sources else {}),
     }
 
 
@@ -149,6 +154,10 @@ def dataset_of(columns):
     for name in (*COLUMNS, "offsets"):
         digest.update(np.ascontiguousarray(columns[name]).tobytes())
     features = Features({**{name: List(Value("int32")) for name in COLUMNS[:3]}, "bytes": Value("int64")})
+    if "sources" in columns:
+        table["sources"] = pyarrow.array(columns["sources"], type=pyarrow.list_(pyarrow.string()))
+        features["sources"] = List(Value("string"))
+        digest.update(repr(columns["sources"]).encode())
     return Dataset(
         InMemoryTable(pyarrow.table(table)), info=DatasetInfo(features=features), fingerprint=digest.hexdigest()[:16]
     )
