@@ -2,9 +2,10 @@
 
     python scripts/measure.py language --model results/demo/models/student --teacher results/demo/models/teacher \\
         --tokens results/demo/tokens/test --output bits_per_byte.json
-    python scripts/measure.py efficiency --model results/demo/models/student --output efficiency.json
+    python scripts/measure.py efficiency --model results/demo/models/{teacher,student} --output {teacher,student}.json
 
-Several models share one process: give as many outputs as models. Run `efficiency` with nothing beside it.
+Several models share one process: give as many outputs as models. `efficiency` times all its models in turns, each until
+its median is known to within 5 % or its time is spent; then the figures are marked as of a busy machine.
 """
 
 from codestill.kit.files import write_json
@@ -22,9 +23,9 @@ def arguments():
     language.add_argument("--tokens", required=True, help="token set, for example tokens/test")
     language.add_argument("--batch_size", type=int, default=8, help="rows at once")
     add_flags(language, Measures, ["max_rows"])
-    efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, peak memory")
+    efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, memory")
     efficiency.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 8, 32], help="sequences at once")
-    efficiency.add_argument("--seconds", type=float, default=1.5, help="time spent on each batch size, about")
+    efficiency.add_argument("--seconds", type=float, default=10.0, help="at most, for each model and batch size")
     for kind in (language, efficiency):
         kind.add_argument("--model", required=True, nargs="+", help="model folders in Hugging Face format")
         kind.add_argument("--output", required=True, nargs="+", help="JSON to write, one per model")
@@ -53,15 +54,19 @@ def main():
     dtype = dtype_of(args.precision)
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.kind == "efficiency":
+        all_found = efficiency.measure_folders(args.model, args.batch_sizes, args.seconds, args.device, dtype)
+        for model, output, found in zip(args.model, args.output, all_found, strict=True):
+            busy = [batch for batch, told in found["busy"].items() if told]
+            marked = f"; machine busy: not stable at batch {', '.join(busy)}" if busy else ""
+            log(f"{model}: {found['parameters'] / 1e6:.2f} M parameters, {found['bytes_on_disk'] / 1e6:.1f} MB{marked}")
+            write_json(output, found)
+        return
     for model, output in zip(args.model, args.output, strict=True):
-        if args.kind == "language":
-            found = bits_per_byte.measure_folder(
-                model, args.teacher, args.tokens, args.batch_size, args.device, dtype, args.max_rows
-            )
-            log(f"{model}: {found['bits_per_byte']:.4f} bits per byte over {found['tokens']} tokens")
-        else:
-            found = efficiency.measure_folder(model, args.batch_sizes, args.seconds, args.device, dtype)
-            log(f"{model}: {found['parameters'] / 1e6:.2f} M parameters, {found['bytes_on_disk'] / 1e6:.1f} MB")
+        found = bits_per_byte.measure_folder(
+            model, args.teacher, args.tokens, args.batch_size, args.device, dtype, args.max_rows
+        )
+        log(f"{model}: {found['bits_per_byte']:.4f} bits per byte over {found['tokens']} tokens")
         write_json(output, found)
 
 

@@ -1,14 +1,15 @@
-"""What a model costs: parameters, bytes on disk, latency of one sequence, tokens per second in batches, peak memory.
+"""What models cost: parameters, bytes on disk, latency of one sequence, tokens per second in batches, memory.
 
-Every figure is a median of a few repeats after a warm-up; repeats end when their time is spent. The sampler's own
+All models of a study are timed in one process, in turns: whatever else the machine does meets each of them alike.
+Timing behind a warm-up goes on until each median is known to within STABLE, or its time is spent; what did not become
+stable by then is marked `busy`. Models of one architecture are timed once and share the figures. The sampler's own
 lanes are timed (no end token, no stop strings), so that the figures are those of a study's generation.
 """
 
-import functools
-import resource
+import json
 import statistics
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,55 +22,87 @@ from codestill.sampling.prompts import positions_of
 from codestill.statistics.confidence_intervals import median_interval
 
 PROMPT, NEW = 64, 32  # tokens of the timed prompt, and written after it
-REPEATS = 25
+LEAST, MOST = 6, 60  # turns of each model at a batch size; of six, the interval is the whole range
+STABLE = 0.05  # half width of the median's 95 % interval, as a share of the median
 
 
-def measure(model, folder, batch_sizes=(1, 8, 32), seconds=1.5):
-    """The measures of a loaded `model` whose files are in `folder`, as a dict; its layers are packed for it.
+class TimedModel:
+    """A loaded model being timed: its lanes, and its runs by batch size: seconds to the first token, and for each other."""
 
-    seconds: spent on each timing.
-    """
-    limit = positions_of(model.config)
-    prompt = PROMPT if limit is None else min(PROMPT, limit // 2)
-    new = NEW if limit is None else min(NEW, limit - prompt)
-    if prompt < 1 or new < 2:
-        raise UserError(f"{folder}: {limit} positions are too few to time it")
-    found = {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "bytes_on_disk": weights_on_disk(folder),
-    }
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    columns = model.get_output_embeddings().weight.shape[0]
-    lanes = Lanes(pack(model), columns)
-    timings, spread, found["intervals"] = {}, {}, {}
+    def __init__(self, model, folder):
+        self.folder, self.device = folder, next(model.parameters()).device
+        limit = positions_of(model.config)
+        self.prompt = PROMPT if limit is None else min(PROMPT, limit // 2)
+        self.new = NEW if limit is None else min(NEW, limit - self.prompt)
+        if self.prompt < 1 or self.new < 2:
+            raise UserError(f"{folder}: {limit} positions are too few to time it")
+        self.parameters = sum(weight.numel() for weight in model.parameters())
+        self.weights = bytes_of([*model.parameters(), *model.buffers()])
+        self.dtype = str(model.dtype).removeprefix("torch.")
+        columns = model.get_output_embeddings().weight.shape[0]
+        self.lanes = Lanes(pack(model), columns)
+        self.runs, self.memory = {}, {}
+
+    def start(self, batch):
+        """Make room for a batch size and warm up; its runs begin anew."""
+        self.lanes.allocate(batch, self.prompt + self.new)
+        layers = self.lanes.cache.layers
+        self.memory[batch] = self.weights + bytes_of([one for layer in layers for one in (layer.keys, layer.values)])
+        self.turn(batch)
+        self.runs[batch] = []
+
+    def stop(self):
+        """Give the room for a batch back, so that models timed in turns need one cache each at a time."""
+        self.lanes.cache = None
+
+    def turn(self, batch):
+        """One more run of `batch` sequences."""
+        self.runs.setdefault(batch, []).append(_run(self.lanes, batch, self.prompt, self.new, self.device))
+
+    def stable(self, batch):
+        """Whether the median of the steps' times is known well enough."""
+        steps = [step for _, step in self.runs[batch]]
+        low, high = median_interval(steps)
+        return len(steps) >= LEAST and (high - low) / 2 <= STABLE * statistics.median(steps)
+
+    def figures(self):
+        """The measures, as a dict."""
+        found = {"parameters": self.parameters, "bytes_on_disk": weights_on_disk(self.folder), "intervals": {}}
+        for batch, runs in self.runs.items():
+            steps, name = [step for _, step in runs], f"tokens_per_second_{batch}"
+            found[name] = batch / statistics.median(steps)
+            found["intervals"][name] = [batch / step for step in reversed(median_interval(steps))]
+            if batch == 1:
+                whole = [1e3 * (first + (self.new - 1) * step) for first, step in runs]
+                found["latency_ms"], found["intervals"]["latency_ms"] = statistics.median(whole), median_interval(whole)
+                found["latency_ms_first_token"] = 1e3 * statistics.median(first for first, _ in runs)
+                found["latency_ms_per_token"] = 1e3 * statistics.median(steps)
+        smallest = min(self.memory)
+        found["memory_bytes"] = self.memory[smallest]
+        found |= {f"memory_bytes_{batch}": size for batch, size in self.memory.items() if batch != smallest}
+        found["busy"] = {str(batch): not self.stable(batch) for batch in self.runs}
+        found["repeats"] = {str(batch): len(runs) for batch, runs in self.runs.items()}
+        found["device"] = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        found["threads"], found["dtype"] = torch.get_num_threads(), self.dtype
+        return found | {"prompt_tokens": self.prompt, "new_tokens": self.new}
+
+
+def measure(models, batch_sizes=(1, 8, 32), seconds=10.0):
+    """Time the TimedModels in turns; returns the figures of each. seconds: at most, for each model and batch size."""
     with torch.inference_mode(), progress(batch_sizes, desc="efficiency", unit="batch size") as bar:
         for batch in bar:
-            lanes.allocate(batch, prompt + new)
-            runs = _repeat(functools.partial(_run, lanes, batch, prompt, new, device), seconds)
-            timings[batch] = [statistics.median(column) for column in zip(*runs, strict=True)]
-            spread[batch] = [run[1] for run in runs]
-            slow, fast = (batch / step for step in reversed(median_interval(spread[batch])))
-            found["intervals"][f"tokens_per_second_{batch}"] = [slow, fast]
-            if batch == 1:
-                whole = [1e3 * (first + (new - 1) * step) for first, step in runs]
-                found["intervals"]["latency_ms"] = median_interval(whole)
-    first, step = timings[batch_sizes[0]]
-    if batch_sizes[0] == 1:
-        found["latency_ms_first_token"] = 1e3 * first
-        found["latency_ms_per_token"] = 1e3 * step
-        found["latency_ms"] = 1e3 * (first + (new - 1) * step)
-    for batch in batch_sizes:
-        found[f"tokens_per_second_{batch}"] = batch / timings[batch][1]
-    found["peak_memory_bytes"] = peak_memory(device)
-    found["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    found["threads"] = torch.get_num_threads()
-    found["dtype"] = str(model.dtype).removeprefix("torch.")
-    found["prompt_tokens"], found["new_tokens"] = prompt, new
-    found["repeats"] = {str(batch): len(runs) for batch, runs in spread.items()}
-    found["fastest_over_median"] = {str(batch): min(runs) / statistics.median(runs) for batch, runs in spread.items()}
-    return found
+            for one in models:
+                one.start(batch)
+            begin = time.perf_counter()
+            for number in range(MOST):
+                for shift in range(len(models)):  # each goes first in turn
+                    models[(number + shift) % len(models)].turn(batch)
+                spent = time.perf_counter() - begin > seconds * len(models)
+                if number + 1 >= LEAST and (spent or all(one.stable(batch) for one in models)):
+                    break
+            for one in models:
+                one.stop()
+    return [one.figures() for one in models]
 
 
 def _run(lanes, batch, prompt, new, device):
@@ -95,14 +128,10 @@ def _now(device):
     return time.perf_counter()
 
 
-def _repeat(run, seconds):
-    """Results of up to REPEATS runs behind a warm-up; fewer (but two) where they take longer than `seconds`."""
-    run()
-    begin = time.perf_counter()
-    results = []
-    while len(results) < 2 or (len(results) < REPEATS and time.perf_counter() - begin < seconds):
-        results.append(run())
-    return results
+def bytes_of(tensors):
+    """Bytes of memory behind tensors, each piece of memory once."""
+    held = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
+    return sum(held.values())
 
 
 def weights_on_disk(folder):
@@ -110,17 +139,22 @@ def weights_on_disk(folder):
     return sum(path.stat().st_size for path in weight_files(folder))
 
 
-def peak_memory(device):
-    """Bytes: on CUDA the most that was allocated there, else the largest size that this process has had."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def architecture(folder):
+    """What two models must share to share their figures: their config but for its history, and their files' size."""
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    told = {name: value for name, value in config.items() if name not in ("_name_or_path", "transformers_version")}
+    return json.dumps([told, weights_on_disk(folder)], sort_keys=True)
 
 
-def measure_folder(folder, batch_sizes=(1, 8, 32), seconds=1.5, device="auto", dtype=torch.float32):
-    """`measure` for a model folder."""
+def measure_folders(folders, batch_sizes=(1, 8, 32), seconds=10.0, device="auto", dtype=torch.float32):
+    """The figures of each of the model folders, measured side by side; one of each architecture is timed."""
     from codestill.models.loading import device_of, load_model
 
-    model = load_model(folder).eval().requires_grad_(False).to(device_of(device), dtype)
-    return measure(model, folder, batch_sizes, seconds)
+    kinds = [architecture(folder) for folder in folders]
+    timed = {}
+    for kind, folder in zip(kinds, folders, strict=True):
+        if kind not in timed:
+            model = load_model(folder).eval().requires_grad_(False).to(device_of(device), dtype)
+            timed[kind] = TimedModel(model, folder)
+    figures = dict(zip(timed, measure(list(timed.values()), batch_sizes, seconds), strict=True))
+    return [figures[kind] for kind in kinds]
