@@ -27,7 +27,7 @@ from codestill.study.commands import Commands
 from codestill.study.config import load_study, science_of
 from codestill.study.config_files import ConfigFiles
 from codestill.study.grid import CELL_PATTERN, build_grid
-from codestill.study.layout import SPLITS, Layout
+from codestill.study.layout import SPLITS, TIMED_MODELS, Layout
 from codestill.study.local_paths import check_local
 from codestill.study.remarks import remarks
 
@@ -146,6 +146,11 @@ def prefix_of(files):
 def beside(path):
     """A path of the study that is no output, below the same prefix as the job's outputs; wildcards are filled in."""
     return lambda wildcards, output: prefix_of(output) + path.format(**wildcards)
+
+
+def folders_of(files):
+    """The folders of several models' files, each once."""
+    return list(dict.fromkeys(map(os.path.dirname, files)))
 
 
 def log_of(rule, name=""):

@@ -33,15 +33,15 @@ rule measure_language:
 
 
 rule measure_efficiency:
-    """Parameters, bytes, latency, tokens per second and peak memory, with nothing beside it."""
+    """Parameters, bytes, latency, tokens per second and memory of all architectures, in turns, in one process."""
     input:
-        model=PLACE.model("{model}"),
+        models=[path for model in TIMED_MODELS for path in PLACE.model(model)],
     output:
-        f"{PLACE.results}/efficiency/{{model}}.json",
+        PLACE.efficiency(),
     log:
-        log_of("measure_efficiency", "{model}"),
+        log_of("measure_efficiency"),
     benchmark:
-        benchmark_of("measure_efficiency", "{model}")
+        benchmark_of("measure_efficiency")
     conda:
         "../envs/torch.yaml"
     # All the cores of this machine; on a cluster there is no such number, and the profile gives one.
@@ -52,9 +52,9 @@ rule measure_efficiency:
     params:
         script=program("measure"),
         code=code_of("measure"),
-        model=lambda wildcards, input: folder_of(input.model),
+        models=lambda wildcards, input: folders_of(input.models),
         settings=COMMANDS.efficiency(),
         machine=machine_of("measure"),
     shell:
-        "python {params.script:q} efficiency --model {params.model} --output {output} {params.settings} "
+        "python {params.script:q} efficiency --model {params.models} --output {output} {params.settings} "
         "{params.machine} > {log} 2>&1"

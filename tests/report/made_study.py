@@ -85,7 +85,10 @@ def make(folder, problems=30):
     downloaded = {"what": "model", "name": "s", "revision": "abc", "files": {weights.name: sha256(weights)}}
     write_json(folder / "inputs/manifest.json", {"student": downloaded})
     write_json(folder / "inputs/corpus/accounting.json", {"train": 900, "validation": 50, "test": 50})
-    write_json(folder / "tokens/accounting.json", {"train": {"functions": 900, "tokens": 81000, "truncated": 4}})
+    write_json(
+        folder / "tokens/accounting.json",
+        {"splits": {"train": {"functions": 900, "rows": 400, "tokens": 81000, "truncated": 4}}},
+    )
     return folder
 
 
@@ -131,7 +134,7 @@ def _model(folder, name, axes, skill, draw):
             "bytes": 16000,
         },
     )
-    if name in ("teacher", "student", cell_name(2.0, 0.5, 0)):
+    if name in ("teacher", "student"):
         size = 1_000_000 if same else 640_000
         write_json(
             folder / "efficiency" / f"{name}.json",

@@ -2,7 +2,8 @@
 
 A row is {input_ids, position_ids, labels, bytes, sources}. Labels are aligned like input_ids (the model shifts them);
 a label of -100 is no target. A function begins with the tokenizer's own start token where it has one
-(codestill.models.tokenizers, start_ids); that, else its first token, has nothing before it and is never a target; the end token is one.
+(codestill.models.tokenizers, start_ids); that, else its first token, has nothing before it and is never a target; the
+end token is one.
 Functions in one row are told apart by position_ids that start again at 0: a model called with these position_ids,
 `use_cache=False` and no attention mask computes for each function what it computes for the function alone.
 `bytes` are the UTF-8 bytes of the text that the row's targets stand for. Bits per byte is the summed negative

@@ -27,7 +27,7 @@ STABLE = 0.05  # half width of the median's 95 % interval, as a share of the med
 
 
 class TimedModel:
-    """A loaded model being timed: its lanes, and its runs by batch size: seconds to the first token, and for each other."""
+    """A model being timed: its lanes, and its runs by batch size: seconds to the first token, and to each other."""
 
     def __init__(self, model, folder):
         self.folder, self.device = folder, next(model.parameters()).device

@@ -13,6 +13,7 @@ from codestill.kit.shards import read_shard
 from codestill.plan.amounts import Amounts, Recorded
 from codestill.plan.architecture import Architecture, from_folder, from_study
 from codestill.plan.teacher_pass import TeacherPass, seen_tokens
+from codestill.study.layout import TIMED_MODELS
 
 GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
@@ -275,13 +276,13 @@ class Costs:
             "measure_language", "teacher" if alone else "cell", TORCH_START, seconds, int(gpu), settings.threads, memory
         )
 
-    def _measure_efficiency(self, model):
-        settings, one = self.study.generation, self.architecture_of(model)
-        seconds = self.seconds(20_000 * one.forward(100), 0, settings.device, settings.precision, settings.threads)
+    def _measure_efficiency(self):
+        settings, models = self.study.generation, [self.architecture_of(model) for model in TIMED_MODELS]
+        operations = 20_000 * sum(one.forward(100) for one in models)
+        seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
+        memory = TORCH_BYTES + 8 * sum(one.parameters for one in models)
         gpu = self.on_gpu(settings.device)
-        memory = TORCH_BYTES + 8 * one.parameters
-        variant = "teacher" if model == "teacher" else "student"
-        return Work("measure_efficiency", variant, TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
+        return Work("measure_efficiency", "", TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
 
     def _choose(self, chosen):
         return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))

@@ -22,7 +22,6 @@ WILDCARDS = {
     "gather_samples": ("benchmark", "model"),
     "grade": ("benchmark", "model"),
     "measure_language": ("model",),
-    "measure_efficiency": ("model",),
     "choose": ("chosen",),
     "download_model": ("base",),
     "download_corpus": ("source",),

@@ -170,7 +170,7 @@ def methods(story, results):
     config = results.study.get("config", {})
     sampling, seeds = config.get("generation", {}), config.get("seeds", [])
     ran = [latex for _, latex in objectives_that_ran(results)] or ["nothing yet"]
-    rows = (results.optional("tokens/accounting.json") or {}).get("train") or {}
+    rows = (results.optional("tokens/accounting.json") or {}).get("splits", {}).get("train") or {}
     sources = ", ".join(_source(name, one) for name, one in ((config.get("corpus") or {}).get("sources") or {}).items())
     counts = "; ".join(f"{name}: n = {entry.get('n')}" for name, entry in results.benchmarks.items())
     parts = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl
 from codestill.kit.program import UserError
-from codestill.study.layout import EFFICIENCY_MODELS
+from codestill.study.layout import TIMED_MODELS
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,7 @@ class Results:
         for benchmark, entry in self.benchmarks.items():
             wanted += [(self._named(name), f"scores/{benchmark}/{{}}.json") for name in entry.get("models", [])]
         wanted += [(model, "language/{}.json") for model in self.models]
-        timed = [name for name in EFFICIENCY_MODELS if name in self.study["models"]]
-        wanted += [(self._named(name), "efficiency/{}.json") for name in timed]
+        wanted += [(self._named(name), "efficiency/{}.json") for name in TIMED_MODELS]
         lost = [pattern.format(model.name) for model, pattern in wanted if self.document(model, pattern) is None]
         for alias, entry in self.study["models"].items():
             if entry["role"] == "chosen" and alias not in self.choices:

@@ -108,7 +108,7 @@ def hyperparameters(results):
 
 
 def _training_facts(results):
-    accounts = (results.optional("tokens/accounting.json") or {}).get("train") or {}
+    accounts = (results.optional("tokens/accounting.json") or {}).get("splits", {}).get("train") or {}
 
     def facts(model):
         trained = results.trained(model, "train_results") or {}

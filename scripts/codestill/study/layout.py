@@ -17,8 +17,8 @@ SPLITS = ("train", "validation", "test")
 CHOSEN = ("best_distilled", "best_finetuned")
 FIGURES = ("pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "funnel", "time_line")
 FIGURE_FORMATS = ("png", "pdf", "svg")
-# Speed and size belong to an architecture, not to a cell: students of one study all share theirs.
-EFFICIENCY_MODELS = ("teacher", "student", "best_distilled")
+# Speed and size belong to an architecture, not to a cell: students of one study all have that of the first.
+TIMED_MODELS = ("teacher", "student")
 
 
 class Layout:
@@ -78,6 +78,10 @@ class Layout:
         jobs = self.sampling_jobs[wildcards.benchmark]
         home = f"{self.results}/work/generate/{wildcards.benchmark}/{wildcards.model}"
         return [f"{home}/{shard}/{file}" for shard in shard_names(jobs)]
+
+    def efficiency(self):
+        """What the models of each architecture cost, timed side by side by one job."""
+        return [f"{self.results}/efficiency/{model}.json" for model in TIMED_MODELS]
 
     def language(self, models):
         """The language measures of `models`."""
@@ -160,12 +164,9 @@ class Layout:
 
     def measured(self):
         """Everything that the whole study's report reads."""
-        efficiency = [
-            f"{self.results}/efficiency/{m}.json" for m in EFFICIENCY_MODELS if m in [*self.models, *self.chosen]
-        ]
         scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
         choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
-        return [*scores, *self.language(self.models), *efficiency, *choices, self.inputs("audit.json")]
+        return [*scores, *self.language(self.models), *self.efficiency(), *choices, self.inputs("audit.json")]
 
     def labels(self, cell):
         """What Snakemake's report labels a cell's figure with: T, alpha, and whatever else tells it from others."""
