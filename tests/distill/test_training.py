@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import re
 import resource
 import signal
 from pathlib import Path
@@ -67,6 +68,11 @@ def weights(folder):
 @pytest.fixture(scope="module")
 def cell(home):
     return distill(home, home / "cell")
+
+
+def test_the_log_tells_step_losses_rate_and_time_left(cell):
+    told = r"step 30 of 30: loss [\d.]+, CE [\d.]+, T\^2 KL [\d.]+, validation CE [\d.]+.*; [\d,]+ tokens/s, 0 s left"
+    assert re.search(told, Path(f"{cell}.log").read_text())
 
 
 def test_every_output_is_there_and_nothing_else(cell):

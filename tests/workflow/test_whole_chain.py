@@ -169,6 +169,57 @@ def test_a_model_sampled_in_parts_by_jobs_that_were_killed_has_the_same_samples(
     assert not list((edited / "results/tiny/work/generate/greetings/student").glob("*-of-4/*.jsonl"))
 
 
+MACHINE = {
+    "training": {**TINY["training"], "device": "cpu", "eval_batch_size": 3, "save_seconds": 5, "preflight": "warn"},
+    "distillation": {**TINY.get("distillation", {}), "teacher_device": "cpu"},
+    "generation": {**TINY["generation"], "memory": 1.5, "device": "cpu"},
+    "grading": {**TINY.get("grading", {}), "workers": 1},
+    "plan": {"gpus": 3},
+}
+SAME = {
+    "machine settings": MACHINE,
+    "keys and experiments in another order": dict(reversed(TINY.items()))
+    | {"experiments": dict(reversed(TINY["experiments"].items()))},
+    "a number spelt otherwise": {
+        "training": {**TINY["training"], "learning_rate": str(TINY["training"]["learning_rate"])}
+    },
+    "a key of the user's own": {"x-notes": {"any": "thing"}},
+}
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_what_changes_no_result_reruns_nothing(edited, change):
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **SAME[change]}, sort_keys=False))
+    assert jobs(edited)[0] == {}
+
+
+def test_a_benchmark_that_comes_goes_or_is_renamed_trains_nothing(edited):
+    (edited / "more.jsonl").write_text(blocks("json")[0].replace("greet/", "more/"))
+    more = {"kind": "file", "path": "more.jsonl", "n": 1, "k": [1]}
+    only = TINY["benchmarks"]["greetings"]
+    for benchmarks in ({**TINY["benchmarks"], "more": more}, {"more": more}, {"renamed": only}):
+        (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "benchmarks": benchmarks}))
+        counts = jobs(edited)[0]
+        assert counts["generate"] == counts["grade"] >= len(CELLS) + 2
+        assert not {"prepare_corpus", "tokenize_corpus", "teach", "cache_teacher", "distill"} & set(counts), counts
+
+
+def test_another_order_of_seeds_trains_new_cells_alone(edited):
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "seeds": [2, *TINY["seeds"]]}))
+    counts = jobs(edited)[0]
+    assert counts["distill"] == len(CELLS) and "teach" not in counts and "build_model" not in counts
+
+
+def test_a_study_that_moved_reruns_nothing_from_inside_or_outside(edited, tmp_path):
+    home = tmp_path / "an odd place's näme"
+    edited.rename(home)
+    assert jobs(home)[0] == {}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", "tiny.yaml"]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=True)
+    assert job_counts(done.stdout) == {}, done.stdout
+
+
 def test_a_new_cell_reruns_no_old_one(edited):
     config = {**TINY, "experiments": {**TINY["experiments"], "more": {"grid": {"temperature": 5}}}}
     (edited / "tiny.yaml").write_text(yaml.safe_dump(config))

@@ -249,11 +249,21 @@ class _Training:
             self.teacher,
             self.dtype,
             data_collator=collate,
-            callbacks=[self.schedule],
+            callbacks=[self.schedule, *self._tellers()],
         )
         from transformers.trainer_callback import PrinterCallback
 
         self.trainer.remove_callback(PrinterCallback)
+
+    def _tellers(self):
+        """What tells how it goes: a bar on a terminal, else lines in the log."""
+        from codestill.distill.progress import ProgressLines
+
+        if os.isatty(2):
+            return []
+        few = range(min(200, len(self.train_data)))  # enough to know how many target tokens a step has, about
+        a_row = sum(self.train_data.targets(row) for row in few) / len(few)
+        return [ProgressLines(a_row * self.options.batch_size * self.options.gradient_accumulation_steps)]
 
     def _train(self, resume):
         if self.steps == 0:
