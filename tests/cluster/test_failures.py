@@ -47,6 +47,20 @@ def test_slurm_is_heard_where_the_program_could_not_speak(tmp_path, state, kind)
     assert cause(failure(slurm_id="7"), [SlurmJob("7", state, 5, 1)], tmp_path / "a")[0] == kind
 
 
+@pytest.mark.parametrize(
+    ("states", "kind"),
+    [
+        (("PREEMPTED", "NODE_FAIL", "TIMEOUT"), "out of time"),
+        (("TIMEOUT", "PREEMPTED", "OUT_OF_MEMORY"), "out of memory"),
+    ],
+)
+def test_of_a_job_that_was_requeued_the_last_run_is_heard(tmp_path, states, kind):
+    record(tmp_path / "a", None, job="7")
+    jobs = [SlurmJob("7", state, 5, 1) for state in states] + [SlurmJob("8", "NODE_FAIL", 5, 1)]
+    found, reason = cause(failure(slurm_id="7"), jobs, tmp_path / "a")
+    assert (found, reason) == (kind, f"SLURM job 7: {states[-1]}")
+
+
 def test_a_silent_end_and_a_program_that_never_began(tmp_path):
     record(tmp_path / "a", None)
     assert cause(failure(), [], tmp_path / "a") == (failures.SILENT, "")
@@ -87,6 +101,8 @@ def test_jobs_by_accounting_and_by_the_queue(tmp_path, monkeypatch):
     )
     expected = [SlurmJob("7", "OUT_OF_MEMORY", 30, 2), SlurmJob("8", "CANCELLED", 5, 0)]
     assert slurm_jobs("run") == expected
+    fake(tmp_path, "sacct", "7|PREEMPTED|30|gres/gpu=1\n7.0|CANCELLED|28|\n7|FAILED|9|gres/gpu=1\n7.0|OUT_OF_MEMORY|8|")
+    assert slurm_jobs("run") == [SlurmJob("7", "PREEMPTED", 30, 1), SlurmJob("7", "OUT_OF_MEMORY", 9, 1)]
     fake(tmp_path, "sacct", "", code=1)
     fake(tmp_path, "squeue", "7|TIMEOUT|1-00:01:05|cpu=1,gres/gpu:h100=1|")
     assert slurm_jobs("run") == [SlurmJob("7", "TIMEOUT", 86465, 1)]

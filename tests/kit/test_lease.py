@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from codestill.kit import lease as module
@@ -15,7 +18,9 @@ from codestill.kit.program import UserError
 
 HOLD = """
 import sys, time
+from codestill.kit import lease as module
 from codestill.kit.lease import lease
+module.HEARTBEAT = 0.05
 with lease(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -50,13 +55,50 @@ def test_a_killed_holder_is_taken_over_at_once(holder, tmp_path):
     assert not (tmp_path / "lease.json").exists()
 
 
-def test_a_silent_holder_on_another_host_is_taken_over_after_patience(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
-    other = {"host": "elsewhere", "pid": 1, "started": 0, "job": "17", "token": "t"}
-    (tmp_path / "lease.json").write_text(json.dumps(other))
-    started = time.monotonic()
-    with lease(tmp_path):
-        assert time.monotonic() - started > 0.5
+def write(folder, **changes):
+    """A lease of another holder; returns its file."""
+    process = psutil.Process()
+    mine = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time(), "job": "17"}
+    path = folder / "lease.json"
+    path.write_text(json.dumps({**mine, "token": "another", **changes}))
+    return path
+
+
+def test_a_holder_on_another_host_is_dead_once_its_heart_has_stood_still(tmp_path, monkeypatch):
+    """On a clock of its own: the heart beats for ten times our patience, then stops. That no process here is it says
+    nothing."""
+    path, last, clock = write(tmp_path, host="elsewhere", started=0), 10 * module.PATIENCE, [0.0]
+
+    def sleep(seconds):
+        clock[0] += seconds
+        if clock[0] <= last:
+            os.utime(path, (clock[0], clock[0]))
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    with lease(tmp_path) as record:
+        assert last + module.PATIENCE <= clock[0] <= last + module.PATIENCE + 3
+        assert record["waited"] and json.loads(path.read_text())["token"] == record["token"]
+
+
+def test_a_process_that_got_the_number_of_a_dead_holder_is_not_taken_for_it(tmp_path):
+    started = psutil.Process().create_time()
+    with pytest.raises(UserError, match="is at work on this"), lease_of(tmp_path, started):
+        pass
+    with lease_of(tmp_path, started - 100) as record:
+        assert record["waited"]
+
+
+def lease_of(folder, started):
+    """The lease of `folder`, which is held by a process of this one's number that started then."""
+    write(folder, started=started)
+    return lease(folder, wait=False)
+
+
+def test_a_copy_that_lost_its_lease_ends_and_leaves_the_others_alone(holder, tmp_path):
+    path = write(tmp_path, host="elsewhere")
+    assert holder.wait(timeout=30) == -signal.SIGKILL
+    assert "now held by elsewhere" in holder.stdout.read()
+    assert json.loads(path.read_text())["token"] == "another"
 
 
 def test_a_waiting_copy_goes_on_when_the_holder_ends(tmp_path):
