@@ -3,10 +3,14 @@
 A kind of benchmark is one entry in KINDS: its reader takes a benchmark's section of the config and returns rows.
 """
 
-from codestill.data import pocket
+import ast
+
+from codestill.data import pandas_eval, pocket
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.data.kinds import Kind
 from codestill.data.mbpp import convert
+from codestill.data.releases import released
+from codestill.data.standard_input import apps, live_code_bench
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError
 
@@ -38,6 +42,26 @@ def _mbpp(options):
     return [convert(row, options.path) for row in rows]
 
 
+def _humaneval_plus(options):
+    """HumanEval+ (Liu et al. 2023, arXiv 2305.01210): its release, brought where no path is given."""
+    return list(read_jsonl(options.path or released("humaneval+")))
+
+
+def _live_code_bench(options):
+    """LiveCodeBench, of the dates from `since` to `until`."""
+    return list(live_code_bench(_rows(options), options.path, options.since, options.until))
+
+
+def _apps(options):
+    """APPS."""
+    return list(apps(_rows(options), options.path))
+
+
+def _pandas_eval(options):
+    """PandasEval or NumpyEval."""
+    return [pandas_eval.problem(row) for row in _rows(options)]
+
+
 def _pocket(options):
     """Pocket's held-out problems, of the grammar that `seed` picks."""
     return pocket.problems(seed=options.seed)
@@ -52,6 +76,10 @@ KINDS = {
     "humaneval": Kind(_humaneval, problems=164),
     "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500),
     "pocket": Kind(_pocket, takes=("seed",), problems=160),
+    "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
+    "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
+    "apps": Kind(_apps, takes=("path",), needs=("path",)),
+    "pandas_eval": Kind(_pandas_eval, takes=("path",), needs=("path",), problems=101),
     "file": Kind(_file, takes=("path",), needs=("path",)),
 }
 
@@ -63,7 +91,8 @@ def load(options):
     seen = set()
     for number, row in enumerate(rows, 1):
         for field in FIELDS:
-            if not isinstance(row.get(field), str):
+            listed = field == "canonical_solution" and isinstance(row.get(field), list)
+            if not isinstance(row.get(field), str) and not listed:
                 raise UserError(f"{origin}: problem {number} has no text in the field {field!r}; add it")
         if row["task_id"] in seen:
             raise UserError(f"{origin}: problem {number} repeats task_id {row['task_id']}; give each its own")
@@ -77,11 +106,24 @@ def load(options):
 def _check_problem(origin, row):
     """Raise UserError where the prompt is no start of a function or the test defines no `check`."""
     task = row["task_id"]
+    if "trust" in row:
+        return  # judged as it stands: what is wrong with it is told when its own solution is run
     tree = parse(row["test"])
     if tree is None or not any(isinstance(node, FUNCTIONS) and node.name == "check" for node in tree.body):
         raise UserError(f"{origin}: {task}: the field 'test' must define check(candidate)")
+    if not isinstance(row["canonical_solution"], str):
+        return  # several, or none: whether one passes is seen when they are run
     solved = parse(row["prompt"] + row["canonical_solution"])
     if solved is None:
         raise UserError(f"{origin}: {task}: prompt + canonical_solution is not Python; correct these fields")
-    if not any(isinstance(node, FUNCTIONS) and node.name == row["entry_point"] for node in solved.body):
+    if row["entry_point"] not in _defined(solved):
         raise UserError(f"{origin}: {task}: prompt defines no function {row['entry_point']}; correct 'entry_point'")
+
+
+def _defined(tree):
+    """The names that a program's top level defines."""
+    for node in tree.body:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))

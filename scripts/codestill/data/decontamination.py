@@ -79,9 +79,15 @@ class Benchmarks:
 
     def _learn(self, row):
         task = row["task_id"]
-        tree = parse(row["prompt"] + row["canonical_solution"])
-        functions = functions_in(tree) if tree else []
-        if not functions:
+        solutions = row["canonical_solution"]
+        one = isinstance(solutions, str)
+        trees = [parse(row["prompt"] + text) for text in ([solutions] if one else solutions)]
+        functions = [function for tree in trees if tree for function in functions_in(tree)]
+        if "form" in row:  # the task stands in the prompt's comment
+            words = _described("\n".join(line[2:] for line in row["prompt"].split("\n") if line.startswith("# ")))
+            if len(words) >= MIN_WORDS:
+                self.descriptions.add(words, task)
+        if one and not functions:
             raise UserError(f"benchmark problem {task}: prompt + canonical_solution holds no function that parses")
         for function in functions:
             words, nodes = normal_form(function)
