@@ -6,6 +6,7 @@ score. Programs are what runs before the tests: prompt and completion joined.
 
 from dataclasses import asdict, dataclass
 
+from codestill.grading.code_in_text import program_in
 from codestill.kit.program import UserError
 
 
@@ -16,15 +17,19 @@ class Rules:
     A stripped prompt goes before completions that bring their own newline, as those drawn from it do; others, drawn
     from the prompt as it is, need the prompt's.
     stops: the completion is cut before the first of these. solution: a row's field `solution` is a whole program.
+    extract: the program is looked for in the text (grading/code_in_text.py).
     """
 
     name: str
     prompt: str = "as it is"
     stops: tuple = ()
     solution: bool = False
+    extract: bool = False
 
-    def program(self, prompt, row):
+    def program(self, prompt, row, entry_point=""):
         """The source to run for a sample's row. Raises UserError where the row holds no text."""
+        if self.extract and isinstance(row.get("completion"), str):
+            return program_in(row["completion"], prompt, entry_point) + "\n\n"
         if self.solution and isinstance(row.get("solution"), str):
             return row["solution"] + "\n\n"
         completion = row.get("completion")
@@ -75,5 +80,7 @@ RULES = {
             ),
             solution=True,
         ),
+        # What chat models write: thoughts, talk, fences, whole programs or continuations.
+        Rules("extract", extract=True),
     )
 }
