@@ -1,10 +1,37 @@
-# pass@k: each completion is run against its tests, alone and locked in.
+# pass@k: each completion is run against its tests, alone and locked in; a benchmark's own solutions come first.
+
+
+rule check_benchmark:
+    """Run a benchmark's own solutions: a problem whose own fails would fail every sample."""
+    input:
+        tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+    output:
+        check=PLACE.inputs("benchmarks", "{benchmark}.check.json"),
+    log:
+        log_of("check_benchmark", "{benchmark}"),
+    benchmark:
+        benchmark_of("check_benchmark", "{benchmark}")
+    conda:
+        "../envs/grade.yaml"
+    threads: STUDY.grading.workers
+    resources:
+        runtime=minutes_of("check_benchmark"),
+        mem_mb=megabytes_of("check_benchmark"),
+    params:
+        script=program("check_benchmark"),
+        code=code_of("check_benchmark"),
+        judging=lambda wildcards: COMMANDS.checking(wildcards.benchmark),
+        machine=machine_of("check_benchmark"),
+    shell:
+        "python {params.script:q} --benchmark {input.tasks} --output {output.check} "
+        "{params.judging} {params.machine} > {log} 2>&1"
 
 
 rule grade:
     """Run every sample in a process of its own and estimate pass@k."""
     input:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
+        check=rules.check_benchmark.output.check,
         samples=rules.generate.output.samples,
         protocol=rules.generate.output.protocol,
     output:
@@ -27,4 +54,5 @@ rule grade:
         machine=machine_of("grade"),
     shell:
         "python {params.script:q} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
+        "--checked {input.check} "
         "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {params.machine} > {log} 2>&1"

@@ -175,6 +175,7 @@ def test_rules_decide_and_are_recorded(tmp_path):
         "bigcode": [True, True, True, False, False],
         "lm-eval": [True, False, False, False, False],
         "evalplus": [True, False, False, True, True],
+        "extract": [True, True, True, False, False],
     }
     assert expected.keys() == RULES.keys()
     path = written(tmp_path, rows)

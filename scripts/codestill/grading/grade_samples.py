@@ -1,12 +1,12 @@
 """Grading a file of samples from end to end: every program run in the sandbox, then verdicts and scores written."""
 
+from codestill.grading.command import pool_of
 from codestill.grading.extraction import RULES
 from codestill.grading.grader import Grader
 from codestill.grading.problems import load_problems
-from codestill.grading.sandbox.isolation import LEVELS
-from codestill.grading.sandbox.pool import Pool
 from codestill.grading.scoring import scores as scores_of
-from codestill.grading.scoring import warnings
+from codestill.grading.scoring import table, warnings
+from codestill.grading.soundness import unsound
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError, log, progress
 from codestill.kit.provenance import provenance
@@ -20,47 +20,43 @@ def grade_samples(
     k,
     protocol=None,
     rules="human-eval",
+    trust="split",
+    checked=None,
     workers=2,
     timeout=3.0,
     memory=2048,
     isolation=None,
     allow_weak_isolation=False,
 ):
-    """Write the verdicts and the scores of a samples file; returns the scores.
+    """Write the verdicts and the scores of a samples file; (the scores, lines of what is incomplete or unjudged).
 
-    benchmark: humaneval, or a file of problems; k: the k of pass@k; protocol: a file that says how they were drawn;
-    timeout: seconds a program, its tests included; memory: MiB of its address space; isolation:
-    a level's name, None for the strongest to be had. Raises UserError where no sample is of the benchmark.
+    benchmark: a name or a file of problems; k: the k of pass@k; protocol: a file that says how they were drawn;
+    trust: of grading/programs.py; checked: what check_benchmark.py wrote, else own solutions are run of problems that
+    no sample passes; timeout: seconds a program, its tests included; memory: MiB of its address space; isolation: a
+    level's name, None for the strongest to be had. Raises UserError where no sample is of the benchmark.
     """
-    if rules not in RULES:
-        raise UserError(f"--rules: {rules!r} is none of {', '.join(RULES)}")
-    if isolation and isolation not in [level.name for level in LEVELS]:
-        raise UserError(f"--isolation: {isolation!r} is none of {', '.join(level.name for level in LEVELS)}")
     problems, how = load_problems(benchmark), RULES[rules]
     drawn = read_json(protocol) if protocol else None
-    with Pool(workers, memory << 20, allow_weak_isolation, isolation) as pool:
+    with pool_of(workers, memory, isolation, allow_weak_isolation) as pool:
         level = pool.level
-        for refusal in pool.refused:
-            log(f"a stronger isolation is not to be had here: {refusal}")
         log(f"grading {samples} on {len(problems)} problems: {workers} workers, isolation {level.name}")
-        grading = Grader(problems, samples, how, pool, timeout)
+        grading = Grader(problems, samples, how, pool, timeout, trust)
         grading.run(lambda outcomes: progress(outcomes, unit=" programs"))
-    if not len(grading.verdicts):
-        raise UserError(
-            f"{samples}: no samples of a task of {benchmark}, first task_id {grading.first!r}; "
-            "give samples of this benchmark"
-        )
-    written = grading.write(verdicts, {"isolation": level.name})
-    record = scores_of(grading, sorted(set(k)))
-    for line in warnings(record, samples, benchmark):
-        log(f"incomplete: {line}")
-    told = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
-    head = {"benchmark": benchmark, "isolation": level.name, "protocol": told}
+        if not len(grading.verdicts):
+            raise UserError(
+                f"{samples}: no samples of a task of {benchmark}, first task_id {grading.first!r}; "
+                "give samples of this benchmark"
+            )
+        unsolved = {name: problems[name] for name in ([] if checked else grading.unsolved())}
+        failing = read_json(checked)["unsound"] if checked else unsound(unsolved, pool, timeout, trust)
+    written = grading.write(verdicts, {"isolation": level.name}, failing)
+    record = scores_of(grading, sorted(set(k)), failing)
+    told = list(warnings(record, samples, benchmark, rules))
+    settings = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
+    head = {"benchmark": benchmark, "isolation": level.name, "trust": trust, "protocol": settings}
     record = {**head, **record, "provenance": provenance()}
     write_json(scores, record)
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.startswith("pass@"))
-    log(
-        f"{written} samples, {record['distinct_programs']} distinct programs, "
-        f"{record['run_again_alone']} run again alone: {figures}"
-    )
-    return record
+    for line in (*told, *table(record)):
+        log(line)
+    log(f"{written} samples: verdicts in {verdicts}, scores in {scores}")
+    return record, told

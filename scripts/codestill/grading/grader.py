@@ -9,6 +9,8 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 
+from codestill.grading import programs
+from codestill.grading.code_in_text import END_MARKERS
 from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.samples import Samples
 from codestill.grading.sandbox.pool import Job
@@ -55,10 +57,15 @@ class Verdicts:
 
 
 class Grader:
-    """One run over a samples file. problems: {task_id: row}; rules: a protocol; timeout in seconds."""
+    """One run over a samples file. problems: {task_id: row}; rules: a protocol; timeout in seconds.
 
-    def __init__(self, problems, path, rules, pool, timeout):
-        self.problems, self.rules, self.pool, self.timeout = problems, rules, pool, timeout
+    trust: `split` or `same_process` (grading/programs.py).
+    """
+
+    def __init__(self, problems, path, rules, pool, timeout, trust="split"):
+        self.given, self.trust = problems, trust
+        self.problems = {name: programs.as_run(problem, trust) for name, problem in problems.items()}
+        self.rules, self.pool, self.timeout = rules, pool, timeout
         self.samples = Samples(path)
         self.verdicts = Verdicts()
         self.unknown = Counter()
@@ -66,6 +73,7 @@ class Grader:
         self.counts = defaultdict(lambda: [0, 0])
         self.funnel = Counter()
         self.kinds = Counter()
+        self.formats = Counter()  # samples that fail and hold what no program holds
         self.graded = self.run_alone = 0
         self.unfinished_known = False
         self.first = None  # the first task_id, for who grades the wrong file
@@ -85,12 +93,15 @@ class Grader:
     def _keep(self, key, outcome):
         self.verdicts.add(key, outcome)
 
+    def _source(self, problem, row):
+        return programs.source_of(problem, self.rules.program(problem["prompt"], row, problem["entry_point"]))
+
     def _jobs(self):
         for place, row in enumerate(self.samples):
             self.first = self.first or row["task_id"]
             problem = self.problems.get(row["task_id"])
             if problem is not None:
-                source = self.rules.program(problem["prompt"], row)
+                source = self._source(problem, row)
                 key = Verdicts.key(row["task_id"], source)
                 if self.verdicts.reserve(key):
                     yield Job((key, place), problem, source)
@@ -102,30 +113,51 @@ class Grader:
             for place, row in enumerate(self.samples):
                 if place in wanted:
                     problem = self.problems[row["task_id"]]
-                    yield Job((wanted[place], place), problem, self.rules.program(problem["prompt"], row))
+                    yield Job((wanted[place], place), problem, self._source(problem, row))
 
-    def rows(self, stamp):
-        """Yield each sample's row with its verdict and `stamp`, in the input's order, counting as it goes."""
-        seen = set()
+    def judged(self):
+        """Yield (row, problem, outcome) of each sample, in the input's order; the last two are None without a task."""
         for row in self.samples:
             name = row["task_id"]
             problem = self.problems.get(name)
             if problem is None:
+                yield row, None, None
+                continue
+            key = Verdicts.key(name, self._source(problem, row))
+            if key not in self.verdicts:
+                raise UserError(f"{self.samples.path}: it changed while it was graded; grade it again")
+            yield row, problem, programs.judged(problem, self.verdicts[key])
+
+    def unsolved(self):
+        """The tasks that have samples of which none passes."""
+        passed = {}
+        for row, problem, outcome in self.judged():
+            if problem is not None:
+                passed[row["task_id"]] = passed.get(row["task_id"], False) or outcome["kind"] == "passed"
+        return [name for name in self.problems if passed.get(name) is False]
+
+    def rows(self, stamp, unsound):
+        """Yield each sample's row with its verdict and `stamp`, in the input's order, counting as it goes."""
+        seen = set()
+        for row, problem, outcome in self.judged():
+            name = row["task_id"]
+            if problem is None:
                 self.unknown[name] += 1
                 yield {**row, "passed": False, "result": "unknown task_id", **stamp}
                 continue
-            key = Verdicts.key(name, self.rules.program(problem["prompt"], row))
-            if key not in self.verdicts:
-                raise UserError(f"{self.samples.path}: it changed while it was graded; grade it again")
             if "sample" in row:
                 mark = hash((name, str(row["sample"])))
                 self.repeated[name] += mark in seen
                 seen.add(mark)
-            yield {**row, **self._count(name, row, self.verdicts[key]), **stamp}
+            marks = {"problem": f"its own solution fails: {unsound[name]}"} if name in unsound else {}
+            trust = programs.trust_of(self.given[name], self.trust)
+            marks |= {} if trust == "split" else {"trust": trust}
+            yield {**row, **self._count(name, row, outcome), **stamp, **marks}
 
     def _count(self, name, row, outcome):
         fields = verdict(outcome)
         steps = funnel(outcome, row.get("finish"))
+        self.formats.update(marks_of(row, outcome))
         self.counts[name][0] += 1
         self.counts[name][1] += fields["passed"]
         self.funnel.update(step for step, reached in steps.items() if reached)
@@ -134,9 +166,22 @@ class Grader:
         self.graded += 1
         return {**fields, "kind": outcome["kind"], **{step: steps[step] for step in FUNNEL[:-1]}}
 
-    def write(self, path, stamp):
-        """Write the verdicts; returns how many rows."""
-        return write_jsonl(path, self.rows(stamp))
+    def write(self, path, stamp, unsound=()):
+        """Write the verdicts, those of `unsound` problems ({task_id: reason}) marked; returns how many rows."""
+        return write_jsonl(path, self.rows(stamp, unsound))
+
+
+def marks_of(row, outcome):
+    """Which signs of another format than the rules read a failed sample shows: `syntax`, `fences`, `end markers`."""
+    text = row.get("completion")
+    if outcome["kind"] == "passed" or not isinstance(text, str):
+        return []
+    signs = {
+        "syntax": outcome["kind"] == "syntax",
+        "fences": "```" in text,
+        "end markers": any(marker in text for marker in (*END_MARKERS, "</think>")),
+    }
+    return [name for name, shown in signs.items() if shown]
 
 
 def verdict(outcome):

