@@ -48,17 +48,18 @@ def test_slurm_is_heard_where_the_program_could_not_speak(tmp_path, state, kind)
 
 
 @pytest.mark.parametrize(
-    ("states", "kind"),
+    ("states", "found"),
     [
-        (("PREEMPTED", "NODE_FAIL", "TIMEOUT"), "out of time"),
-        (("TIMEOUT", "PREEMPTED", "OUT_OF_MEMORY"), "out of memory"),
+        (("PREEMPTED", "NODE_FAIL", "TIMEOUT"), ("out of time", "SLURM job 7: TIMEOUT")),
+        (("TIMEOUT", "OUT_OF_MEMORY"), ("out of memory", "SLURM job 7: OUT_OF_MEMORY")),
+        (("FAILED", "NODE_FAIL"), ("node lost", "SLURM job 7: NODE_FAIL")),
+        (("NODE_FAIL", "FAILED"), (failures.SILENT, "")),
     ],
 )
-def test_of_a_job_that_was_requeued_the_last_run_is_heard(tmp_path, states, kind):
+def test_of_a_job_that_was_requeued_the_last_run_is_heard(tmp_path, states, found):
     record(tmp_path / "a", None, job="7")
-    jobs = [SlurmJob("7", state, 5, 1) for state in states] + [SlurmJob("8", "NODE_FAIL", 5, 1)]
-    found, reason = cause(failure(slurm_id="7"), jobs, tmp_path / "a")
-    assert (found, reason) == (kind, f"SLURM job 7: {states[-1]}")
+    jobs = [SlurmJob("7", state, 5, 1) for state in states] + [SlurmJob("8", "DEADLINE", 5, 1)]
+    assert cause(failure(slurm_id="7"), jobs, tmp_path / "a") == found
 
 
 def test_a_silent_end_and_a_program_that_never_began(tmp_path):
