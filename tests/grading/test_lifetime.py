@@ -141,3 +141,28 @@ def test_no_process_that_is_forked_holds_the_text_of_an_earlier_sample(level):
                 assert [word for word in words if word.encode() in held or word.encode("utf-16-le") in held] == [], role
                 assert (b"crimson_heron" in held) == (role == "candidate")
         grader.communicate(timeout=60)
+
+
+WRITES = {
+    **PROBLEM,
+    "test": (
+        "def check(candidate):\n"
+        "    import tempfile\n"
+        "    open('kept', 'w').write('x')\n"
+        "    tempfile.mkstemp()\n"
+        "    assert candidate(2, 3) == 5\n"
+    ),
+}
+
+
+def test_files_of_the_tests_go_with_their_process():
+    """Also where it is killed in the middle; they lie in the worker's folder, which no other run sweeps."""
+    sources = {**SOURCES, "right too": PROBLEM["prompt"] + "    return b + a\n"}
+    with open_folder() as folder:
+        outcomes, _ = graded(MACHINES[0], folder, WRITES, sources, 1.0)
+        assert {name: outcome["kind"] for name, outcome in outcomes.items()} == {
+            "sleeps": "timeout",
+            "right": "passed",
+            "right too": "passed",
+        }
+        assert list((folder / "temporary").iterdir()) == []

@@ -18,13 +18,18 @@ class Refused(Exception):
 
 
 class Cradle:
-    """The zygote's process and the socket to it. `scratch`: the folder that candidates write without `namespaces`."""
+    """The zygote's process and the socket to it.
+
+    scratch: the folder that candidates write without `namespaces`; tests: the one of the tests' process.
+    """
 
     def __init__(self, level):
         self.namespaces, self.folder = named(level).namespaces, Scratch()
         os.chmod(self.folder.path, 0o711)
         self.scratch = os.path.join(self.folder.path, "scratch")
-        os.mkdir(self.scratch, 0o700)
+        self.tests = os.path.join(self.folder.path, "tests")
+        for folder in (self.scratch, self.tests):
+            os.mkdir(folder, 0o700)
         # No secret of the environment's reaches a candidate; a fixed hash seed makes the order of sets repeatable.
         environment = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         ours, theirs = socket.socketpair()

@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 from codestill.grading.sandbox import clocks, examiner, preloaded, scratch, stopwatch, wire
@@ -32,11 +33,12 @@ _DETAIL = 300  # characters of a verdict's detail
 class Bench:
     """The tests' process, forked from here when there is none, and the problems: texts, and those that prepare values.
 
-    private: descriptors that the process does not inherit, the pool's requests first; memory: bytes that it may fill.
+    private: descriptors that the process does not inherit, the pool's requests first; memory: bytes that it may fill;
+    folder: where its temporary files go, emptied when it ends.
     """
 
-    def __init__(self, private, memory):
-        self.private, self.memory, self.progress = private, memory, examiner.Progress()
+    def __init__(self, private, memory, folder):
+        self.private, self.memory, self.folder, self.progress = private, memory, folder, examiner.Progress()
         self.pid, self.texts, self.prepared, self.known = None, {}, {}, set()
 
     def add(self, name, prompt, test, entry_point):
@@ -61,6 +63,7 @@ class Bench:
             for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
             die_with_parent()
+            tempfile.tempdir = self.folder
             examiner.serve(theirs, self.prepared, self.progress, self.memory)
         finally:
             os._exit(0)
@@ -107,6 +110,8 @@ class Bench:
         os.waitpid(self.pid, 0)
         self.control.close()
         self.pid = None
+        with contextlib.suppress(OSError):
+            scratch.empty(self.folder)
 
 
 class Run:
@@ -217,7 +222,7 @@ def main():
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
     os.dup2(2, 1)
     zygote = Cradle(level)
-    bench = Bench([requests, answers, *zygote.private], memory)
+    bench = Bench([requests, answers, *zygote.private], memory, zygote.tests)
     try:
         preloaded.load()  # while the zygote starts
         wire.send(answers, ["ready", zygote.ready()])
@@ -235,9 +240,9 @@ def main():
     except wire.Closed:
         return
     finally:
-        zygote.close()
         if bench.pid:
             bench.end()
+        zygote.close()
 
 
 if __name__ == "__main__":
