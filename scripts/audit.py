@@ -48,7 +48,7 @@ def main():
 
     torch.set_num_threads(options.threads)
     device = device_of(options.device)
-    texts = list(itertools.islice(read_texts(options.functions), options.max_functions))
+    texts = list(itertools.islice(filter(None, read_texts(options.functions)), options.max_functions))
     if not texts:
         raise UserError(f"{options.functions}: no functions; give a validation split that has some")
     model = load_model(options.model).to(device).eval()

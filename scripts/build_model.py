@@ -52,7 +52,7 @@ def tokenizer_of(args):
 
     if args.tokenizer:
         return load_tokenizer(args.tokenizer)
-    texts = list(progress(read_texts(args.train), desc="reading", unit=" functions"))
+    texts = list(progress(filter(None, read_texts(args.train)), desc="reading", unit=" functions"))
     if not texts:
         raise UserError(f"{args.train}: no function to train a tokenizer on")
     tokenizer = train_tokenizer(texts, args.vocab_size)

@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+import json
 
 import pytest
 
-from codestill.data.text import function_text
+from codestill.data.text import function_text, read_texts
 from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError
 from shared_data import shared
 
 
@@ -78,3 +80,20 @@ def test_real_records_keep_their_meaning():
             assert [ast.dump(node) for node in after.body[1:]] == [ast.dump(node) for node in before.body[1:]]
             checked += 1
     assert checked == 398
+
+
+def test_a_text_that_cannot_be_written_is_dropped_and_told(tmp_path, capsys):
+    path = tmp_path / "functions.jsonl"
+    rows = [{"code": "a = 1"}, {"code": "b = '\ud83d'"}, {"code": "c = '\U0001f40d'"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert list(read_texts(path)) == ["a = 1", "", "c = '\U0001f40d'"]
+    assert "1 records dropped that hold half a surrogate pair, first record 2" in capsys.readouterr().out
+
+
+def test_a_byte_order_mark_is_no_text_and_latin_1_is_named_by_its_line(tmp_path):
+    path = tmp_path / "functions.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"code": "a = 1"}\r\n' * 2)
+    assert list(read_texts(path)) == ["a = 1", "a = 1"]
+    path.write_bytes(b'{"code": "a = 1"}\n' * 3 + '{"code": "größe = 1"}\n'.encode("latin-1"))
+    with pytest.raises(UserError, match=r"functions\.jsonl:4: not UTF-8 \(byte 0xf6 at 12\); .*iconv"):
+        list(read_texts(path))

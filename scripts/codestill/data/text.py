@@ -6,8 +6,9 @@ import textwrap
 
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.kit.files import read_jsonl
-from codestill.kit.program import UserError
+from codestill.kit.program import UserError, log
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TRIPLE = re.compile(r"[A-Za-z]{0,2}(\"\"\"|''')")
 
 
@@ -34,15 +35,25 @@ def function_text(record):
 
 
 def read_functions(path):
-    """Yield (text, source) of each function of a JSON-lines file. Raises UserError for a record without code."""
+    """Yield (text, source) of each function of a JSON-lines file. Raises UserError for a record without code.
+
+    A text that no encoding can write (half of a surrogate pair) comes as an empty one, counted and told at the end.
+    """
+    lost = []
     for number, record in enumerate(read_jsonl(path), 1):
         if not isinstance(record, dict) or not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
-        yield function_text(record), record.get("source") or "corpus"
+        text = function_text(record)
+        if _SURROGATE.search(text):
+            lost.append(number)
+            text = ""
+        yield text, record.get("source") or "corpus"
+    if lost:
+        log(f"{path}: {len(lost):,} records dropped that hold half a surrogate pair, first record {lost[0]}")
 
 
 def read_texts(path):
-    """Yield the text of each function of a JSON-lines file. Raises UserError for a record without code."""
+    """Yield the text of each function of a JSON-lines file, as `read_functions` does."""
     return (text for text, _ in read_functions(path))
 
 

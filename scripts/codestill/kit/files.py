@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import hashlib
-import io
 import json
 import os
 import secrets
@@ -39,7 +38,7 @@ def write_json(path, value):
 def read_json(path):
     """The value in a JSON file. Raises UserError where it is missing or torn."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -56,20 +55,23 @@ def open_bytes(path):
     return gzip.open(path, "rb") if packed else open(path, "rb")
 
 
-def open_text(path):
-    """A text handle on `path`, plain or gzip."""
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8")
-
-
 def read_jsonl(path):
-    """Yield the rows of a JSON-lines file, plain or gzip. Raises UserError that names the line that is torn."""
-    with open_text(path) as handle:
+    """Yield the rows of a JSON-lines file in UTF-8 (a byte order mark may lead), plain or gzip.
+
+    Raises UserError that names the line that is torn or in another encoding.
+    """
+    with open_bytes(path) as handle:
         read = 0
         try:
             for line in handle:
                 read += 1
                 if line.strip():
-                    yield json.loads(line)
+                    yield json.loads(line.decode("utf-8-sig" if read == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+            raise UserError(
+                f"{path}:{read}: not UTF-8 ({byte}); write it anew in UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)"
+            ) from None
         except (ValueError, EOFError, OSError) as error:
             raise UserError(f"{path}:{read}: not a JSON line ({error})") from None
 
