@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from codestill.kit.program import UserError
-from codestill.models import vocabularies
+from codestill.models import vocabularies, vocabulary_transfer
 from codestill.models.token_bytes import token_bytes
-from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids
+from codestill.models.tokenizers import PROBE, load_tokenizer, pad_token_id, plain_ids, start_ids
 from codestill.models.vocabularies import Asked, match
 from made_models import SHAPES, alphabet, byte_tokenizer, made_model, made_tokenizer, model_folder
 
@@ -336,6 +336,49 @@ def test_spellings_of_two_kinds_of_tokenizer_meet(tmp_path):
         expected = old[[theirs[piece] for piece in pieces]].mean(0)
         assert (now[ids[token]] - expected).abs().max() < 1e-6, token
     assert report["counts"]["exact"] >= 258
+
+
+def test_a_blank_that_a_tokenizer_puts_before_texts_is_put_before_no_token(tmp_path):
+    """Llama 2's kind as the student: the reference cuts with the same tokenizer, but for that blank."""
+    from tokenizers import normalizers
+
+    import made_tokenizers
+
+    own = made_tokenizers.sentencepiece()
+    student = model_folder(tmp_path / "s", own, kind="llama", seed=2)
+    teacher = model_folder(tmp_path / "t", made_tokenizers.single_digits())
+    ours, theirs = vocabularies.VocabularySide(teacher), vocabularies.VocabularySide(student)
+    chosen, kinds = vocabulary_transfer.sources(ours, theirs)
+    reference = made_tokenizers.sentencepiece()
+    reference.backend_tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    compared = 0
+    for index, data in token_bytes(ours.tokenizer).items():
+        text = data.decode(errors="replace")
+        if kinds[index] == "mean" and "\ufffd" not in text:
+            assert chosen[index] == plain_ids(reference, [text])[0], text
+            compared += 1
+        elif len(data) == 1 and data[0] >= 128:
+            assert chosen[index] == [own.convert_tokens_to_ids(f"<0x{data[0]:02X}>")]
+    assert compared > 50 and "average" not in kinds
+
+
+def test_the_start_token_is_the_teachers_or_left_out(tmp_path):
+    import made_tokenizers
+
+    teacher = model_folder(tmp_path / "t", made_tokenizers.sentencepiece(), kind="llama")
+    student = folder(tmp_path / "s", [*BYTES, "<|end|>"], end="<|end|>", pad=None)
+    end = rows_of(vocabularies.VocabularySide(student).model)[0][256].clone()
+    matched, report = match(teacher, student, "transfer")
+    assert report["start_tokens"] == ["<s>"] and start_ids(matched.tokenizer) == [1]
+    assert torch.equal(rows_of(matched.model)[0][1], end)  # a student without a start token starts after its end
+    matched, report = match(teacher, student, "transfer", Asked(start="none"))
+    assert report["start_tokens"] == [] and start_ids(matched.tokenizer) == []
+    bare = made_tokenizers.sentencepiece()
+    bare.backend_tokenizer.post_processor = made_tokenizers.processors.TemplateProcessing(single="$A")
+    other = model_folder(tmp_path / "o", bare, kind="llama")
+    with pytest.raises(UserError, match="opens a text otherwise"):
+        match(teacher, other, "same")
+    assert match(teacher, other, "same", Asked(start="none"))[1]["start_tokens"] == []
 
 
 def test_files_of_the_old_kind_are_read_with_their_real_end_token(tmp_path):
