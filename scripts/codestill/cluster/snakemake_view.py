@@ -43,9 +43,6 @@ def guarded(lost, fallback):
     return decorate
 
 
-# -- the workflow, while the Snakefile is read --------------------------------------------------------------------
-
-
 @guarded("a job on a node may be told of its end too late to save its work", False)
 def on_a_node(workflow):
     """Whether this process runs one job of a cluster."""
@@ -83,9 +80,6 @@ def remember_signatures(workflow):
         resources = [one._evaluator for one in rule.resources.values()]
         for function in filter(inspect.isfunction, [*rule.input, *rule.params, *resources]):
             function.__signature__ = inspect.signature(function)
-
-
-# -- a run --------------------------------------------------------------------------------------------------------
 
 
 @guarded("--touch is held against the plan's limit, too", False)
@@ -132,9 +126,6 @@ def failed_jobs(workflow):
                 )
             )
     return found
-
-
-# -- the graph ----------------------------------------------------------------------------------------------------
 
 
 @guarded("there is no plan, and its limit holds no run back", ())
@@ -266,9 +257,6 @@ def _size_and_time(path):
 @functools.cache
 def _digest(path):
     return f"sha256:{sha256(path)}"
-
-
-# -- a dry run ----------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
