@@ -25,6 +25,7 @@ def main():
     """Check, print a line for each problem that fails, write."""
     options = arguments()
     check_grading_flags(options, UNUSED)
+    from codestill.grading.packages import allowed, hidden
     from codestill.grading.problems import load_problems
     from codestill.grading.soundness import solutions_of, unsound
     from codestill.kit.files import write_json
@@ -33,7 +34,8 @@ def main():
     solved = sum(bool(solutions_of(problem)) for problem in problems.values())
     if not solved and not options.output:
         raise UserError(f"{options.benchmark}: its problems have no solutions; there is nothing to check")
-    with pool_of(options.workers, options.memory, options.isolation, options.allow_weak_isolation) as pool:
+    without = hidden(options.packages, allowed(options.packages))
+    with pool_of(options.workers, options.memory, options.isolation, options.allow_weak_isolation, without) as pool:
         log(f"checking {solved} solutions of {options.benchmark}: isolation {pool.level.name}, trust {options.trust}")
         failed = unsound(
             problems, pool, options.timeout, options.trust, lambda outcomes: progress(outcomes, total=solved)

@@ -33,12 +33,15 @@ def check_grading_flags(options, leave_out=()):
         raise UserError(f"--memory: {options.memory} must be above 0 and at most {1 << 24} MiB")
 
 
-def pool_of(workers, memory, isolation=None, allow_weak_isolation=False):
-    """A pool; memory in MiB. Says which stronger isolation is not to be had. Raises UserError on an unknown one."""
+def pool_of(workers, memory, isolation=None, allow_weak_isolation=False, hidden=()):
+    """A pool; memory in MiB; hidden: modules not to be imported. Says which stronger isolation is not to be had.
+
+    Raises UserError on an unknown one.
+    """
     names = [level.name for level in LEVELS]
     if isolation and isolation not in names:
         raise UserError(f"--isolation: {isolation!r} is none of {', '.join(names)}")
-    pool = Pool(workers, memory << 20, allow_weak_isolation, isolation)
+    pool = Pool(workers, memory << 20, allow_weak_isolation, isolation, hidden)
     for refusal in pool.refused:
         log(f"a stronger isolation is not to be had here: {refusal}")
     return pool

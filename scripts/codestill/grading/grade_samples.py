@@ -3,6 +3,7 @@
 from codestill.grading.command import pool_of
 from codestill.grading.extraction import RULES
 from codestill.grading.grader import Grader
+from codestill.grading.packages import allowed, hidden
 from codestill.grading.problems import load_problems
 from codestill.grading.scoring import scores as scores_of
 from codestill.grading.scoring import table, warnings
@@ -22,6 +23,7 @@ def grade_samples(
     rules="human-eval",
     trust="split",
     checked=None,
+    packages="environment",
     workers=2,
     timeout=3.0,
     memory=2048,
@@ -32,12 +34,15 @@ def grade_samples(
 
     benchmark: a name or a file of problems; k: the k of pass@k; protocol: a file that says how they were drawn;
     trust: of grading/programs.py; checked: what check_benchmark.py wrote, else own solutions are run of problems that
-    no sample passes; timeout: seconds a program, its tests included; memory: MiB of its address space; isolation: a
-    level's name, None for the strongest to be had. Raises UserError where no sample is of the benchmark.
+    no sample passes; packages: of grading/packages.py; timeout: seconds a program, its tests included; memory: MiB of
+    its address space; isolation: a level's name, None for the strongest to be had. Raises UserError where no sample is
+    of the benchmark.
     """
     problems, how = load_problems(benchmark), RULES[rules]
     drawn = read_json(protocol) if protocol else None
-    with pool_of(workers, memory, isolation, allow_weak_isolation) as pool:
+    importable = allowed(packages)
+    without = hidden(packages, importable)
+    with pool_of(workers, memory, isolation, allow_weak_isolation, without) as pool:
         level = pool.level
         log(f"grading {samples} on {len(problems)} problems: {workers} workers, isolation {level.name}")
         grading = Grader(problems, samples, how, pool, timeout, trust)
@@ -54,6 +59,7 @@ def grade_samples(
     told = list(warnings(record, samples, benchmark, rules))
     settings = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
     head = {"benchmark": benchmark, "isolation": level.name, "trust": trust, "protocol": settings}
+    head["packages"] = importable
     record = {**head, **record, "provenance": provenance()}
     write_json(scores, record)
     for line in (*told, *table(record)):

@@ -20,10 +20,11 @@ class Refused(Exception):
 class Cradle:
     """The zygote's process and the socket to it.
 
-    scratch: the folder that candidates write without `namespaces`; tests: the one of the tests' process.
+    hidden: modules that candidates may not import; scratch: the folder that candidates write without `namespaces`;
+    tests: the one of the tests' process.
     """
 
-    def __init__(self, level):
+    def __init__(self, level, hidden=()):
         self.namespaces, self.folder = named(level).namespaces, Scratch()
         os.chmod(self.folder.path, 0o711)
         self.scratch = os.path.join(self.folder.path, "scratch")
@@ -36,7 +37,7 @@ class Cradle:
         flags = ["-s", "-P", "-B", "-W", "ignore"]
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, *flags, zygote.__file__, level, self.scratch, str(theirs.fileno())],
+                [sys.executable, *flags, zygote.__file__, level, self.scratch, str(theirs.fileno()), *hidden],
                 env=environment, pass_fds=[theirs.fileno()], cwd="/",
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip

