@@ -30,6 +30,7 @@ from pathlib import Path
 
 import codestill.made.NAME
 from codestill.study.layout import FIGURE_FORMATS, FIGURES
+from codestill.study.teacher_states import STATES_FILES
 
 flags, name = {}, None
 for word in sys.argv[1:]:
@@ -52,6 +53,7 @@ contents = {
 written = ["output", "outputs", "output_dir", "manifest", "accounting", "report", "verdicts", "scores"]
 written += {"prepare_corpus": ["train", "validation", "test"], "generate": ["protocol"]}.get("NAME", [])
 written += ["protocol"] if "NAME" == "gather_samples" else []
+folders += STATES_FILES
 if "NAME" == "report":
     cells = Path(flags["results"][0], "models").glob("*/eval_results.json")
     folders += [f"cells/{path.parent.name}/curves.svg" for path in cells]
