@@ -16,6 +16,7 @@ from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
 from codestill.kit.program import UserError
 from codestill.measure.bits_per_byte import measure
+from codestill.measure.function_parts import FunctionParts
 from codestill.models.folders import save_weights
 from codestill.models.heads import router_fault, row_fault, split
 from codestill.models.loading import load_model
@@ -121,7 +122,7 @@ def greedy(lanes, ids, count):
     lanes.admit(0, state)
     written = [int(state.logits.argmax())]
     for step in range(count - 1):
-        written.append(int(lanes.step([written[-1]], [len(ids) + step]).argmax()))
+        written.append(int(lanes.step(np.array(written[-1:]), np.array([len(ids) + step])).argmax()))
     return written
 
 
@@ -147,7 +148,7 @@ def whole_way(kind, shape, packed, tmp_path):
     for name, parameter in loaded.named_parameters():
         if name in gradients:
             assert (parameter.grad - gradients[name]).abs().max() <= 1e-4 * scale, name
-    measured = measure(loaded, data, 100, np.zeros(ROWS, bool), np.ones(ROWS, bool))
+    measured = measure(loaded, data, FunctionParts(data, [b"x"] * ROWS, 100), np.zeros(ROWS, bool), np.ones(ROWS, bool))
     assert measured["ce"] == pytest.approx(loss.item(), rel=1e-5)
 
     # Five steps teach it something.
@@ -161,8 +162,9 @@ def whole_way(kind, shape, packed, tmp_path):
 
     # It teaches alike from its stored states and run anew, a student of another kind.
     teacher = OnlineTeacher(loaded, ROWS)
-    teacher_cache.build(tmp_path / "cache", teacher, data, "sha", batch_size=2)
-    cached = teacher_cache.CachedTeacher(tmp_path / "cache", tmp_path / "cache", ROWS)
+    splits = {"train": data, "validation": data}
+    teacher_cache.store_states(tmp_path / "states", tmp_path / "work", teacher, splits, "sha", batch_size=2)
+    cached = teacher_cache.CachedTeacher(tmp_path / "states", splits, ROWS)
     student = tiny.model("gpt2", vocabulary=ROWS, seed=4)
     batch = collate(list(data))
     online, stored = (losses(student, batch, Objective(2.0, 0.3), one)[0] for one in (teacher, cached))
