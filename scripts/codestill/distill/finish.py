@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from codestill.distill.diagnosis import diagnose
+from codestill.distill.diverged import RECORD, refuse_diverged
 from codestill.distill.teacher_pass import OWN
 from codestill.kit.files import write_json
 from codestill.kit.folders import whole_folder
@@ -23,6 +24,8 @@ def finish(run):
     # The trainer numbers epochs by steps; without a training there is none.
     results |= {"epoch": run.metrics.get("epoch", 0.0) or 0.0, "step": run.metrics.get("step", 0)}
     results["targets"] = run.validation_data.all_targets()
+    if run.steps:
+        refuse_diverged(run, results["eval_loss"], results["step"])
     results["diagnosis"] = diagnose(history, run.steps) if run.steps else "not trained"
     if run.main:
         log(f"eval_loss {results['eval_loss']:.4f} nats a token at step {results['step']}")
@@ -31,7 +34,8 @@ def finish(run):
         for folder in Path(options.work_dir).glob("checkpoint-*"):
             shutil.rmtree(folder)
         shutil.rmtree(Path(options.work_dir) / OWN, ignore_errors=True)
-        (Path(options.work_dir) / "run.json").unlink(missing_ok=True)
+        for name in ("run.json", RECORD):
+            (Path(options.work_dir) / name).unlink(missing_ok=True)
     return results
 
 

@@ -13,6 +13,7 @@ from codestill.kit import attempts
 from codestill.kit.program import UserError, log
 
 ROWS = 8  # validation rows on which teacher and student are compared
+UNIFORM = 1.05  # times the CE of a uniform guess: random weights start a little above it
 END_ROWS = 500  # training rows in which the end token is looked for
 
 
@@ -138,6 +139,9 @@ def loss_problems(run):
     student, targets = mean_ce(run.model, data, size, run.device, run.dtype, ROWS)
     if not math.isfinite(student):
         yield f"the student's CE on {targets} validation targets is {student} before training"
+    uniform = math.log(run.head.columns)
+    if student > UNIFORM * uniform:
+        log(f"preflight warning: the student starts at CE {student:.3f}, worse than a uniform guess ({uniform:.3f})")
     if run.teacher is None:
         return
     teacher = teacher_ce(run, size)

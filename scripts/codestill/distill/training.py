@@ -78,6 +78,7 @@ class _Training:
         if self.options.epochs > 0 and resume is None:
             self._preflight()
         self._build_trainer()
+        self._measure_untrained(resume)
         self._train(resume)
         return self._finish()
 
@@ -264,6 +265,13 @@ class _Training:
         few = range(min(200, len(self.train_data)))  # enough to know how many target tokens a step has, about
         a_row = sum(self.train_data.targets(row) for row in few) / len(few)
         return [ProgressLines(a_row * self.options.batch_size * self.options.gradient_accumulation_steps)]
+
+    def _measure_untrained(self, resume):
+        from codestill.distill.diverged import RECORD, measure_untrained
+
+        if resume is None and self.main:
+            (Path(self.options.work_dir) / RECORD).unlink(missing_ok=True)
+        self.untrained = measure_untrained(self) if self.steps else None
 
     def _train(self, resume):
         if self.steps == 0:
