@@ -8,7 +8,7 @@ that cannot be negative has Student's t on the log scale.
 import math
 
 import numpy
-from scipy import stats
+from scipy import special  # scipy.stats would take a second to load, in every grading
 
 from codestill.statistics.min_f_prime import TOO_WIDE, Variance
 from codestill.statistics.observations import POSITIVE, RATE
@@ -44,12 +44,13 @@ def _rate(observed, pool, confidence):
     units = 1 / count if extreme else max(_spread(observed) / count, least)
     moved, df = _seeds(observed, pool)
     variance = Variance(units, max(count - 1, 1), 4 * moved * size, df)
-    normal, student = (float(d.ppf((1 + confidence) / 2)) for d in (stats.norm, stats.t(variance.df)))
+    upper = (1 + confidence) / 2
+    normal, student = float(special.ndtri(upper)), float(special.stdtrit(variance.df, upper))
     effective = size / variance.value * ((normal / student) ** 2 if moved else 1.0)
     tail = (1 - confidence) / 2
     right = mean * effective
-    low = 0.0 if mean == 0 else float(stats.beta.ppf(tail, right, effective - right + 1))
-    high = 1.0 if mean == 1 else float(stats.beta.ppf(1 - tail, right + 1, effective - right))
+    low = 0.0 if mean == 0 else float(special.betaincinv(right, effective - right + 1, tail))
+    high = 1.0 if mean == 1 else float(special.betaincinv(right + 1, effective - right, 1 - tail))
     return [low, high]
 
 
@@ -66,7 +67,7 @@ def _positive(observed, pool, confidence):
     variance = Variance(units, units_df, moved, df)
     if not variance.value or mean <= 0:
         return None
-    half = float(stats.t.ppf((1 + confidence) / 2, variance.df)) * variance.value**0.5
+    half = float(special.stdtrit(variance.df, (1 + confidence) / 2)) * variance.value**0.5
     centre = float(observed.stabilised().mean())
     return [math.exp(centre - half), math.exp(centre + half)]
 
@@ -77,7 +78,5 @@ def median_interval(values):
     The median lies below the i-th smallest of n values with the chance of at most i - 1 heads in n tosses.
     """
     ordered = numpy.sort(numpy.asarray(values, dtype=float))
-    cut = max(int(stats.binom.ppf(0.025, len(ordered), 0.5)), 1)
-    while cut > 1 and stats.binom.cdf(cut - 1, len(ordered), 0.5) > 0.025:
-        cut -= 1
+    cut = max(int((special.bdtr(numpy.arange(len(ordered)), len(ordered), 0.5) <= 0.025).sum()), 1)
     return [float(ordered[cut - 1]), float(ordered[len(ordered) - cut])]

@@ -10,7 +10,7 @@ For why problems and seeds matter: Miller 2024 (arXiv 2411.00640), Bowyer et al.
 from dataclasses import dataclass
 
 import numpy
-from scipy import stats
+from scipy import special
 
 from codestill.statistics.seed_variance import CROSSED
 
@@ -72,7 +72,7 @@ def unit_variance(contributions, confidence=0.95):
     spread = float(contributions.var(ddof=1)) / count if count > 1 else 0.0
     if spread <= 1e-24:
         bound = 1 - ((1 - confidence) / 2) ** (1 / count)
-        spread = float(bound / stats.t.ppf((1 + confidence) / 2, df)) ** 2
+        spread = float(bound / special.stdtrit(df, (1 + confidence) / 2)) ** 2
     return spread, df
 
 
@@ -115,8 +115,8 @@ def compare(first, second, pool=None, confidence=0.95):
 def t_interval(estimate, variance, confidence=0.95):
     """(low, high, two-sided p of 0) of an estimate by Student's t."""
     scale = variance.value**0.5
-    half = float(stats.t.ppf((1 + confidence) / 2, variance.df)) * scale
-    p = float(2 * stats.t.sf(abs(estimate) / scale, variance.df)) if scale else float(estimate == 0)
+    half = float(special.stdtrit(variance.df, (1 + confidence) / 2)) * scale
+    p = float(2 * special.stdtr(variance.df, -abs(estimate) / scale)) if scale else float(estimate == 0)
     return estimate - half, estimate + half, p
 
 
@@ -182,7 +182,7 @@ def ratio(first, second, pool=None, confidence=0.95):
     if pool is not None and len(first.seeds) > 1:
         seeds, seeds_df, _, _ = seeds_of_difference(first, second, pool)
     variance = Variance(max(v11 - 2 * share * v12 + share**2 * v22, 0.0), df, seeds, seeds_df)
-    t2 = float(stats.t.ppf((1 + confidence) / 2, max(variance.df, 1))) ** 2
+    t2 = float(special.stdtrit(max(variance.df, 1), (1 + confidence) / 2)) ** 2
     v11 += seeds
     a, b, c = second.mean**2 - t2 * v22, first.mean * second.mean - t2 * v12, first.mean**2 - t2 * v11
     root = b * b - a * c
