@@ -26,10 +26,12 @@ BOMBS = {
 
 
 def kinds(programs, timeout, memory):
-    """The kind of verdict of each completion, by name."""
+    """The kind of verdict of each completion, by name; what is not sure runs again alone, as in a grader."""
     jobs = [Job(name, PROBLEM, PROBLEM["prompt"] + text + "\n") for name, text in programs.items()]
     with Pool(2, memory) as pool:
-        return {name: outcome["kind"] for name, outcome in pool.run(jobs, timeout)}
+        outcomes = dict(pool.run(jobs, timeout))
+        outcomes |= dict(pool.run([job for job in jobs if not outcomes[job.key]["sure"]], timeout, alone=True))
+        return {name: outcome["kind"] for name, outcome in outcomes.items()}
 
 
 @pytest.fixture
@@ -124,9 +126,9 @@ def test_what_threads_queued_is_kept_when_they_end_and_little_is_assumed_of_the_
     monkeypatch.setattr(clocks, "threads", lambda pid: kernel["threads"])
     monkeypatch.setattr(clocks, "cpu_of", lambda pid: kernel["cpu"])
     queueing = Queueing(7, new=True)
-    assert queueing.total() == 3.5
+    assert queueing.total() == 3.5 and not queueing.guessed
     kernel |= {"threads": {"1": (1.0, 0.75)}, "cpu": 3.0}
-    assert queueing.total() == 3.75
+    assert queueing.total() == 3.75 and queueing.guessed
     kernel |= {"threads": {"1": (1.0, 0.75), "2": (0.25, 0.25)}, "cpu": 3.25}  # another thread of that number
     assert queueing.total() == 4.0
     kernel["cpu"] += 0.5  # of threads that came and went
@@ -148,6 +150,14 @@ def test_no_run_is_held_up_for_longer_than_the_time_that_passed(monkeypatch):
         watch.look()
         assert watch.idle is idle
     assert (watch.wall, round(watch.cpu, 6), round(watch.queued, 6)) == (3.0, 1.9, 1.1)
+
+
+def test_a_busy_machine_has_no_endless_program_run_twice(busy):
+    jobs = [Job(n, PROBLEM, PROBLEM["prompt"] + f"    while True: pass  # {n}\n") for n in range(2)]
+    with Pool(2, 1 << 30) as pool:
+        outcomes = [outcome for _, outcome in pool.run(jobs, 0.5)]
+    assert [(outcome["kind"], outcome["sure"]) for outcome in outcomes] == [("timeout", True)] * 2
+    assert all(outcome["seconds"] < 2 for outcome in outcomes)
 
 
 # What tries to live on, and the most CPU time that it may come to, in times its limit.
@@ -199,7 +209,10 @@ def test_no_program_outlives_its_limit_by_far(name):
     with Pool(1, 1 << 30) as pool:
         begun = time.monotonic()
         [(_, outcome)] = pool.run([Job(name, PROBLEM, PROBLEM["prompt"] + text)], limit)
-    assert outcome["kind"] == "timeout" and outcome["seconds"] < most * limit
+    # On a busy machine a run goes on until it is surely over its limit.
+    assert (
+        outcome["kind"] == "timeout" and outcome["seconds"] < (most if outcome["seconds"] < limit else 2 * most) * limit
+    )
     # It hardly asked for a core: that is not what a busy machine may take so long for.
     assert outcome["seconds"] > 0.5 * limit or time.monotonic() - begun < 12 * limit
 

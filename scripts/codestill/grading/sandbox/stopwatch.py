@@ -14,7 +14,7 @@ class Queueing:
 
     def __init__(self, pid, new=False):
         """new: the process was just forked, hence all its time counts."""
-        self.pid, self.threads = pid, {}
+        self.pid, self.threads, self.guessed = pid, {}, False
         self.ended_ran = self.ended_waited = 0.0
         self.before = (0.0, 0.0)
         if not new:
@@ -31,10 +31,12 @@ class Queueing:
         for thread, (ran, waited) in self.threads.items():
             if thread not in now or now[thread][0] < ran:
                 self.ended_ran, self.ended_waited = self.ended_ran + ran, self.ended_waited + waited
+                self.guessed = True  # what it queued after the last look
         self.threads = now
         ran = self.ended_ran + sum(ran for ran, _ in now.values())
         waited = self.ended_waited + sum(waited for _, waited in now.values())
         unseen = clocks.cpu_of(self.pid) - ran - _NOISE * len(now)
+        self.guessed |= unseen > 0
         return waited + _UNSEEN * max(0.0, unseen)
 
 
@@ -67,6 +69,11 @@ class Stopwatch:
             self.queued += min(passed, queued)
         self.idle = cpu - self.cpu + queued < _IDLE * passed
         self.cpu = cpu
+
+    @property
+    def guessed(self):
+        """Whether `queued` is not all counted."""
+        return self.queued is None or self.candidate.guessed or self.tests.guessed
 
     def threads(self):
         """How many the candidate has."""

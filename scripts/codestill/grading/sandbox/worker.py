@@ -21,6 +21,7 @@ from codestill.grading.sandbox.kernel.syscalls import die_with_parent
 SCRATCH_LIMITS = 64 << 20, 4096  # bytes and entries of a candidate's files, as with a file system of its own
 PREPARES = 3600  # seconds that a problem's own preparations may take
 PATIENCE = 60  # a run is given up after so many times its limit on the wall clock, however loaded the machine
+_SURELY = 2  # times its limit after which a run is over it, however much others slowed it down meanwhile
 _OVERTIME = 8  # seconds of CPU for each second of the limit after which the kernel ends a candidate
 _READS = 60  # seconds that a candidate's process may take to read its text, before it runs any of it
 _ANSWERS = 60  # seconds that the tests' process may take for the rest of a message that it has begun
@@ -157,17 +158,19 @@ class Run:
 
     def _follow(self):
         """((kind, detail), sure, whether the tests' process must end) once they have reported or a limit is passed."""
-        left, watch, quiet = min(_TICK, self.timeout), None, 0
+        left, watch, quiet, late = min(_TICK, self.timeout), None, 0, False
         while True:
             if self.bench.heard(left):
-                return self.bench.report()
+                verdict, sure, ends = self.bench.report()
+                return (("timeout", self._over()), False, ends) if late else (verdict, sure, ends)
             if watch is None:
                 watch = stopwatch.Stopwatch(self.began, self.cradle.look(), self.tests)
             watch.look()
             verdict, sure = self._passed(watch)
-            if verdict:
+            if verdict and (sure or watch.guessed or watch.wall > PATIENCE * self.timeout):
                 return verdict, sure, True
-            left = max(0.01, min(_TICK, self.timeout - watch.spent()[0]))
+            late = verdict is not None  # and slowed down by others: it goes on until there is no doubt
+            left = _TICK if late else max(0.01, min(_TICK, self.timeout - watch.spent()[0]))
             quiet = self._sleep(watch, quiet)
 
     def _passed(self, watch):
@@ -180,9 +183,9 @@ class Run:
             watch.settle()
             watch.look()
         spent, sure = watch.spent()
-        if spent >= self.timeout or watch.wall > PATIENCE * self.timeout:
-            return ("timeout", self._over()), sure
-        return None, True
+        if spent < self.timeout and watch.wall <= PATIENCE * self.timeout:
+            return None, True
+        return ("timeout", self._over()), sure or (spent >= _SURELY * self.timeout and not watch.guessed)
 
     def _sleep(self, watch, quiet):
         """How many looks in a row have found the run asleep, with little memory; tells where that begins and ends."""
