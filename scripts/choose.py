@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from codestill.kit.files import read_json, write_json
-from codestill.kit.model_files import MODEL_FILES
+from codestill.kit.model_files import MODEL_FILES, TOKENIZER_FILES
 from codestill.kit.program import UserError, log, parser, run
 
 
@@ -55,6 +55,9 @@ def main():
         if not (chosen["folder"] / name).is_file():
             raise UserError(f"{chosen['folder'] / name}: no such file; make the cell again")
         copy(chosen["folder"] / name, output / name)
+    for name in set(TOKENIZER_FILES) - set(MODEL_FILES):  # a chat template, and what older readers need
+        if (chosen["folder"] / name).is_file():
+            copy(chosen["folder"] / name, output / name)
     for record in ranked:
         record["cells"] = [{k: v for k, v in one.items() if k != "folder"} for one in record["cells"]]
     criterion = "lowest mean eval_loss over seeds (CE per target token at T = 1 on validation)"

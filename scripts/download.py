@@ -18,6 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from codestill.kit.disk_space import room_on_disk
 from codestill.kit.files import read_json, sha256, write_json, write_jsonl
 from codestill.kit.program import ManualFormatter, UserError, log, parser, progress, run
 from codestill.kit.provenance import provenance
@@ -65,7 +66,8 @@ def model(args):
     """Bring a model; its manifest's facts."""
     from codestill.models.downloads import bring_model
 
-    return bring_model(args.name, args.revision, args.output)
+    with room_on_disk(args.output, "free some space, or set HF_HOME and --output to a larger disk, and run again"):
+        return bring_model(args.name, args.revision, args.output)
 
 
 def corpus(args):

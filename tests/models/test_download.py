@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -305,6 +306,17 @@ def test_a_damaged_file_a_bare_403_and_a_dropped_connection(tmp_path, model_fold
         # Only what was lacking is fetched: the other files stayed from the runs before.
         assert {name for name, _ in server.sent} == {weights.name} and len(server.sent) == 2
         assert same_weights(model_folder, tmp_path / "model")
+
+
+def test_a_disk_that_fills_is_one_line(tmp_path, model_folder):
+    words = ["model", "--name", model_folder, "--output", tmp_path / "out", "--manifest", tmp_path / "m.json"]
+    line = shlex.join([sys.executable, str(SCRIPT), *map(str, words)])
+    # A limit of file size is met as a full disk is.
+    done = subprocess.run(["bash", "-c", f"ulimit -f 40; {line}"], capture_output=True, text=True, check=False)
+    lines = [one for one in done.stderr.splitlines() if one.startswith("error: ")]
+    assert done.returncode == 2 and len(lines) == 1, done.stderr
+    assert "could not be written (File too large); free some space, or set HF_HOME" in lines[0]
+    assert not (tmp_path / "out").exists() and not (tmp_path / "m.json").exists()
 
 
 def test_want_of_room_is_told_before_anything_is_fetched(tmp_path, model_folder, monkeypatch):

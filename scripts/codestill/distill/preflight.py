@@ -11,6 +11,7 @@ from codestill.distill.evaluation import batch_sums, mean_ce
 from codestill.distill.objective import Objective
 from codestill.kit import attempts
 from codestill.kit.program import UserError, log
+from codestill.models.tokenizers import load_tokenizer
 
 ROWS = 8  # validation rows on which teacher and student are compared
 UNIFORM = 1.05  # times the CE of a uniform guess: random weights start a little above it
@@ -47,16 +48,9 @@ def problems(run):
 
 def _tokenizer(folder):
     """The tokenizer of a folder, as the library tokenizers has it, or None."""
-    path = Path(folder) / "tokenizer.json"
-    if path.is_file():
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_file(str(path))
     try:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-    except (OSError, ValueError, ImportError, AttributeError):
+        return load_tokenizer(folder).backend_tokenizer
+    except UserError:
         return None
 
 

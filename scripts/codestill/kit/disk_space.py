@@ -12,7 +12,7 @@ SHORT_FILE = ("inline_container", "PytorchStreamWriter")
 
 
 @contextlib.contextmanager
-def room_on_disk(folder):
+def room_on_disk(folder, remedy="free some space and run the same command again: it goes on from its last checkpoint"):
     """Raise UserError in place of an error of the block whose cause is a full disk, a quota or a limit of file size."""
     try:
         yield
@@ -21,10 +21,7 @@ def room_on_disk(folder):
         if reason is None:
             raise
         path = getattr(error, "filename", None) or folder
-        raise UserError(
-            f"{path}: could not be written ({reason}); free some space and run the same command again: it goes on "
-            "from its last whole checkpoint"
-        ) from error
+        raise UserError(f"{path}: could not be written ({reason}); {remedy}") from error
 
 
 def want_of_room(error):
