@@ -11,7 +11,7 @@ protocols as benchmarks. `--shard 2/4` draws the second quarter; gather_samples.
 from pathlib import Path
 
 from codestill.kit.program import UserError, log, parser, run
-from codestill.study.flags import add_flags, names_of
+from codestill.study.flags import add_flags, checked, names_of
 from codestill.study.sections.generation import Generation
 
 
@@ -45,27 +45,15 @@ def main():
             raise UserError(f"--{name}: give one for each of the {len(args.benchmark)} benchmarks")
     counts, lengths = per_benchmark(args, "n"), per_benchmark(args, "max_new_tokens")
 
-    from codestill.sampling.sampler import Model, Settings, sample  # heavy: after the arguments are known to be good
+    from codestill.sampling.sampler import LoadedModel, sample  # heavy: after the arguments are known to be good
+    from codestill.sampling.settings import Settings
 
     model = None
     for number, benchmark in enumerate(args.benchmark):
-        settings = Settings(
-            model_dir=args.model,
-            n=counts[number],
-            temperature=args.temperature,
-            top_p=args.top_p,
-            max_new_tokens=lengths[number],
-            seed=args.seed,
-            stops=tuple(args.stop),
-            strip=args.strip_prompt,
-            precision=args.precision,
-            engine=args.engine,
-            batch_size=args.batch_size,
-            memory=args.memory,
-            device=args.device,
-            threads=args.threads,
-        )
-        model = model or Model(settings)
+        own = {"model_dir": args.model, "n": counts[number], "max_new_tokens": lengths[number]}
+        shared = {name: getattr(args, name) for name in names_of(Settings) if name not in own}
+        settings = checked(Settings, shared | own)
+        model = model or LoadedModel(settings)
         work_dir = Path(args.work_dir) / Path(benchmark).stem
         facts = sample(model, settings, benchmark, args.output[number], args.protocol[number], work_dir, args.shard)
         ends = ", ".join(f"{count} by {how}" for how, count in facts["finish"].items())

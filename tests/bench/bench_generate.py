@@ -76,11 +76,11 @@ def ours(model, tasks, args, clock):
 
     from codestill.sampling.engines import LanesEngine
     from codestill.sampling.packed_layers import pack
-    from codestill.sampling.sampler import Settings
+    from codestill.sampling.settings import Settings
 
     model = pack(copy.deepcopy(model))
     shape = {"n": args.n, "max_new_tokens": args.max_new_tokens, "batch_size": args.batch_size}
-    settings = Settings("", **shape)
+    settings = Settings(**shape)
     engine = LanesEngine(model, Ids(model.config.vocab_size), (), settings, tasks)
     engine.rules.pieces = [b""] * model.config.vocab_size
     tokens = []

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,17 +14,17 @@ from codestill.sampling import continuous_batching, sampler
 from codestill.sampling.engines import LanesEngine, TransformersEngine, drawable, engine_for
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.prompts import Task
-from codestill.sampling.sampler import Model
+from codestill.sampling.sampler import LoadedModel
 from codestill.sampling.stop_rules import GrowingText, StopRules
-from drawing import draw, settings_for
+from drawing import changed, draw, settings_for
 from small_models import EXTRA, KINDS, make_folder, make_tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 7])
 def test_greedy_is_token_identical_to_generate(kind, n, tmp_path, benchmark):
-    settings = settings_for(make_folder(tmp_path / kind, kind), temperature=0.0, n=n, batch_size=4, stops=())
-    model = Model(settings)
+    settings = settings_for(make_folder(tmp_path / kind, kind), temperature=0.0, n=n, batch_size=4, stop=[])
+    model = LoadedModel(settings)
     tasks = sampler.read_tasks(read_jsonl(benchmark), model.tokenizer, model.limit, 24, "newline", benchmark)
     found = {}
     engine = LanesEngine(model.model, model.tokenizer, (), settings, tasks)
@@ -48,7 +47,7 @@ def test_draws_have_the_distribution_of_generate(folder, name):
     """First tokens against their exact probabilities; pairs of tokens against exact products."""
     draws = 3000
     settings = settings_for(folder, n=draws, max_new_tokens=2, batch_size=500)
-    model = Model(settings)
+    model = LoadedModel(settings)
     task = Task("T", model.tokenizer("def add(a, b):")["input_ids"], 2)
     engine = engine_for(name, model.model, model.tokenizer, (), settings, [task])
     rows = []
@@ -80,7 +79,7 @@ def test_ids_without_a_token_are_never_drawn(tmp_path, benchmark):
     folder = make_folder(tmp_path / "boosted", change=boost)
     whole, _ = draw(settings_for(folder, temperature=2.0, top_p=1.0), benchmark, tmp_path)
     assert len(whole.splitlines()) == 35
-    assert drawable(Model(settings_for(folder)).model, make_tokenizer())[0] == len(make_tokenizer())
+    assert drawable(LoadedModel(settings_for(folder)).model, make_tokenizer())[0] == len(make_tokenizer())
 
 
 def test_text_and_stops_agree_with_decoding(folder):
@@ -109,13 +108,13 @@ def test_text_and_stops_agree_with_decoding(folder):
 @pytest.mark.parametrize("engine", ["lanes", "transformers"])
 def test_every_end_token_ends_and_nothing_else_of_a_generation_config_counts(engine, tmp_path, benchmark):
     """As in Llama 3 and Qwen2: several end tokens, a penalty, beams; and an id left from another vocabulary."""
-    settings = settings_for(make_folder(tmp_path / "plain"), temperature=0.0, n=1, stops=(), engine=engine)
+    settings = settings_for(make_folder(tmp_path / "plain"), temperature=0.0, n=1, stop=(), engine=engine)
     plain, _ = draw(settings, benchmark, tmp_path, f"{engine}-plain")
     folder = make_folder(tmp_path / "quirks")
     ordinary = make_tokenizer()("e")["input_ids"][0]
     quirks = {"eos_token_id": [2, 1, ordinary], "repetition_penalty": 2.0, "min_new_tokens": 20, "num_beams": 3}
     (folder / "generation_config.json").write_text(json.dumps(quirks))
-    settings = replace(settings, model_dir=str(folder))
+    settings = changed(settings, model_dir=str(folder))
     found, facts = draw(settings, benchmark, tmp_path, f"{engine}-quirks")
     assert facts["end_tokens"] == ["</s>", "<pad>"]
     assert found == plain
@@ -126,7 +125,7 @@ def test_every_end_token_ends_and_nothing_else_of_a_generation_config_counts(eng
 
     folder = make_folder(tmp_path / "two", change=prefer)
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 1]}))
-    often = settings_for(folder, n=40, temperature=1.0, top_p=1.0, stops=(), engine=engine)
+    often = settings_for(folder, n=40, temperature=1.0, top_p=1.0, stop=(), engine=engine)
     _, facts = draw(often, benchmark, tmp_path, f"{engine}-two")
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2}))
     _, fewer = draw(often, benchmark, tmp_path, f"{engine}-one")
@@ -135,8 +134,8 @@ def test_every_end_token_ends_and_nothing_else_of_a_generation_config_counts(eng
 
 
 def test_stop_strings_end_and_are_cut(folder, benchmark, tmp_path):
-    free, _ = draw(settings_for(folder, stops=()), benchmark, tmp_path, "free")
-    cut, facts = draw(settings_for(folder, stops=("e", "\n")), benchmark, tmp_path, "cut")
+    free, _ = draw(settings_for(folder, stop=[]), benchmark, tmp_path, "free")
+    cut, facts = draw(settings_for(folder, stop=("e", "\n")), benchmark, tmp_path, "cut")
     assert facts["finish"]["stop"] > 5
     for before, after in zip(map(json.loads, free.splitlines()), map(json.loads, cut.splitlines()), strict=True):
         places = [before["completion"].find(stop) for stop in ("e", "\n") if stop in before["completion"]]
@@ -156,9 +155,9 @@ def test_a_model_that_lanes_cannot_hold_is_sampled_by_generate(tmp_path, benchma
 
 
 def test_transformers_engine_ends_where_lanes_do(folder, benchmark, tmp_path):
-    greedy = settings_for(folder, temperature=0.0, n=1, stops=("e", "\n"))
+    greedy = settings_for(folder, temperature=0.0, n=1, stop=("e", "\n"))
     ours, _ = draw(greedy, benchmark, tmp_path, "ours")
-    theirs, _ = draw(replace(greedy, engine="transformers"), benchmark, tmp_path, "theirs")
+    theirs, _ = draw(changed(greedy, engine="transformers"), benchmark, tmp_path, "theirs")
     assert ours == theirs
     assert TransformersEngine.name == "transformers"
 

@@ -42,8 +42,8 @@ def test_two_benchmarks_share_one_process(made):
     assert all(list(row) == ["task_id", "completion", "sample", "finish"] for part in rows for row in part)
     assert [row["sample"] for row in rows[1]] == [0, 1, 2, 0, 1, 2]
     facts = json.loads(protocols[0].read_text())
-    expected = {"n": 2, "temperature": 0.5, "top_p": 0.95, "max_new_tokens": 8, "seed": 0, "stops": ["\ndef", "zz"]}
-    expected |= {"strip": "newline", "precision": "float32", "engine": "lanes", "prompts_without_room": []}
+    expected = {"n": 2, "temperature": 0.5, "top_p": 0.95, "max_new_tokens": 8, "seed": 0, "stop": ["\ndef", "zz"]}
+    expected |= {"strip_prompt": "newline", "precision": "float32", "engine": "lanes", "prompts_without_room": []}
     assert {key: facts[key] for key in expected} == expected
     assert facts["guarantee"].startswith("exact") and facts["tokens"] > 0 and sum(facts["finish"].values()) == 6
 
@@ -53,7 +53,7 @@ def test_two_benchmarks_share_one_process(made):
     [
         ({"--model": "absent"}, "absent: no config.json"),
         ({"--benchmark": "absent.jsonl"}, "absent.jsonl: no such file"),
-        ({"--top_p": "0"}, "--top_p 0"),
+        ({"--top_p": "0"}, "--top_p: must be greater than 0"),
         ({"--shard": "5"}, "--shard 5"),
     ],
 )

@@ -1,7 +1,6 @@
 """Samples: exact under any company, resumable, honest about what does not fit."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,20 +13,22 @@ from codestill.sampling.engines import LanesEngine
 from codestill.sampling.journal import gather
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.prompts import Task
-from codestill.sampling.sampler import Model, Settings
-from drawing import draw, settings_for
+from codestill.sampling.sampler import LoadedModel
+from codestill.sampling.settings import Settings
+from codestill.study.flags import checked
+from drawing import changed, draw, settings_for
 from small_models import KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_do_not_depend_on_company(kind, tmp_path, benchmark):
     folder = make_folder(tmp_path / kind, kind)
-    settings = settings_for(folder, stops=("q", "x"))
+    settings = settings_for(folder, stop=("q", "x"))
     whole, facts = draw(settings, benchmark, tmp_path)
     assert facts["engine"] == "lanes" and facts["exactness"]["exceeded"] == 0
     assert len({row["finish"] for row in map(json.loads, whole.splitlines())}) > 1
     for batch in (1, 3, 64):
-        assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
+        assert draw(changed(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
     parts = [draw(settings, benchmark, tmp_path, f"p{part}", f"{part}/3") for part in (3, 1, 2)]
     assert len({part for part, _ in parts}) == 3
     files = [[tmp_path / f"p{part}.{suffix}" for part in (3, 1, 2)] for suffix in ("jsonl", "json")]
@@ -48,7 +49,7 @@ def test_near_ties_are_decided_alone(tmp_path, benchmark):
     whole, facts = draw(settings, benchmark, tmp_path, "a")
     assert facts["exactness"]["decided_alone"] > 50 and facts["exactness"]["exceeded"] == 0
     for batch in (1, 5):
-        assert draw(replace(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
+        assert draw(changed(settings, batch_size=batch), benchmark, tmp_path, f"b{batch}")[0] == whole
 
 
 def test_an_exceeded_slack_is_said_in_the_output(folder, benchmark, tmp_path, monkeypatch):
@@ -158,7 +159,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder, benchmark, tmp_path,
 
 
 def test_memory_bounds_the_batch(folder, benchmark):
-    model = Model(settings_for(folder))
+    model = LoadedModel(settings_for(folder))
     task = Task("T", [5] * 60, 24)
     sizes = []
     for gib in (0.0012, 0.002, 4.0):
@@ -211,14 +212,14 @@ def test_bad_benchmarks_are_named(folder, tmp_path, rows, message):
 )
 def test_bad_settings_are_named(change):
     with pytest.raises(UserError, match=f"--{next(iter(change))}"):
-        Settings("m", **change)
+        checked(Settings, {"model_dir": "m", **change})
 
 
 def test_gathering_refuses_what_does_not_fit_together(folder, benchmark, tmp_path):
     settings = settings_for(folder, n=2, max_new_tokens=4)
     draw(settings, benchmark, tmp_path, "one", "1/2")
     draw(settings, benchmark, tmp_path, "two", "2/2")
-    draw(replace(settings, seed=9), benchmark, tmp_path, "odd", "2/2")
+    draw(changed(settings, seed=9), benchmark, tmp_path, "odd", "2/2")
 
     def attempt(*names):
         files = [[tmp_path / f"{name}.{suffix}" for name in names] for suffix in ("jsonl", "json")]

@@ -7,8 +7,8 @@ from codestill.data.benchmarks import load
 from codestill.grading.grade_samples import grade_samples
 from codestill.kit.files import write_jsonl
 from codestill.kit.program import log
-from codestill.sampling.sampler import Model, Settings, sample
-from codestill.study.sections.generation import Generation
+from codestill.sampling.sampler import LoadedModel, sample
+from codestill.sampling.settings import Settings
 
 KS = (1, 10, 20, 100)
 
@@ -23,21 +23,9 @@ def evaluate_on_humaneval(model, folder, work_dir, n=20, max_new_tokens=256, dev
     files = {name: str(folder / f"{name}.jsonl") for name in ("problems", "samples", "verdicts")}
     write_jsonl(files["problems"], rows)
     log(f"HumanEval: {n} samples a problem into {folder}")
-    usual = Generation()
-    settings = Settings(
-        model_dir=model,
-        n=n,
-        temperature=usual.temperature,
-        top_p=usual.top_p,
-        max_new_tokens=max_new_tokens,
-        seed=usual.seed,
-        stops=tuple(usual.stop),
-        strip=usual.strip_prompt,
-        device=device,
-        threads=threads,
-    )
+    settings = Settings(model_dir=str(model), n=n, max_new_tokens=max_new_tokens, device=device, threads=threads)
     protocol = str(folder / "protocol.json")
-    sample(Model(settings), settings, files["problems"], files["samples"], protocol, Path(work_dir) / "humaneval")
+    sample(LoadedModel(settings), settings, files["problems"], files["samples"], protocol, Path(work_dir) / "humaneval")
     scores, _ = grade_samples(
         files["problems"],
         files["samples"],

@@ -5,7 +5,6 @@ guaranteed for a run, and on what grounds, is written into its protocol.
 """
 
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -42,62 +41,7 @@ FIXED_PLAN = (
 BORROWED = "seeded: this engine's samples may depend on its batches and version"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a benchmark is sampled. memory in GiB (0: half of what the machine or device has)."""
-
-    model_dir: str
-    n: int = 20
-    temperature: float = 0.8
-    top_p: float = 0.95
-    max_new_tokens: int = 256
-    seed: int = 0
-    stops: tuple = ()
-    strip: str = "newline"
-    precision: str = "float32"
-    engine: str = "auto"
-    batch_size: int = 0
-    memory: float = 4.0
-    device: str = "auto"
-    threads: int = 0
-
-    def __post_init__(self):
-        rules = {
-            "n": (self.n >= 1, "at least 1"),
-            "temperature": (self.temperature >= 0, "at least 0 (0 is greedy)"),
-            "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
-            "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
-            "batch_size": (self.batch_size >= 0, "at least 1, or 0 to let --memory decide"),
-            "memory": (self.memory >= 0, "GiB, or 0 for half of what there is"),
-        }
-        for name, (holds, wanted) in rules.items():
-            if not holds:
-                raise UserError(f"--{name} {getattr(self, name)}: must be {wanted}")
-
-    @property
-    def exact(self):
-        """Whether samples are made independent of their batch: float32 logits are close enough for that."""
-        return self.precision == "float32"
-
-    @property
-    def memory_bytes(self):
-        """The bound on weights, keys, values and logits, in bytes."""
-        if self.memory:
-            return int(self.memory * 2**30)
-        if device_of(self.device).type == "cuda":
-            return torch.cuda.get_device_properties(0).total_memory // 2
-        import psutil
-
-        return psutil.virtual_memory().total // 2
-
-    def science(self):
-        """The settings that samples depend on, for the fingerprint and the protocol."""
-        names = ("n", "temperature", "top_p", "max_new_tokens", "seed", "stops", "strip", "precision")
-        facts = asdict(self)
-        return {name: list(facts[name]) if name == "stops" else facts[name] for name in names}
-
-
-class Model:
+class LoadedModel:
     """A model folder loaded for sampling: weights in the asked precision, its tokenizer, its positions."""
 
     def __init__(self, settings):
@@ -138,7 +82,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
     input and where the model yields NaN.
     """
     rows = read_jsonl(benchmark)
-    tasks = read_tasks(rows, model.tokenizer, model.limit, settings.max_new_tokens, settings.strip, benchmark)
+    tasks = read_tasks(rows, model.tokenizer, model.limit, settings.max_new_tokens, settings.strip_prompt, benchmark)
     short = shortage(tasks, settings.max_new_tokens)
     if short["no_room"] or short["less_room"]:
         log(
@@ -146,7 +90,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
             f"{len(short['less_room'])} less than {settings.max_new_tokens} tokens (of {model.limit} positions)"
         )
     with lease(work_dir):
-        engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stops, settings, tasks)
+        engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stop, settings, tasks)
         batch = engine.facts()["batch_size"]
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:

@@ -80,7 +80,11 @@ def _unescaped(text):
 
 def section_of(options, section, only=None):
     """The `section` that parsed flags describe. Raises UserError that names the flag and the remedy."""
-    values = {name: getattr(options, name) for name in only or names_of(section)}
+    return checked(section, {name: getattr(options, name) for name in only or names_of(section)})
+
+
+def checked(section, values):
+    """The `section` of these values. Raises UserError that names the flag and the remedy."""
     try:
         return section.model_validate(values)
     except ValidationError as error:
