@@ -6,6 +6,7 @@ prompt is run here as well, for the names that a test uses: a test never sees a 
 
 import ast
 import contextlib
+import dis
 import mmap
 import os
 import random
@@ -94,8 +95,10 @@ class Problem:
 
 
 def _names(code):
-    """The names that a code object and those within it look up."""
-    yield from code.co_names
+    """The global names that a code object and those within it look up."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield step.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)

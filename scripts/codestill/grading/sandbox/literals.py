@@ -13,7 +13,7 @@ import builtins
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
 
-from codestill.grading.sandbox.values import BUFFERS, VALUES, is_numpy, refill
+from codestill.grading.sandbox.values import BUFFERS, LATE, VALUES, is_numpy, refill
 
 MUTABLE = {
     "list": list,
@@ -184,7 +184,9 @@ class Encoder:
             return "".join(str.__iter__(value))
         if kind is type and value in TYPES:
             return self._add(value, ["type", f"{value.__module__}.{value.__qualname__}"])
-        name = "numpy" if is_numpy(value) else base_of(kind)
+        name = (
+            "numpy" if is_numpy(value) else base_of(kind) or LATE.get((getattr(kind, "__module__", ""), kind.__name__))
+        )
         if name:
             return self._add(value, [name, None if name in MUTABLE else self.payload(name, value)])
         last = self.peer and self.peer.handle_node(value, self)

@@ -29,14 +29,17 @@ _isinstance, _getattr = isinstance, getattr
 
 
 class Peer:
-    """See above. `shared`: classes that both sides define."""
+    """See above. `shared`: classes that both sides define; `known`: stand-ins by handle, the same for the same object.
+
+    What few programs need is made when they do: in a process just forked each first step costs.
+    """
+
+    shared = SharedClasses()
+    known = loop = None
 
     def __init__(self, receive_from, send_to):
         self.receive_from, self.send_to = receive_from, send_to
-        self.shared = SharedClasses()
         self.held, self.handles = [], {}  # what was handed out
-        self.known = weakref.WeakValueDictionary()  # stand-ins by handle: the same one for the same object
-        self.loop = None
 
     # What is sent.
 
@@ -109,6 +112,8 @@ class Peer:
         if kind == "coroutine":
             return stand_ins.coroutine_of(self, int(payload[0]))
         if kind in ("object", "iterator", "async iterator"):
+            if self.known is None:
+                self.known = weakref.WeakValueDictionary()
             made = self.known.get(payload[0])
             if made is None:
                 made = self.known[payload[0]] = self._stand_in(kind, *payload)

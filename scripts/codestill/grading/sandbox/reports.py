@@ -1,10 +1,11 @@
 """What a candidate says to the world and a test may listen to: log records and warnings."""
 
-import logging
 import warnings
 
 
 def _hear_record(name, level, message):
+    import logging  # rarely needed, and each fork is dearer for it
+
     logger = logging.getLogger(name)
     if logger.isEnabledFor(level):
         logger.handle(logger.makeRecord(name, level, "", 0, message, (), None))
@@ -18,21 +19,15 @@ def _hear_warning(warning):
 HEARD = {"log": _hear_record, "warn": _hear_warning}
 
 
-class _Records(logging.Handler):
-    """Hands each record over."""
-
-    def __init__(self, ask):
-        super().__init__()
-        self.ask = ask
-
-    def emit(self, record):
-        """Hand over the logger's name, the level and the message."""
-        self.ask("log", 0, record.name, record.levelno, record.getMessage())
-
-
 def _follow_log(ask):
+    import logging
+
+    class Records(logging.Handler):
+        def emit(self, record):
+            ask("log", 0, record.name, record.levelno, record.getMessage())
+
     root = logging.getLogger()
-    root.addHandler(_Records(ask))
+    root.addHandler(Records())
     root.setLevel(1)
 
 

@@ -20,9 +20,8 @@ class Service(Peer):
     def __init__(self, namespace, entry_point, bounds, receive_from, send_to):
         super().__init__(receive_from, send_to)
         self.namespace, self.bounds = namespace, bounds
-        self.entry = self._hand_out(namespace[entry_point], "object")
-        self.patched = Patched()
-        self.surroundings = Surroundings(modules=self.patched)
+        self.held.append(namespace[entry_point])
+        self.patched = self.surroundings = None  # what is kept alike, once the tests' side tells of something
         self.raised_there = {}  # the tests' side's exceptions by their id here, each with its handle
         self.lock = _thread.RLock()
 
@@ -43,7 +42,8 @@ class Service(Peer):
 
     def send(self, message):
         """Send a message, after what the program has printed."""
-        self.patched.flush()
+        if self.patched:
+            self.patched.flush()
         super().send(message)
 
     def ask(self, what, handle, *args, **kwargs):
@@ -74,12 +74,15 @@ class Service(Peer):
 
     def perform(self, what, handle, args, kwargs):
         """What a request asks; some are about the program as a whole."""
-        own = {"share": self._share, "names of program": self._names, "entry": self._entry, "global": self._global}
-        own.update({"follow": self._follow, "signature": self._signature})
-        if what in own:
-            return own[what](*args)
+        if what in self._OWN:
+            return getattr(self, self._OWN[what])(*args)
         with self.bounds:
             return super().perform(what, handle, args, kwargs)
+
+    _OWN = {  # noqa: RUF012 - the requests about a program as a whole
+        "share": "_share", "names of program": "_names", "entry": "_entry", "global": "_global",
+        "follow": "_follow", "signature": "_signature",
+    }  # fmt: skip
 
     def _share(self, *names):
         found = {name: within(self.namespace, name) for name in names}
@@ -105,7 +108,7 @@ class Service(Peer):
             os.mkdir(token)
             os.chdir(token)
         made = {"random": RandomNumbers, "environ": Environ, "files": lambda: Files(os.getcwd())}[part]()
-        self.surroundings.parts[part] = made
+        self._kept_alike().parts[part] = made
         return os.getcwd()
 
     def _signature(self, *path):
@@ -120,11 +123,18 @@ class Service(Peer):
 
     def around(self):
         """What the program has changed about it."""
-        return self.surroundings.changes() if len(self.surroundings.parts) > 1 else None
+        return self.surroundings.changes() if self.surroundings else None
 
     def surround(self, around):
         """Take over what the test has changed."""
-        self.surroundings.apply(around)
+        if around:
+            self._kept_alike().apply(around)
+
+    def _kept_alike(self):
+        if self.surroundings is None:
+            self.patched = Patched()
+            self.surroundings = Surroundings(modules=self.patched)
+        return self.surroundings
 
     def not_carried(self, value):
         """A frame, a module, a code object: known there by its kind alone."""

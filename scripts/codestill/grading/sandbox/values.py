@@ -4,11 +4,8 @@ A kind is (type, parts, make): `make(*parts(value))` equals `value`. What is rec
 """
 
 import datetime
-import ipaddress
-import pathlib
+import importlib
 import re
-import uuid
-import zoneinfo
 from array import array
 from decimal import Decimal
 from fractions import Fraction
@@ -59,10 +56,6 @@ def _match(pattern, way, string, start, end, pos, endpos):
     raise ValueError("no such match")
 
 
-def _str(kind):
-    return kind, lambda value: (str(value),), kind
-
-
 VALUES = {
     "range": (range, lambda value: (value.start, value.stop, value.step), range),
     "slice": (slice, lambda value: (value.start, value.stop, value.step), slice),
@@ -74,17 +67,6 @@ VALUES = {
     "time": (datetime.time, lambda value: (*_moment(value), value.fold), _time),
     "timedelta": (datetime.timedelta, lambda v: (v.days, v.seconds, v.microseconds), datetime.timedelta),
     "timezone": (datetime.timezone, lambda value: value.__getinitargs__(), datetime.timezone),
-    "ZoneInfo": (zoneinfo.ZoneInfo, lambda value: (value.key,), zoneinfo.ZoneInfo),
-    "UUID": (uuid.UUID, lambda value: (value.hex,), uuid.UUID),
-    "PosixPath": _str(pathlib.PosixPath),
-    "PureWindowsPath": _str(pathlib.PureWindowsPath),
-    "PurePosixPath": _str(pathlib.PurePosixPath),
-    "IPv4Interface": _str(ipaddress.IPv4Interface),
-    "IPv6Interface": _str(ipaddress.IPv6Interface),
-    "IPv4Address": _str(ipaddress.IPv4Address),
-    "IPv6Address": _str(ipaddress.IPv6Address),
-    "IPv4Network": _str(ipaddress.IPv4Network),
-    "IPv6Network": _str(ipaddress.IPv6Network),
     "array": (array, lambda value: (value.typecode, value.tobytes()), array),
     "memoryview": (memoryview, lambda value: (value.format, value.shape, value.tobytes()), None),
     "Pattern": (re.Pattern, lambda value: (value.pattern, value.flags), re.compile),
@@ -126,6 +108,25 @@ def numpy_made(form, dtype, shape, data):
     return made.copy() if form == "array" else made[()]
 
 
+# Of modules that few programs load, and that would make each fork dearer: (module, class) by name, with its parts.
+_LATE = {
+    "ZoneInfo": ("zoneinfo", lambda value: (value.key,)),
+    "UUID": ("uuid", lambda value: (value.hex,)),
+    **dict.fromkeys(("PosixPath", "PureWindowsPath", "PurePosixPath"), ("pathlib", lambda value: (str(value),))),
+    **{
+        f"IPv{version}{what}": ("ipaddress", lambda value: (str(value),))
+        for version in (4, 6)
+        for what in ("Address", "Network", "Interface")
+    },
+}
+LATE = {(module, name): name for name, (module, _) in _LATE.items()}
+
+
+def _made_late(module, name):
+    return lambda part: getattr(importlib.import_module(module), name)(part)
+
+
+VALUES.update({name: (None, parts, _made_late(module, name)) for name, (module, parts) in _LATE.items()})
 BUFFERS = ("array", "numpy")  # these may be altered in place
 
 
