@@ -89,9 +89,10 @@ rule distill:
 
 
 rule choose:
-    """Choose among the cells by validation loss, before any benchmark is read."""
+    """Choose among the cells as the config's `selection` says, before any reported benchmark is read."""
     input:
         cells=lambda wildcards: PLACE.candidate_files(wildcards.chosen),
+        measures=lambda wildcards: PLACE.candidate_measures(wildcards.chosen),
     output:
         model=PLACE.model("{chosen}"),
         choice=f"{PLACE.results}/models/{{chosen}}/chosen.json",
@@ -108,5 +109,8 @@ rule choose:
         code=code_of("choose"),
         cells=lambda wildcards, input: list(dict.fromkeys(map(folder_of, input.cells))),
         folder=lambda wildcards, output: folder_of(output.model),
+        by=COMMANDS.selection(),
+        measures=lambda wildcards, input: COMMANDS.measures(input.measures),
     shell:
-        "python {params.script:q} --cells {params.cells} --output {params.folder} > {log} 2>&1"
+        "python {params.script:q} --cells {params.cells} {params.measures} {params.by} --output {params.folder} "
+        "> {log} 2>&1"

@@ -32,6 +32,35 @@ rule measure_language:
         "--output {output} {params.settings} {params.machine} > {log} 2>&1"
 
 
+rule measure_validation:
+    """How many bodies of validation functions a candidate predicts to the last token: what chooses by default."""
+    input:
+        model=PLACE.model("{model}"),
+        tokens=PLACE.tokens("validation"),
+    output:
+        f"{PLACE.results}/validation/{{model}}.json",
+    log:
+        log_of("measure_validation", "{model}"),
+    benchmark:
+        benchmark_of("measure_validation", "{model}")
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.generation.threads
+    resources:
+        runtime=minutes_of("measure_validation"),
+        mem_mb=megabytes_of("measure_validation"),
+    params:
+        script=program("measure"),
+        code=code_of("measure"),
+        model=lambda wildcards, input: folder_of(input.model),
+        tokens=lambda wildcards, input: folder_of(input.tokens),
+        settings=COMMANDS.language(),
+        machine=machine_of("measure"),
+    shell:
+        "python {params.script:q} language --model {params.model} --tokens {params.tokens} --output {output} "
+        "{params.settings} {params.machine} > {log} 2>&1"
+
+
 rule measure_efficiency:
     """Parameters, bytes, latency, tokens per second and memory of all architectures, in turns, in one process."""
     input:

@@ -397,10 +397,20 @@ def test_choose_takes_the_lowest_mean_over_seeds(home, cell, tmp_path):
         (folder / "eval_results.json").write_text(json.dumps({"eval_loss": loss}))
         (folder / "provenance.json").write_text(json.dumps({"cell": {"alpha": alpha, "seed": seed}}))
         cells.append(folder)
-    assert children.run("choose", ["--cells", *cells, "--output", tmp_path / "best"], tmp_path / "log") == 0
+    by_loss = ["--by", "eval_loss", "--output", tmp_path / "best", "--cells"]
+    assert children.run("choose", [*by_loss, *cells], tmp_path / "log") == 0
     chosen = read_json(tmp_path / "best/chosen.json")
     assert chosen["cell"] == "a1" and [one["eval_loss"] for one in chosen["candidates"]] == [2.1, 2.15]
     best, source = tmp_path / "best/model.safetensors", tmp_path / "a1/model.safetensors"
     assert best.read_bytes() == source.read_bytes()
     assert not os.path.samefile(best, source)  # or a touch of the one makes everything of the other look stale
-    assert children.run("choose", ["--cells", home / "teacher", "--output", tmp_path / "best"], tmp_path / "log") == 2
+    assert children.run("choose", [*by_loss, home / "teacher"], tmp_path / "log") == 2
+    # Another measure chooses otherwise; of equal ones, the lower loss.
+    for name, exact in (("a1", 0.1), ("a2", 0.3), ("b1", 0.5), ("b0", 0.3)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"bodies_exact": exact, "pass@1": 0.25}))
+    measures = ["--measures", *sorted(tmp_path.glob("[ab]?.json"))]
+    for by, wanted in (("bodies_exact", "b0"), ("pass@1", "a1")):
+        flags = ["--by", by, "--on", "made", "--output", tmp_path / by, "--cells", *cells, *measures]
+        assert children.run("choose", flags, tmp_path / "log") == 0
+        chosen = read_json(tmp_path / by / "chosen.json")
+        assert (chosen["cell"], chosen["by"], chosen["on"]) == (wanted, by, "made")

@@ -13,6 +13,7 @@ from codestill.kit.program import UserError
 from codestill.study.config import load_study, schema
 from codestill.study.field_tables import with_fields
 from codestill.study.grid import build_grid
+from codestill.study.layout import Layout
 from codestill.study.sections.corpus import Column
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -55,6 +56,12 @@ MISTAKES = [
     ("corpus.validation_fraction", 0, "corpus.validation_fraction", "greater than 0"),
     ("tokens.max_seq_length", 0, "tokens.max_seq_length", "16"),
     ("tokens.layout", "dense", "tokens.layout", "'packed' or 'padded'"),
+    ("selection.by", "loss", "selection.by", "'auto', 'pass@1'"),
+    ("selection.by", "pass@1", "selection.by", "use: development"),
+    ("selection", {"by": "pass@1", "on": "humaneval"}, "selection.on", "humaneval is reported, so it cannot choose"),
+    ("selection.on", "nothing", "selection.on", "no benchmark of the study"),
+    ("benchmarks.humaneval.use", "both", "benchmarks.humaneval.use", "'reported' or 'development'"),
+    ("benchmarks.humaneval.use", "development", "benchmarks", "nothing would be reported"),
     ("training.epochs", -1, "training.epochs", "greater than or equal to 0"),
     ("training.batch_size", 0, "training.batch_size", "greater than 0"),
     ("training.batch_size", "six", "training.batch_size", "integer"),
@@ -231,3 +238,19 @@ def test_the_manual_has_every_field():
 
 def test_the_committed_schema_is_the_models_schema():
     assert json.loads((CONFIG / "schema.json").read_text()) == schema(), "run: python scripts/write_schema.py"
+
+
+def test_what_chooses_is_never_what_is_reported():
+    raw = mistaken("benchmarks.problems", {"kind": "mbpp", "path": "mbpp.jsonl", "use": "development"})
+    study = load_study(raw)
+    assert study.chosen_by == ("pass@1", "problems")
+    assert (study.development, study.reported) == (["problems"], ["humaneval"])
+    grid = build_grid(study)
+    place = Layout(study, grid)
+    assert place.judged("problems") == list(grid.cells)
+    wanted = [f"{place.results}/scores/problems/{cell}.json" for cell in place.finetuned]
+    assert place.candidate_measures("best_finetuned") == wanted
+    assert not any("/problems/" in path for path in [*place.measured(), *place.comparison([])])
+    assert load_study(mistaken("study", "plain")).chosen_by == ("bodies_exact", None)
+    by_loss = load_study(mistaken("selection.by", "eval_loss"))
+    assert Layout(by_loss, build_grid(by_loss)).candidate_measures("best_distilled") == []

@@ -6,7 +6,7 @@ memory's (Williams, Waterman & Patterson 2009, the roofline model). The rates ar
 
 import copy
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 from codestill.kit.shards import read_shard
@@ -27,6 +27,7 @@ HEAVY = (
     "generate",
     "generate_part",
     "measure_language",
+    "measure_validation",
     "measure_efficiency",
 )
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
@@ -281,6 +282,9 @@ class Costs:
         return Work(
             "measure_language", "teacher" if alone else "cell", TORCH_START, seconds, int(gpu), settings.threads, memory
         )
+
+    def _measure_validation(self, model):
+        return replace(self._measure_language("teacher"), rule="measure_validation", variant="cell")
 
     def _measure_efficiency(self):
         settings, models = self.study.generation, [self.architecture_of(model) for model in TIMED_MODELS]

@@ -23,6 +23,7 @@ WILDCARDS = {
     "check_benchmark": ("benchmark",),
     "grade": ("benchmark", "model"),
     "measure_language": ("model",),
+    "measure_validation": ("model",),
     "choose": ("chosen",),
     "download_model": ("base",),
     "download_corpus": ("source",),

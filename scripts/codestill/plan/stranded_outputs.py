@@ -6,7 +6,7 @@ from pathlib import Path
 
 # Folders below results/<study> whose files belong to the folder that they lie in, declared or not.
 OWNED = ("models", "tokens", "inputs/models", "teacher_states")
-FLAT = ("samples", "verdicts", "scores", "language", "efficiency", "inputs/sources", "inputs/benchmarks")
+FLAT = ("samples", "verdicts", "scores", "language", "validation", "efficiency", "inputs/sources", "inputs/benchmarks")
 WORK = "work"
 BOOKS = ("plan", "attempts")  # of no one job: the workflow's records
 

@@ -87,7 +87,9 @@ class Results:
 
     @property
     def benchmarks(self):
-        return self.study.get("benchmarks", {})
+        """The benchmarks whose scores are results; one for development chooses, and is reported nowhere."""
+        every = self.study.get("benchmarks", {})
+        return {name: entry for name, entry in every.items() if entry.get("use", "reported") == "reported"}
 
     @property
     def axes(self):

@@ -68,6 +68,16 @@ class Commands:
         """How measure.py measures language."""
         return f"{flags_of(self.study.measures)} {flags(threads=self.study.generation.threads)}"
 
+    def selection(self):
+        """How choose.py chooses: the measure, and the development benchmark it is taken on."""
+        by, benchmark = self.study.chosen_by
+        return flags(by=by, on=benchmark)
+
+    @staticmethod
+    def measures(files):
+        """The files of Layout.candidate_measures, where they lie for this job; nothing where there is none."""
+        return flags(measures=list(files) or None)
+
     def efficiency(self):
         """How measure.py measures speed and size."""
         return flags(precision=self.study.measures.precision, threads=self.study.generation.threads)

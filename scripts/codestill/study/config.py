@@ -23,6 +23,7 @@ from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import Student, Teacher, Vocabulary
 from codestill.study.sections.plan import PlanSettings
+from codestill.study.sections.selection import BODIES, PASS, Selection
 from codestill.study.sections.training import Training
 
 
@@ -50,6 +51,7 @@ class Study(Section):
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
+    selection: Selection = Field(default_factory=Selection, description="how the headline's settings are chosen")
     measures: Measures = Field(default_factory=Measures, description="how language is measured")
     grading: Grading = Field(default_factory=Grading, description="how samples are judged")
     plan: PlanSettings = field(PlanSettings(), "what `make plan` reckons with; changes no result", machine=True)
@@ -78,6 +80,41 @@ class Study(Section):
         if len(set(seeds)) < len(seeds):
             raise ValueError("must be distinct")
         return seeds
+
+    @property
+    def development(self):
+        """The benchmarks that may choose."""
+        return [name for name, one in self.benchmarks.items() if one.use == "development"]
+
+    @property
+    def reported(self):
+        """The benchmarks whose scores are results."""
+        return [name for name, one in self.benchmarks.items() if one.use == "reported"]
+
+    @property
+    def chosen_by(self):
+        """(measure, the development benchmark it is taken on or None): what `selection` comes to in this study."""
+        by = self.selection.by
+        if by == "auto":
+            by = PASS if self.development else BODIES
+        return by, (self.selection.on or self.development[0]) if by == PASS else None
+
+    @model_validator(mode="after")
+    def _choice(self):
+        on = self.selection.on
+        if not self.reported:
+            raise wrong("benchmarks", "all are for development, so that nothing would be reported; add one to report")
+        if on is not None and on not in self.benchmarks:
+            raise wrong("selection.on", f"{on!r} is no benchmark of the study; it has {', '.join(self.benchmarks)}")
+        if on is not None and on not in self.development:
+            raise wrong(
+                "selection.on", f"{on} is reported, so it cannot choose; give another benchmark use: development"
+            )
+        if on is not None and self.chosen_by[0] != PASS:
+            raise wrong("selection.on", f"acts where by is pass@1, not {self.selection.by}; remove it")
+        if self.selection.by == PASS and not self.development:
+            raise wrong("selection.by", "pass@1 needs a benchmark with use: development; add one, or choose otherwise")
+        return self
 
     @model_validator(mode="after")
     def _names(self):

@@ -10,6 +10,7 @@ from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
+from codestill.study.sections.selection import LOSS, PASS
 from codestill.study.teacher_states import STATES_FILES
 
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
@@ -124,7 +125,9 @@ class Layout:
         return ["teacher", "student", *self.grid.cells]
 
     def judged(self, benchmark):
-        """The models judged on one benchmark."""
+        """The models judged on one benchmark; on one for development, the candidates."""
+        if benchmark in self.study.development:
+            return list(self.grid.cells)
         headline = ["teacher", "student", *self.chosen]
         return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
 
@@ -154,6 +157,14 @@ class Layout:
         """The files of those cells."""
         return [path for cell in self.candidates(chosen) for path in self.model(cell, trained=True)]
 
+    def candidate_measures(self, chosen):
+        """The file of each of those cells that holds the measure by which one is chosen; none where it is a loss."""
+        by, benchmark = self.study.chosen_by
+        if by == LOSS:
+            return []
+        folder = f"scores/{benchmark}" if by == PASS else "validation"
+        return [f"{self.results}/{folder}/{cell}.json" for cell in self.candidates(chosen)]
+
     def teacher_of(self, cell):
         """The files of the cell's teacher, and its audit; none where alpha is 1."""
         return [*self.model(cell.teacher), self.inputs("audit.json")] if cell.taught else []
@@ -164,7 +175,7 @@ class Layout:
 
     def measured(self):
         """Everything that the whole study's report reads."""
-        scores = [path for name in self.study.benchmarks for path in self.scores([name], self.judged(name))]
+        scores = [path for name in self.study.reported for path in self.scores([name], self.judged(name))]
         choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
         return [*scores, *self.language(self.models), *self.efficiency(), *choices, self.inputs("audit.json")]
 
@@ -197,7 +208,7 @@ class Layout:
     def comparison(self, cells):
         """What an experiment or sweep needs: its cells and the baselines on every benchmark, and their language."""
         models = list(dict.fromkeys([*self.grid.baselines, *cells]))
-        return self.scores(self.study.benchmarks, models) + self.language(models)
+        return self.scores(self.study.reported, models) + self.language(models)
 
     @staticmethod
     def local(path):
@@ -252,7 +263,7 @@ class Layout:
             "sweeps": self.grid.sweeps,
             "baselines": self.grid.baselines,
             "benchmarks": {
-                name: {"n": one.n, "k": one.k, "models": self.judged(name)}
+                name: {"n": one.n, "k": one.k, "use": one.use, "models": self.judged(name)}
                 for name, one in self.study.benchmarks.items()
             },
         }
