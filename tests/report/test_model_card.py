@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
-from codestill.kit.files import read_json
+from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError
 from codestill.report.model_card import write
+from codestill.report.objectives import objectives_that_ran
 from codestill.report.results import Results
 
 
@@ -39,6 +40,35 @@ def test_metadata_is_what_the_hub_reads(whole, tmp_path):
 @pytest.mark.parametrize("name", ["teacher", "student", "best_finetuned", "T-1.0_alpha-0.0_seed-1"])
 def test_every_kind_of_model_has_one(whole, tmp_path, name):
     assert write(results_of(whole), name, tmp_path / "README.md").startswith("---\nlanguage:")
+
+
+def test_a_card_names_its_own_base_model(whole, tmp_path):
+    from huggingface_hub import ModelCard
+
+    for name, base in (("teacher", "t"), ("student", "s"), ("best_finetuned", "s")):
+        write(results_of(whole), name, tmp_path / "README.md")
+        assert ModelCard.load(tmp_path / "README.md").data.base_model == base, name
+
+
+def test_a_card_names_the_objective_that_ran_and_what_it_was_made_from(whole, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    study = read_json(folder / "study.json")
+    said = {
+        "T-1.0_alpha-0.0_seed-1": ({"objective": "forward_kl"}, "alpha CE + (1 - alpha) T² KL(teacher ‖ student)"),
+        "T-1.0_alpha-0.5_seed-1": ({"objective": "reverse_kl"}, "KL(student ‖ teacher)"),
+        "T-4.0_alpha-0.5_seed-1": ({"objective": "jsd", "beta": 0.3}, "JSD(teacher, student; beta 0.3)"),
+        "alpha-1.0_seed-1": ({"objective": None}, "was CE, the cross-entropy of the labels alone"),
+    }
+    for name, (axes, _) in said.items():
+        study["models"][name]["cell"] |= axes
+    write_json(folder / "study.json", study)
+    for name, (_, words) in said.items():
+        text = write(results_of(folder), name, tmp_path / "README.md")
+        assert words in text and "- model: s (not known: see its source)" in text, name
+        assert ("‖" in text) == ("KL(" in words), name
+    ran = [latex for _, latex in objectives_that_ran(results_of(folder))]
+    assert any(r"\mathrm{JSD}_{0.3}" in one for one in ran) and len(set(ran)) == 3
 
 
 def test_an_unmeasured_model_says_so(whole, tmp_path):

@@ -192,8 +192,8 @@ def test_what_an_edit_would_cost(finished):
     cells, report, nothing = found["edits"].values()
     assert report["jobs"] == 1
     assert nothing["jobs"] == 0
-    # By hand: 3 cells and 2 choices; 3 generated, graded, and their language; the report, 3 cards.
-    assert cells["jobs"] == 3 + 2 + 3 + 3 + 3 + 1 + 3
+    # By hand: 3 cells and 2 choices; 3 generated, graded, their language twice; the report, 3 cards.
+    assert cells["jobs"] == 3 + 2 + 3 + 3 + 3 + 3 + 1 + 3
 
 
 def test_outputs_of_a_dropped_experiment_are_stranded(home):

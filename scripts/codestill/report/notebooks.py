@@ -12,7 +12,7 @@ ALIASES = {"T": "temperature", "lr": "learning_rate"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class LoadedCell:
     """One cell of a study: `folder` of its weights, `scores` (table rows), `curves` (by step), `provenance`."""
 
     name: str
@@ -53,7 +53,7 @@ def load_cell(results=None, model=None, **axes):
         raise UserError(f"{study.folder}/study.json: no model {model!r}; it has {', '.join(study.by_name)}")
     scores, curves = score_frame(study), curve_frame(study)
     _warn(study)
-    return Cell(
+    return LoadedCell(
         name=cell.name,
         axes=cell.axes,
         folder=study.folder / "models" / cell.name,

@@ -44,14 +44,23 @@ def _rate(observed, pool, confidence):
     units = 1 / count if extreme else max(_spread(observed) / count, least)
     moved, df = _seeds(observed, pool)
     variance = Variance(units, max(count - 1, 1), 4 * moved * size, df)
-    upper = (1 + confidence) / 2
-    normal, student = float(special.ndtri(upper)), float(special.stdtrit(variance.df, upper))
-    effective = size / variance.value * ((normal / student) ** 2 if moved else 1.0)
+    normal = float(special.ndtri((1 + confidence) / 2))
+    effective = size / variance.value * ((normal / _point(variance, confidence)) ** 2 if moved else 1.0)
     tail = (1 - confidence) / 2
     right = mean * effective
     low = 0.0 if mean == 0 else float(special.betaincinv(right, effective - right + 1, tail))
     high = 1.0 if mean == 1 else float(special.betaincinv(right + 1, effective - right, 1 - tail))
     return [low, high]
+
+
+def _point(variance, confidence):
+    """Student's point of a sum of two variances, each weighted by itself (Cochran & Cox 1950, section 4.14).
+
+    Satterthwaite's degrees would trust seeds of one or two degrees wherever they come out alike by chance.
+    """
+    points = (float(special.stdtrit(df, (1 + confidence) / 2)) for df in (variance.units_df, variance.seeds_df))
+    squares = sum(part * point**2 for part, point in zip((variance.units, variance.seeds), points, strict=True))
+    return (squares / variance.value) ** 0.5
 
 
 def _spread(observed):
@@ -67,7 +76,7 @@ def _positive(observed, pool, confidence):
     variance = Variance(units, units_df, moved, df)
     if not variance.value or mean <= 0:
         return None
-    half = float(special.stdtrit(variance.df, (1 + confidence) / 2)) * variance.value**0.5
+    half = _point(variance, confidence) * variance.value**0.5
     centre = float(observed.stabilised().mean())
     return [math.exp(centre - half), math.exp(centre + half)]
 
