@@ -12,7 +12,7 @@ import pytest
 from codestill.grading.problems import load_problems
 from codestill.kit.program import UserError
 from grading.test_grade import grade, written
-from shared_data import ROOT
+from shared_data import ROOT, shared
 
 
 def packed(cases):
@@ -194,3 +194,17 @@ def test_a_format_that_does_not_fit_is_hinted_at_and_strict_tells_by_its_exit_co
     command = [sys.executable, ROOT / "scripts" / "grade.py", "--benchmark", path, "--samples", tmp_path / "S.jsonl"]
     done = subprocess.run([*map(str, command), "--strict"], capture_output=True, text=True, check=False)
     assert done.returncode == 3 and (tmp_path / "S.verdicts.jsonl").exists() and (tmp_path / "S.scores.json").exists()
+
+
+def test_a_release_is_taken_by_name_and_checked_by_content(tmp_path, monkeypatch):
+    from codestill.data import releases
+
+    monkeypatch.setenv("CODESTILL_BENCHMARKS", str(tmp_path))
+    (tmp_path / "humaneval_plus.jsonl.gz").write_bytes((shared("benchmarks") / "HumanEvalPlus.jsonl.gz").read_bytes())
+    assert len(load_problems("humaneval+")) == 164
+    (tmp_path / "mbpp_plus.jsonl.gz").write_bytes((tmp_path / "humaneval_plus.jsonl.gz").read_bytes())
+    with pytest.raises(UserError, match="not the release"):
+        load_problems("mbpp+")
+    monkeypatch.setitem(releases.RELEASES, "mbpp", ("http://127.0.0.1:9/mbpp.jsonl", "0"))
+    with pytest.raises(UserError, match="cannot be reached"):
+        load_problems("mbpp")
