@@ -63,8 +63,13 @@ def _pandas_eval(options):
 
 
 def _pocket(options):
-    """Pocket's held-out problems, of the grammar that `seed` picks."""
-    return pocket.problems(seed=options.seed)
+    """Pocket's test problems, of the grammar that `seed` picks: they are reported."""
+    return pocket.problems("test", seed=options.seed)
+
+
+def _pocket_validation(options):
+    """Pocket's validation problems, which no test problem and no training function behaves like: they may choose."""
+    return pocket.problems("validation", seed=options.seed)
 
 
 def _file(options):
@@ -76,6 +81,7 @@ KINDS = {
     "humaneval": Kind(_humaneval, problems=164),
     "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500),
     "pocket": Kind(_pocket, takes=("seed",), problems=160),
+    "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
     "apps": Kind(_apps, takes=("path",), needs=("path",)),

@@ -7,9 +7,10 @@ A record is contaminated where a function anywhere in it, be it a method, nested
 - `near_copy`: of the runs of SHINGLE words of that normal form, own names all alike, at least the share CONTAINED. It
   is containment (Broder 1997), not resemblance, so that a solution inside a longer function is found; there, in more
   than twice the text, it is CONTAINED_IN_LONGER, and solutions of fewer than COMMON runs are too common to tell.
-  A problem that is kept apart from a corpus of its own by what it does, as Pocket's are, says so in its field `apart`:
-  its near copies are what that corpus teaches with.
 - `docstring`: the whole description of the problem, up to its examples, as a run of words, of MIN_WORDS or more.
+
+A problem that is kept apart from a corpus of its own by what it does, as Pocket's are, says so in its field `apart`:
+what is only like it is what that corpus teaches with, so exact copies alone count.
 """
 
 import ast
@@ -95,9 +96,8 @@ class Benchmarks:
                 self.solutions[fingerprint(words)] = task
             else:
                 self.small[fingerprint(words), function.name] = task
-            if function.name == row["entry_point"]:
-                if not row.get("apart"):
-                    self._learn_shingles(words, task)
+            if function.name == row["entry_point"] and not row.get("apart"):
+                self._learn_shingles(words, task)
                 described = _described(ast.get_docstring(function) or "")
                 if len(described) >= MIN_WORDS:
                     self.descriptions.add(described, task)
@@ -131,8 +131,10 @@ class Benchmarks:
 
     def _near_copy(self, words):
         """The task of a solution that most of is in `words`, or None."""
-        held = _shingles(words)
-        hits = Counter(number for shingle in held.intersection(self.shingles) for number in self.shingles[shingle])
+        held, hits = _shingles(words), Counter()
+        for shingle in held:
+            for number in self.shingles.get(shingle, ()):
+                hits[number] += 1
         for number, count in hits.most_common():
             task, size = self.sizes[number]
             long = len(held) > 2 * size

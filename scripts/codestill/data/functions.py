@@ -119,7 +119,16 @@ def nodes_under(top):
 
 def functions_in(tree):
     """Every function in a syntax tree: of a module, of its classes, inside another, and the tree itself."""
-    return [node for node in nodes_under(tree) if isinstance(node, FUNCTIONS)]
+    found, stack = [], [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, FUNCTIONS):
+            found.append(node)
+        for field in _BLOCKS:  # a statement stands in no other place
+            children = getattr(node, field, None)
+            if isinstance(children, list):
+                stack.extend(children)
+    return found
 
 
 def normalised(function):

@@ -27,13 +27,16 @@ def own_names(function):
     return names
 
 
+_SILENT = frozenset({ast.Expr, ast.Pass})  # the kinds of statement that may say nothing
+
+
 def _says_nothing(statement):
-    """True for a statement that is a constant, `pass` or a call of print: none acts on what is returned."""
-    if isinstance(statement, ast.Expr):
-        value = statement.value
-        called = value.func if isinstance(value, ast.Call) else None
-        return isinstance(value, ast.Constant) or (isinstance(called, ast.Name) and called.id == "print")
-    return isinstance(statement, ast.Pass)
+    """True for one of _SILENT that is a constant, `pass` or a call of print: none acts on what is returned."""
+    if isinstance(statement, ast.Pass):
+        return True
+    value = statement.value
+    called = value.func if isinstance(value, ast.Call) else None
+    return isinstance(value, ast.Constant) or (isinstance(called, ast.Name) and called.id == "print")
 
 
 def _turned(compare):
@@ -60,7 +63,7 @@ class _Writer:
         if isinstance(value, list):
             self.words.append("[")
             for item in value:
-                if not _says_nothing(item):
+                if type(item) not in _SILENT or not _says_nothing(item):
                     self.add(item)
             self.words.append("]")
         elif not isinstance(value, ast.AST):
@@ -112,7 +115,7 @@ class _Writer:
 
 def anonymous(words):
     """Words in which all own names are one."""
-    return [_OWN if word.startswith(_OWN) else word for word in words]
+    return [_OWN if word[:1] == _OWN else word for word in words]
 
 
 def _flat(node):

@@ -144,7 +144,7 @@ KINDS = {
     "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
     "python": Kind(_python, takes=("path",), needs=("path",)),
     "stdlib": Kind(_stdlib, functions=(4500, 250, 250)),
-    "pocket": Kind(_pocket, functions=(5375, 300, 325), tokens=60),
+    "pocket": Kind(_pocket, functions=(10800, 330, 370), tokens=57),
 }
 
 
