@@ -60,8 +60,8 @@ def main():
     for name in ("humaneval_samples", "humaneval_max_new_tokens"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: must be at least 1")
-    from codestill.distill.job import distillation_job
     from codestill.distill.training import run_job
+    from codestill.distill.training_job import distillation_job
 
     code = run_job(distillation_job(options))
     if code == 0 and options.eval_on_humaneval and os.environ.get("RANK", "0") == "0":

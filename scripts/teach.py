@@ -26,11 +26,11 @@ def main():
     add_training_arguments(arguments)
     options = arguments.parse_args()
     from codestill.distill.objective import PLAIN
-    from codestill.distill.training import Job, run_job
+    from codestill.distill.training import TrainingJob, run_job
 
     objective = replace(PLAIN, label_smoothing=options.label_smoothing)
     tokenizer = options.tokenizer_path or options.model_path
-    return run_job(Job(options, options.model_path, tokenizer, objective, cell=None))
+    return run_job(TrainingJob(options, options.model_path, tokenizer, objective, cell=None))
 
 
 if __name__ == "__main__":

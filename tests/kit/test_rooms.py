@@ -1,4 +1,4 @@
-"""The house: rooms in one order, imports one way, nothing heavy where every job parses it."""
+"""The house: rooms in one order, imports one way, nothing heavy where every job parses it, no two classes of a name."""
 
 import ast
 from collections import Counter
@@ -47,3 +47,10 @@ def test_no_room_is_crowded():
         lines[str(path.parent.relative_to(LIBRARY))] += path.read_text().count("\n")
     whole = sum(lines.values())
     assert {room: count for room, count in lines.items() if count > 0.18 * whole} == {}
+
+
+def test_no_two_classes_have_one_name():
+    names = Counter()
+    for path in FILES:
+        names.update(node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1 and not name.startswith("_")] == []

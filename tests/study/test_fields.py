@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLLOWED = """
 import json, sys, yaml
 sys.path.insert(0, "scripts")
-from codestill.distill.job import cell_axes
+from codestill.distill.training_job import cell_axes
 from codestill.study.commands import Commands
 from codestill.study.config import load_study, schema, science_of
 from codestill.study.field_tables import fields

@@ -18,7 +18,7 @@ from codestill.study.sections.training import Training
 
 
 @dataclass
-class Job:
+class TrainingJob:
     """What to train and by what: `options` are parsed flags; teacher_path is None where nobody teaches."""
 
     options: object

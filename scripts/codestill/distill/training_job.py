@@ -1,10 +1,10 @@
-"""From the flags of distill.py to a Job: the objective and the cell's axes."""
+"""From the flags of distill.py to a job of training: the objective and the cell's axes."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from codestill.distill.objective import PLAIN, Objective
-from codestill.distill.training import Job
+from codestill.distill.training import TrainingJob
 from codestill.study.cell import AXES, Cell
 
 
@@ -16,10 +16,10 @@ def cell_axes(options):
 
 
 def distillation_job(options):
-    """The Job of distill.py's parsed flags. Raises UserError for an objective that makes no sense."""
+    """The job of distill.py's parsed flags. Raises UserError for an objective that makes no sense."""
     chosen = (options.temperature, options.alpha, options.objective, options.beta)
     objective = Objective(*chosen, label_smoothing=options.label_smoothing)
-    return Job(
+    return TrainingJob(
         options,
         model_path=options.student_model_path,
         tokenizer_path=options.student_model_path,
