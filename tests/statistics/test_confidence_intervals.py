@@ -6,7 +6,7 @@ from scipy import stats
 from simulated_studies import draw_scores, observed
 
 from codestill.statistics.confidence_intervals import interval, median_interval
-from codestill.statistics.observations import of_rates, of_ratios, of_values
+from codestill.statistics.observations import SHARE, of_rates, of_ratios, of_values
 from codestill.statistics.seed_variance import design_of, pool
 
 
@@ -44,6 +44,12 @@ def test_a_ratio_of_sums_varies_over_its_functions_as_the_jackknife_says():
     assert low > 0 and (numpy.log(high / low) / 2 / stats.t.ppf(0.975, 299)) ** 2 == pytest.approx(
         jackknife / one.mean**2, rel=0.05
     )
+
+
+def test_functions_that_are_all_alike_leave_a_share_open():
+    for count in (1, 5):
+        low, high = interval(of_ratios([3] * count, [4] * count, scale=SHARE))
+        assert 0 < low < 0.5 and 0.9 < high < 1
 
 
 def test_two_seeds_far_apart_keep_a_positive_quantity_positive():
