@@ -133,6 +133,16 @@ def cell_of(wildcards):
         stop(error)
 
 
+def kept_or_temp(path):
+    """An output that is kept or removed once it was read, as the study asks."""
+    return path if STUDY.distillation.stored_states == "kept" else temp(path)
+
+
+def states_of(wildcards):
+    """The teacher's stored states that a cell reads, if any; made again, they are the same and train no cell anew."""
+    return ancient(TEACHER_PASS.states_of(cell_of(wildcards)))
+
+
 def folder_of(files):
     """The folder of an input or output: of the file, or of the first of its files."""
     return os.path.dirname(files if isinstance(files, str) else files[0])

@@ -1,16 +1,6 @@
 # A student for each cell of the grid, taught by states that are stored once, and the two that validation chooses.
 
 
-def kept_or_temp(path):
-    """An output that is kept or removed once it was read, as the study asks."""
-    return path if STUDY.distillation.stored_states == "kept" else temp(path)
-
-
-def states_of(wildcards):
-    """The teacher's stored states that a cell reads, if any; made again, they are the same and train no cell anew."""
-    return ancient(TEACHER_PASS.states_of(cell_of(wildcards)))
-
-
 rule cache_teacher:
     """Run a teacher over the corpus once and store its final hidden states, for every cell that it teaches."""
     input:

@@ -5,7 +5,7 @@ rule teach:
     """Fine-tune the teacher on the study's tokens (0 epochs leave it as it is)."""
     input:
         model=PLACE.model("teacher", "inputs/models"),
-        tokenizer=PLACE.model("student"),
+        tokenizer=PLACE.tokenizer,
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
     output:

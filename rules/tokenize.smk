@@ -33,10 +33,9 @@ rule match_vocabulary:
 rule tokenize_corpus:
     """Turn each function, as HumanEval prompts it, into tokens that end with the end token."""
     input:
-        model=PLACE.model("student"),
+        model=PLACE.tokenizer,
         functions=[PLACE.inputs("corpus", f"{split}.jsonl") for split in SPLITS],
-        vocabulary=PLACE.inputs("vocabulary.json"),
-        bases=[PLACE.model(base, "inputs/models") for base in ("teacher", "student")],
+        matched=PLACE.matched,
     output:
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
@@ -57,10 +56,7 @@ rule tokenize_corpus:
         tokenizer=lambda wildcards, input: folder_of(input.model),
         folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
         layout=COMMANDS.tokens(),
-        bases=lambda wildcards, input: sorted(
-            {folder_of([path]) for path in input.bases}
-        ),
+        matched=lambda wildcards, input: COMMANDS.matched(input.matched),
     shell:
         "python {params.script:q} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
-        "--accounting {output.accounting} --vocabulary {input.vocabulary} --compared_with {params.bases} "
-        "{params.layout} > {log} 2>&1"
+        "--accounting {output.accounting} {params.matched} {params.layout} > {log} 2>&1"

@@ -38,7 +38,8 @@ def job(number, rule, needs=(), causes=(), output=None, run=True, **wildcards):
 
 def plan_of(jobs, **plan):
     raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
-    study = load_study(raw | {"plan": plan})
+    experiments = {"experiment_3": {"grid": {"alpha": 0.3, "temperature": 4.0}}}
+    study = load_study(raw | {"plan": plan, "experiments": experiments, "sweeps": {}})
     layout = Layout(study, build_grid(study))
     return Plan(study, layout, jobs, Estimator(study, layout))
 

@@ -31,6 +31,7 @@ from codestill.study.layout import Layout
 from codestill.study.sections.training import Training
 
 raw = yaml.safe_load(open("config/demo.yaml"))
+raw["sweeps"] = {}
 raw["experiments"] = {"made_up": {"grid": {"target_blur": [0.0, "0.1"]}, "seeds": [7]}}
 raw["experiments"]["skewed"] = {"grid": {"objective": "skewed", "beta": [0.1, 0.5]}, "seeds": [7]}
 study = load_study(raw)

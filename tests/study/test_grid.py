@@ -139,8 +139,8 @@ def test_the_ready_studies_ask_for_nothing_idle(path):
 
 def test_a_students_start_is_an_axis_and_a_shape_starts_from_random_weights():
     raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
-    shaped = load_study(raw)
-    layered = load_study(raw | {"student": {"every_layer_of_teacher": 2}})
+    shaped = load_study(raw | {"student": {"shape": raw["teacher"]["shape"]}})
+    layered = load_study(raw)
     query = {"grid": {"alpha": 1, "init": ["weights", "random"]}, "seeds": [42]}
     assert names(shaped, **query) == ["alpha-1.0_init-weights_seed-42", "alpha-1.0_seed-42"]
     assert names(layered, **query) == ["alpha-1.0_seed-42", "alpha-1.0_init-random_seed-42"]

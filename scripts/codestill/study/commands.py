@@ -55,6 +55,13 @@ class Commands:
         """How tokenize_corpus.py makes rows of tokens."""
         return flags_of(self.study.tokens, leave_out=("start",))
 
+    @staticmethod
+    def matched(files):
+        """The flags of tokenize_corpus.py that name the files of Layout.matched, where they lie for this job."""
+        if not files:
+            return ""
+        return flags(vocabulary=files[0], compared_with=sorted({os.path.dirname(path) for path in files[1:]}))
+
     def vocabulary(self):
         """How match_vocabulary.py makes teacher and student share token ids."""
         return f"{flags_of(self.study.vocabulary, leave_out=('size',))} {flags(start=self.study.tokens.start)}"

@@ -229,10 +229,27 @@ class Layout:
         known = [name for name in found or () if Path(self.inputs("benchmarks", f"{name}.jsonl")).is_file()]
         return known if found is not None and len(known) == len(found) else list(self.study.benchmarks)
 
+    @property
+    def tokenizer(self):
+        """The files of the model whose tokenizer is the study's: the student's, once its vocabulary is matched.
+
+        A student that is made of the taught teacher's layers has the teacher's, which is there before it.
+        """
+        layered = self.study.student.every_layer_of_teacher
+        return self.model("teacher", "inputs/models") if layered else self.model("student")
+
+    @property
+    def matched(self):
+        """What tells how the vocabularies were matched: its report, and the models; nothing where they are one."""
+        if self.study.student.every_layer_of_teacher:
+            return []
+        bases = [path for base in ("teacher", "student") for path in self.model(base, "inputs/models")]
+        return [self.inputs("vocabulary.json"), *bases]
+
     def build_needs(self, base):
-        """The files that building the model `base` reads."""
+        """The files that building the model `base` reads; layers are those of the teacher once it is taught."""
         if base == "student":
-            return self.model("teacher", "inputs/models")
+            return self.model("teacher", "inputs/models" if self.study.student.shape else "models")
         return [self.inputs("corpus", "train.jsonl")]
 
     def training_of(self, cell):
