@@ -131,6 +131,17 @@ def test_a_modules_prefix_moves_every_path(tmp_path):
         assert len({path.split("/")[0] for path in paths}) == 1, line
 
 
+def test_a_student_of_layers_is_made_of_the_teacher_once_it_is_taught(tmp_path):
+    counts = dry_run(tmp_path, CONFIG / "demo.yaml", "results/demo/models/student/model.safetensors")
+    assert counts["teach"] == 1 and counts["build_model"] == 2
+    shaped = write_config(
+        tmp_path / "shaped.yaml",
+        "demo.yaml",
+        student={"shape": {"model_type": "gpt2", "n_layer": 1, "n_positions": 768}},
+    )
+    assert "teach" not in dry_run(tmp_path, shaped, "results/demo/models/student/model.safetensors")
+
+
 def test_the_catalog_entry_point_is_the_same_workflow(tmp_path):
     done = snakemake(
         tmp_path, "--dry-run", "--configfile", CONFIG / "demo.yaml", snakefile=CONFIG.parent / "workflow/Snakefile"
