@@ -113,3 +113,18 @@ def test_prompts_and_ends():
     assert audit.prompt_of("def f():\n    return 1") is None and audit.prompt_of("def f(:") is None
     assert audit.first_function(prompt + "\n    return 1\n\n\nprint(2)\n", prompt) == prompt + "\n    return 1\n\n"
     assert audit.parses("def f(): pass") and not audit.parses("def f(:") and not audit.parses("a\0")
+
+
+@pytest.mark.parametrize(
+    ("raw", "collapsed", "xz", "said"),
+    [
+        (0.50, 0.45, 0.80, []),
+        (0.59, 0.50, 0.80, []),
+        (0.61, 0.50, 0.80, ["has not learned layout"]),  # a tenth of a bit is the margin
+        (0.80, 0.79, 0.80, ["not below"]),
+        (1.50, 0.50, 0.80, ["not below", "has not learned layout"]),
+    ],
+)
+def test_the_judgement_s_margins(raw, collapsed, xz, said):
+    wrong = audit.judgement({"bits_per_byte": {"raw": raw, "collapsed": collapsed}, "xz": xz})
+    assert len(wrong) == len(said) and all(words in line for words, line in zip(said, wrong, strict=True))
