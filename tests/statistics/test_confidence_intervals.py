@@ -50,6 +50,8 @@ def test_functions_that_are_all_alike_leave_a_share_open():
     for count in (1, 5):
         low, high = interval(of_ratios([3] * count, [4] * count, scale=SHARE))
         assert 0 < low < 0.5 and 0.9 < high < 1
+    low, high = interval(of_ratios([1] * 6, [7] * 6, scale=SHARE))  # sevenths differ by rounding alone
+    assert 0 < low < 1 / 7 < high < 1
 
 
 def test_two_seeds_far_apart_keep_a_positive_quantity_positive():

@@ -41,7 +41,9 @@ def _rate(observed, pool, confidence):
     extreme = mean in (0.0, 1.0)
     size = 1.0 if extreme else mean * (1 - mean)
     least = size / (seeds * count) if observed.scale == RATE else 0.0  # what independent draws would vary
-    units = 1 / count if extreme else max(_spread(observed) / count, least) or size / count  # all units alike
+    units = 1 / count if extreme else max(_spread(observed) / count, least)
+    if units < 1e-12 * size / count:  # all units alike, but for rounding
+        units = size / count
     moved, df = _seeds(observed, pool)
     variance = Variance(units, max(count - 1, 1), 4 * moved * size, df)
     normal = float(special.ndtri((1 + confidence) / 2))
