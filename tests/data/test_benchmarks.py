@@ -12,7 +12,7 @@ from codestill.data import benchmarks
 from codestill.data.mbpp import convert
 from codestill.kit.files import write_jsonl
 from codestill.kit.program import UserError
-from codestill.study.flags import section_of
+from codestill.study.flags import names_of, section_of
 from codestill.study.sections.benchmarks import Benchmark
 from shared_data import shared
 
@@ -36,7 +36,8 @@ print(json.dumps(failed))
 
 
 def options(kind, path=None, seed=0, split="test"):
-    return SimpleNamespace(kind=kind, path=path and str(path), seed=seed, split=split, problems=None)
+    usual = {name: Benchmark.model_fields[name].get_default() for name in names_of(Benchmark)}
+    return SimpleNamespace(**usual | {"kind": kind, "path": path and str(path), "seed": seed, "split": split})
 
 
 def failures(rows, folder):

@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_and_a_torn_line_is_repaired(folder, benchmark, tmp
     told = sampler._Teller.finished
 
     def dies(self, row):
-        if self.fresh == 12:
+        if self.bar.n == 12:
             raise Killed
         told(self, row)
 

@@ -201,7 +201,7 @@ def test_outputs_of_a_dropped_experiment_are_stranded(home):
     found = planned(home)["stranded"]
     assert all("T-4.0_alpha-0.5_seed-1" in path for path in found)
     tops = {path.split("/")[2] for path in found}
-    assert tops == {"models", "samples", "verdicts", "scores", "language"}
+    assert tops == {"models", "samples", "verdicts", "scores", "language", "validation"}
     assert found["results/made/models/T-4.0_alpha-0.5_seed-1"] > 0
 
 
