@@ -47,7 +47,7 @@ def pass_at_k(plt, tables):
         axes.set_title(benchmark)
         axes.set_yticks(range(len(rows)), [caption_of(row) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-    panels[-1][0].set_xlabel("share of problems, 95 % interval")
+    panels[-1][0].set_xlabel("share of problems,\n95 % interval")
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
     return figure
 
