@@ -20,7 +20,10 @@ def test_every_ready_study_plans_its_full_grid(tmp_path, name):
     models = len(grid.cells) + 2
     assert counts["distill"] == len(grid.cells)
     assert counts["measure_language"] == models
-    judged = sum(4 if one.models == "headline" else models for one in study.benchmarks.values())
+    judged = sum(
+        len(grid.cells) if one.use == "development" else 4 if one.models == "headline" else models
+        for one in study.benchmarks.values()
+    )  # what chooses is taken of the candidates alone
     assert counts["generate"] == counts["grade"] == judged
     assert counts["teach"] == counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
     assert counts.get("download_model", 0) == 2 - counts.get("build_model", 0)
@@ -98,7 +101,7 @@ def test_a_setting_on_the_command_line_is_laid_over_the_home_study(tmp_path):
 
 def test_a_config_inherits_nothing_from_another(tmp_path):
     config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={})
-    assert dry_run(tmp_path, config)["distill"] == 2
+    assert dry_run(tmp_path, config)["distill"] == 3  # the control, once a seed
 
 
 def test_the_workflow_serves_as_a_module(tmp_path):

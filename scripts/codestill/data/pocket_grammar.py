@@ -37,7 +37,7 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Selection:
+class Excerpt:
     """A part or an order of a list: the "three largest" numbers."""
 
     kinds: tuple[str, ...]
@@ -96,13 +96,13 @@ MAPPINGS = (
 )
 
 SELECTIONS = (
-    Selection((NUMBER,), "three largest", "sorted({list})[-3:]"),
-    Selection((NUMBER,), "two smallest", "sorted({list})[:2]"),
-    Selection((WORD,), "two longest", "sorted({list}, key=len)[-2:]"),
-    Selection(_BOTH, "first four", "{list}[:4]"),
-    Selection(_BOTH, "distinct", "list(dict.fromkeys({list}))"),
-    Selection(_BOTH, "sorted", "sorted({list})"),
-    Selection(_BOTH, "reversed", "{list}[::-1]"),
+    Excerpt((NUMBER,), "three largest", "sorted({list})[-3:]"),
+    Excerpt((NUMBER,), "two smallest", "sorted({list})[:2]"),
+    Excerpt((WORD,), "two longest", "sorted({list}, key=len)[-2:]"),
+    Excerpt(_BOTH, "first four", "{list}[:4]"),
+    Excerpt(_BOTH, "distinct", "list(dict.fromkeys({list}))"),
+    Excerpt(_BOTH, "sorted", "sorted({list})"),
+    Excerpt(_BOTH, "reversed", "{list}[::-1]"),
 )
 
 REDUCTIONS = (
