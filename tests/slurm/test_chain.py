@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-GPU_RULES = {"teach", "audit", "cache_teacher", "distill", "generate"}
+GPU_RULES = {"teach", "audit", "distill", "generate"}
 GPU_RULES |= {"measure_language", "measure_validation", "measure_efficiency"}
 LOGIN_RULES = {"download_corpus", "download_benchmark", "manifest", "resolve_study", "report"}
 
