@@ -33,7 +33,8 @@ from codestill.study.remarks import remarks
 
 # Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
 # this one as a module, stands alone and inherits nothing from it.
-if "teacher" not in config and not snakemake_view.config_files(workflow):
+ALONE = {"study", "teacher", "student", "corpus", "benchmarks"} <= config.keys()
+if not ALONE and not snakemake_view.config_files(workflow):
 
     configfile: workflow.source_path("../config/config.yaml")
 

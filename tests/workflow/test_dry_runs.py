@@ -99,6 +99,12 @@ def test_a_setting_on_the_command_line_is_laid_over_the_home_study(tmp_path):
     assert job_counts(done.stdout + done.stderr)["distill"] == 1
 
 
+@pytest.mark.parametrize("setting", ["study=mine", "teacher={training: {epochs: 1}}"])
+def test_any_section_may_be_laid_over_the_home_study(tmp_path, setting):
+    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--config", setting)
+    assert job_counts(done.stdout + done.stderr)["distill"] == dry_run(tmp_path, CONFIG / "config.yaml")["distill"]
+
+
 def test_a_config_inherits_nothing_from_another(tmp_path):
     config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={})
     assert dry_run(tmp_path, config)["distill"] == 3  # the control, once a seed
