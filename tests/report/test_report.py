@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import site
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -164,8 +164,8 @@ def test_notebooks_find_a_cell_by_its_axes(whole, monkeypatch):
 
 
 def test_make_install_makes_the_library_importable_anywhere(tmp_path):
-    if not any(Path(folder, "codestill.pth").exists() for folder in site.getsitepackages()):
-        pytest.skip("this environment was not set up by `make install`, which tells Python where the library is")
+    if not list(metadata.distributions(name="codestill")):
+        pytest.skip("this environment was not set up by `make install`, which installs the package")
     code = "from codestill.report import load_scores, load_cell; print(load_cell.__name__)"
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=plain, capture_output=True, text=True)

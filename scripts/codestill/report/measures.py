@@ -23,7 +23,6 @@ KNOWN = {
     "accuracy": Described("next-token accuracy, held-out code", "share", "more"),
     "bodies_exact": Described("bodies predicted exactly", "share", "more"),
     "ece": Described("calibration error of next tokens (ECE)", "share", "less"),
-    "edit_similarity": Described("edit similarity of completions, held-out functions", "share", "more"),
     "exact_lines": Described("lines predicted exactly", "share", "more"),
     "tokens_per_second": Described("tokens per second", "tokens/s", "more"),
     "latency_ms": Described("latency of a short completion", "ms", "less"),
