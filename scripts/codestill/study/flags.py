@@ -59,7 +59,7 @@ def _shape(annotation, known):
     if typing.Literal in origins and not many:
         return {"choices": typing.get_args(origins[typing.Literal])}
     kinds = [one for one in (int, float) if one in parts_of(annotation)]
-    return many | {"type": kinds[-1] if kinds else _unescaped if known.get("escaped") else str}
+    return many | {"type": kinds[-1] if kinds else unescaped if known.get("escaped") else str}
 
 
 def _pair(text):
@@ -74,7 +74,8 @@ class _Pairs(argparse.Action):
         setattr(namespace, self.dest, dict(values))
 
 
-def _unescaped(text):
+def unescaped(text):
+    """The text that a flag spells with \\n and \\t."""
     return text.replace("\\n", "\n").replace("\\t", "\t")
 
 
