@@ -1,9 +1,12 @@
 """A real headless Chromium for the tests: what a page logs, requests and shows."""
 
+import html
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -63,8 +66,6 @@ def probe(page, folder):
     dom, console = chromium("--virtual-time-budget=20000", "--dump-dom", copy.as_uri())
     found = re.search(r'<pre id="probe">(.*?)</pre>', dom, re.DOTALL)
     assert found, f"the probe did not run: {console}"
-    import html
-
     return json.loads(html.unescape(found[1])), console
 
 
@@ -81,3 +82,58 @@ def colours(path):
     image = Image.open(path).convert("RGB")
     counts = sorted((count for count, _ in image.getcolors(1 << 24)), reverse=True)
     return len(counts), counts[0] / (image.width * image.height)
+
+
+# Runs in a page inside a frame of a chosen width, and tells the outer page what it found.
+AUDIT = """
+addEventListener("load", async () => {
+  const printed = document.documentElement.dataset.printed;
+  for (const one of document.querySelectorAll("details")) one.open = !printed;
+  const wide = [...document.body.querySelectorAll("*")].filter((one) => {
+    const box = one.getBoundingClientRect();
+    const words = one.childElementCount ? 0 : one.scrollWidth; // of text that nothing breaks
+    return box.width && Math.max(box.right, box.left + words) > innerWidth + 1 && (printed || !one.closest(".wide, pre"));
+  });
+  const empty = [...document.querySelectorAll("section")].filter((one) => one.innerText.trim().split("\\n").length < 2);
+  const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] };
+  const found = await axe.run(document, rules);
+  parent.postMessage(JSON.stringify({
+    width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    background: getComputedStyle(document.body).backgroundColor,
+    wide: [...new Set(wide.map((one) => one.tagName + "#" + (one.closest("[id]") || document.body).id))],
+    empty: empty.map((one) => one.id),
+    violations: found.violations.map((one) => one.id + ": " + one.nodes.slice(0, 3).map((node) =>
+      node.html.slice(0, 200) + " | " + node.failureSummary).join(" || ")),
+    checked: found.passes.length,
+  }), "*");
+});
+"""
+FRAME = """<!doctype html><body style="margin:0"><iframe src="{page}" style="border:0;width:{width}px;height:4000px">
+</iframe><script>addEventListener("message", (event) => {{
+  const note = document.createElement("pre"); note.id = "probe";
+  note.textContent = event.data; document.body.append(note);
+}});</script>"""
+
+
+def audit(page, folder, width, dark=False, printed=False):
+    """What axe-core finds in a page of that width, what reaches over its edge, and which sections are empty;
+    `printed`: as its style sheet for paper shows it.
+
+    Skips, with the reason, where axe-core is not installed.
+    """
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None:
+        pytest.skip("needs axe-core: pip install --no-deps axe-playwright-python, which brings it")
+    axe = (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    scripts = f"<script>{axe}</script><script>{AUDIT}</script>"
+    text = page.read_text(encoding="utf-8")
+    if printed:
+        text = text.replace("@media print", "@media all").replace("<html", "<html data-printed=1", 1)
+    (folder / "audited.html").write_text(text.replace("</body>", scripts + "</body>", 1), encoding="utf-8")
+    outer = folder / "frame.html"
+    outer.write_text(FRAME.format(page="audited.html", width=width), encoding="utf-8")
+    scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    dom, console = chromium(*scheme, "--virtual-time-budget=60000", "--dump-dom", outer.as_uri())
+    answer = re.search(r'<pre id="probe">(.*?)</pre>', dom, re.DOTALL)
+    assert answer, f"the audit did not run: {console}"
+    return json.loads(html.unescape(answer[1]))

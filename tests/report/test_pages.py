@@ -56,6 +56,27 @@ def in_order(values, up):
     return ordered + [""] * (len(values) - len(present))
 
 
+@pytest.mark.parametrize(
+    "view", [{"width": 1280}, {"width": 1280, "dark": True}, {"width": 390}, {"width": 688, "printed": True}]
+)
+def test_every_view_is_accessible_and_nothing_is_cut_or_empty(view, whole, tmp_path):
+    """axe-core's rules (WCAG 2.1 A and AA, best practice), contrast included, in a real browser; A4 is 688 px wide."""
+    found = browser.audit(whole / "report/index.html", tmp_path, **view)
+    assert (found["width"], found["dark"]) == (view["width"], view.get("dark", False)) and found["checked"] > 30
+    assert (found["background"] == "rgb(255, 255, 255)") != found["dark"]
+    assert found["violations"] == [] and found["wide"] == [] and found["empty"] == []
+
+
+def test_a_page_that_lacks_contrast_width_and_words_is_found_out(whole, tmp_path):
+    page = tmp_path / "bad.html"
+    text = (whole / "report/index.html").read_text().replace("--soft: #5b616b", "--soft: #b5b9c0")
+    line = "<section id=void><h2>x</h2></section><p style='white-space:pre'>" + "w" * 200 + "</p></main>"
+    page.write_text(text.replace("</main>", line))
+    found = browser.audit(page, tmp_path, 390)
+    assert any(one.startswith("color-contrast") for one in found["violations"])
+    assert found["empty"] == ["void"] and any(one.startswith("P#") for one in found["wide"])
+
+
 def test_a_screenshot_is_not_blank(whole, tmp_path):
     picture = tmp_path / "page.png"
     assert browser.screenshot((whole / "report/index.html").as_uri(), picture) == []
