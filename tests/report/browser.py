@@ -92,7 +92,8 @@ addEventListener("load", async () => {
   const wide = [...document.body.querySelectorAll("*")].filter((one) => {
     const box = one.getBoundingClientRect();
     const words = one.childElementCount ? 0 : one.scrollWidth; // of text that nothing breaks
-    return box.width && Math.max(box.right, box.left + words) > innerWidth + 1 && (printed || !one.closest(".wide, pre"));
+    const scrolls = !printed && one.closest(".wide, pre");
+    return box.width && Math.max(box.right, box.left + words) > innerWidth + 1 && !scrolls;
   });
   const empty = [...document.querySelectorAll("section")].filter((one) => one.innerText.trim().split("\\n").length < 2);
   const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] };
