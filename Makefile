@@ -1,5 +1,6 @@
 # Install, test, demo and bench. Results are Snakemake targets: see README.md.
-PYTHON ?= python3.11
+# The first of these that is there; the pins of requirements.txt have wheels for all three versions.
+PYTHON ?= $(or $(firstword $(foreach one,python3.11 python3.12 python3.13 python3,$(shell command -v $(one) 2>/dev/null))),python3)
 STUDY ?= demo
 CORES ?= $(or $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null),1)
 CONFIG ?= config/config.yaml
@@ -16,8 +17,9 @@ help: ## list what make can do
 install: $(INSTALLED) ## set up .venv from the pinned requirements, with the command codestill
 
 $(INSTALLED): requirements.txt pyproject.toml
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || command -v $(PYTHON) >/dev/null || \
-	  { echo "error: PYTHON=$(PYTHON): no such program; install Python 3.11 with its venv, or give its path" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  $(PYTHON) -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
+	  { echo "error: PYTHON=$(PYTHON): no Python 3.11 to 3.13 with its venv; install one, or give its path" >&2; exit 2; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
