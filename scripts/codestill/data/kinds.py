@@ -9,7 +9,8 @@ class Kind:
     """`read(options)` gives its rows; `takes` and `needs` name the fields of the config that act on it alone.
 
     problems: how many a benchmark of this kind has; functions: how many a source has in train, validation and test,
-    before any is dropped, and tokens of one; where these are known before anything is brought. The config and the
+    before any is dropped, and tokens of one; where these are known before anything is brought. corpus: without a path,
+    a benchmark is made of the study's own held-out functions. The config and the
     plan read these literals where they stand (study/entries.py), so that a new kind is one entry.
     """
 
@@ -19,3 +20,4 @@ class Kind:
     problems: int | None = None
     functions: tuple = ()
     tokens: float | None = None
+    corpus: bool = False

@@ -1,14 +1,17 @@
 """The training text of one documented function: as HumanEval prompts it, signature, docstring once, then the body."""
 
 import ast
+import io
 import re
 import textwrap
+import tokenize
 
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError, log
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BLANK = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.COMMENT)
 _TRIPLE = re.compile(r"[A-Za-z]{0,2}(\"\"\"|''')")
 
 
@@ -32,6 +35,32 @@ def function_text(record):
     if docstring and ast.get_docstring(function) is None:
         code = _with_docstring(code, function, docstring)
     return code
+
+
+def body_start(text):
+    """Where the body of a function's text begins: behind its docstring, else its signature; in characters.
+
+    None where the text holds no whole signature. The text may be cut off anywhere behind that.
+    """
+    lines = [0]
+    for line in text.splitlines(keepends=True):
+        lines.append(lines[-1] + len(line))
+    depth, signature, end = 0, False, None
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            place = lines[token.end[0] - 1] + token.end[1] if token.end[0] <= len(lines) else len(text)
+            if end is not None:
+                if token.type in _BLANK:
+                    continue
+                return place if token.type == tokenize.STRING else end
+            signature = signature or (token.type == tokenize.NAME and token.string == "def")
+            if token.type == tokenize.OP:
+                depth += (token.string in "([{") - (token.string in ")]}")
+                if signature and depth == 0 and token.string == ":":
+                    end = place
+    except (tokenize.TokenError, SyntaxError):
+        pass  # cut off within a string or a bracket
+    return end
 
 
 def read_functions(path):

@@ -14,6 +14,7 @@ from codestill.grading.code_in_text import END_MARKERS
 from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.samples import Samples
 from codestill.grading.sandbox.pool import Job
+from codestill.grading.text_match import judged_by_text, outcome_of
 from codestill.kit.files import write_jsonl
 from codestill.kit.program import UserError
 
@@ -73,6 +74,7 @@ class Grader:
         self.counts = defaultdict(lambda: [0, 0])
         self.funnel = Counter()
         self.kinds = Counter()
+        self.measures = {}  # of problems judged by their text: {measure: {task_id: values of its samples}}
         self.formats = Counter()  # samples that fail and hold what no program holds
         self.graded = self.run_alone = 0
         self.unfinished_known = False
@@ -103,7 +105,11 @@ class Grader:
             if problem is not None:
                 source = self._source(problem, row)
                 key = Verdicts.key(row["task_id"], source)
-                if self.verdicts.reserve(key):
+                if not self.verdicts.reserve(key):
+                    continue
+                if judged_by_text(problem):
+                    self._keep(key, outcome_of(problem, source))
+                else:
                     yield Job((key, place), problem, source)
 
     def _again(self, doubtful):
@@ -164,7 +170,11 @@ class Grader:
         self.unfinished_known |= "finish" in row
         self.kinds[outcome["kind"]] += 1
         self.graded += 1
-        return {**fields, "kind": outcome["kind"], **{step: steps[step] for step in FUNNEL[:-1]}}
+        measures = outcome.get("measures", {})
+        for measure, value in measures.items():
+            if value is not None:
+                self.measures.setdefault(measure, {}).setdefault(name, []).append(value)
+        return {**fields, **measures, "kind": outcome["kind"], **{step: steps[step] for step in FUNNEL[:-1]}}
 
     def write(self, path, stamp, unsound=()):
         """Write the verdicts, those of `unsound` problems ({task_id: reason}) marked; returns how many rows."""

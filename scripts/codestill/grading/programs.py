@@ -9,6 +9,7 @@ as ever, but it can see its tests and forge its verdict.
 import ast
 
 from codestill.data.functions import FUNCTIONS, parse
+from codestill.grading.text_match import judged_by_text
 
 TRUSTS = ("split", "same_process")
 _NOTHING = "def check(candidate):\n    pass\n"
@@ -49,7 +50,7 @@ def as_run(problem, trust):
 
 def trust_of(problem, trust):
     """The trust that a problem is judged under where the benchmark's is `trust`."""
-    return problem.get("trust", trust)
+    return "split" if judged_by_text(problem) else problem.get("trust", trust)
 
 
 def _joined(problem):

@@ -18,6 +18,11 @@ def scores(grading, ks, unsound=None):
         if score is not None:
             record[f"pass@{k}"] = score
             intervals[f"pass@{k}"] = interval(of_rates(per_problem(counts, k)))
+    record["measures"] = {}
+    for measure, found in grading.measures.items():
+        means = [sum(values) / len(values) for values in found.values()]
+        record["measures"][measure] = sum(means) / len(means)
+        intervals[measure] = interval(of_rates(means))
     record["intervals"] = intervals
     record["interval"] = {"kind": "Korn and Graubard", "over": "problems", "confidence": 0.95}
     record["funnel"] = _funnel(grading)
@@ -53,9 +58,10 @@ def _format(record, rules):
 
 def table(record):
     """Lines of a table: each k with its interval, then how far samples came and what they ended in."""
-    yield f"{'':10} {'estimate':>9}  95 % interval"
+    yield f"{'':15} {'estimate':>9}  95 % interval"
     for name, (low, high) in ((name, ends) for name, ends in record["intervals"].items()):
-        yield f"{name:10} {record[name]:9.4f}  {low:.4f} to {high:.4f}"
+        value = record["measures"].get(name, record.get(name))
+        yield f"{name:15} {value:9.4f}  {low:.4f} to {high:.4f}"
     kinds = sorted(record["kinds"].items(), key=lambda pair: -pair[1])
     yield f"{record['n_samples']} samples of {record['n_problems']} problems: " + ", ".join(
         f"{n} {kind}" for kind, n in kinds

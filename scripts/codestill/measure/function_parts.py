@@ -1,42 +1,14 @@
 """Which function, and which part of it, each target of a set of tokens belongs to: signature and docstring, or body."""
 
-import io
-import tokenize
 from itertools import pairwise
 
 import numpy as np
 
 from codestill.data.batches import IGNORE
+from codestill.data.text import body_start
 from codestill.kit.program import UserError
 
 HEAD, BODY = 0, 1
-_BLANK = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.COMMENT)
-
-
-def body_start(text):
-    """Where the body of a function's text begins: behind its docstring, else its signature; in characters.
-
-    None where the text holds no whole signature. The text may be cut off anywhere behind that.
-    """
-    lines = [0]
-    for line in text.splitlines(keepends=True):
-        lines.append(lines[-1] + len(line))
-    depth, signature, end = 0, False, None
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            place = lines[token.end[0] - 1] + token.end[1] if token.end[0] <= len(lines) else len(text)
-            if end is not None:
-                if token.type in _BLANK:
-                    continue
-                return place if token.type == tokenize.STRING else end
-            signature = signature or (token.type == tokenize.NAME and token.string == "def")
-            if token.type == tokenize.OP:
-                depth += (token.string in "([{") - (token.string in ")]}")
-                if signature and depth == 0 and token.string == ":":
-                    end = place
-    except (tokenize.TokenError, SyntaxError):
-        pass  # cut off within a string or a bracket
-    return end
 
 
 class FunctionParts:

@@ -86,6 +86,8 @@ def _graded(results, model, benchmark):
     count = scores.get("n_problems")
     for name in pass_at(scores):
         yield benchmark, name, scores[name], (scores.get("intervals") or {}).get(name), count
+    for name, value in (scores.get("measures") or {}).items():
+        yield benchmark, name, value, (scores.get("intervals") or {}).get(name), count
     for stage, share in funnel_shares(scores).items():
         yield benchmark, f"funnel.{stage}", share, None, scores.get("n_samples")
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from codestill.kit.program import UserError
 from codestill.study.config_files import named
+from codestill.study.entries import benchmark_kinds
 from codestill.study.mistakes import first_mistake
 from codestill.study.section import Name, Section, Seed, field, known_of, wrong
 from codestill.study.sections.benchmarks import Benchmark
@@ -126,6 +127,8 @@ class Study(Section):
         for name in self.corpus.hold_out or ():
             if name not in self.benchmarks:
                 raise wrong("corpus.hold_out", f"{name} is no benchmark of the study; add it, or take it away here")
+            if benchmark_kinds()[self.benchmarks[name].kind].get("corpus") and not self.benchmarks[name].path:
+                raise wrong("corpus.hold_out", f"{name} is made of the corpus; take it away here")
         if self.teacher.shape is not None and self.student.name is not None:
             raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
         return self

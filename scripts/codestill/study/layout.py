@@ -8,6 +8,7 @@ from codestill.kit.files import read_json
 from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
+from codestill.study.entries import benchmark_kinds
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.sampling_jobs import jobs_of
 from codestill.study.sections.selection import LOSS, PASS
@@ -215,6 +216,13 @@ class Layout:
         """`path` as a list of inputs where it is a file of this machine, so that an edit of it reruns the rule."""
         return [path] if path and Path(path).is_file() else []
 
+    def functions_of(self, benchmark):
+        """The split of the corpus that a benchmark is made of: test, or validation for development; [] for others."""
+        one = self.study.benchmarks[benchmark]
+        if one.path or not benchmark_kinds()[one.kind].get("corpus"):
+            return []
+        return [self.inputs("corpus", "validation.jsonl" if one.use == "development" else "test.jsonl")]
+
     @cached_property
     def held_out(self):
         """The benchmarks that the corpus is kept free of, in order.
@@ -227,7 +235,8 @@ class Layout:
         accounting = Path(self.inputs("corpus", "accounting.json"))
         found = read_json(accounting).get("held_out") if accounting.is_file() else None
         known = [name for name in found or () if Path(self.inputs("benchmarks", f"{name}.jsonl")).is_file()]
-        return known if found is not None and len(known) == len(found) else list(self.study.benchmarks)
+        foreign = [name for name in self.study.benchmarks if not self.functions_of(name)]
+        return known if found is not None and len(known) == len(found) else foreign
 
     @property
     def tokenizer(self):

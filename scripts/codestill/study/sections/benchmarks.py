@@ -15,7 +15,10 @@ class Benchmark(Section):
 
     kind: Literal[tuple(benchmark_kinds())] = field(words="which reader serves it")
     path: str | None = field(
-        None, "a JSON-lines file in that format, plain or gzip; humaneval+ is brought without", min_length=1
+        None,
+        "a JSON-lines file in that format, plain or gzip; humaneval+ is brought without it, completions are made "
+        "of the corpus' test functions (validation ones for development)",
+        min_length=1,
     )
     seed: int = field(0, "pocket: seed of the grammar (the same as the source's)", ge=0)
     since: str | None = field(None, "livecodebench: first date of a contest taken", pattern=_DATE)
