@@ -27,9 +27,10 @@ from codestill.study.commands import Commands
 from codestill.study.config import load_study, science_of
 from codestill.study.config_files import ConfigFiles
 from codestill.study.flags import flags
-from codestill.study.grid import CELL_PATTERN, build_grid
-from codestill.study.layout import SPLITS, TIMED_MODELS, Layout
+from codestill.study.grid import build_grid
+from codestill.study.layout import SPLITS, Layout
 from codestill.study.local_paths import check_local
+from codestill.study.model_graph import CELL_PATTERN, CHOSEN
 from codestill.study.remarks import remarks
 
 # Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
@@ -101,11 +102,11 @@ onerror:
 
 
 wildcard_constraints:
-    base="teacher|student",
+    base=PLACE.one_of(GRID.graph.bases),
     source=PLACE.one_of(STUDY.corpus.sources),
     benchmark=PLACE.one_of(STUDY.benchmarks),
     cell=CELL_PATTERN,
-    model=rf"teacher|student|best_distilled|best_finetuned|{CELL_PATTERN}",
+    model=rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN])}|{CELL_PATTERN}",
 
 
 def program(name):

@@ -42,7 +42,7 @@ rule cache_teacher:
 rule distill:
     """Train the student of one cell: alpha CE + (1 - alpha) T^2 KL. Alpha 1 needs no teacher."""
     input:
-        student=PLACE.model("student"),
+        student=lambda wildcards: PLACE.student_of(cell_of(wildcards)),
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
         teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),

@@ -64,7 +64,7 @@ rule measure_validation:
 rule measure_efficiency:
     """Parameters, bytes, latency, tokens per second and memory of all architectures, in turns, in one process."""
     input:
-        models=[path for model in TIMED_MODELS for path in PLACE.model(model)],
+        models=[path for model in PLACE.timed for path in PLACE.model(model)],
     output:
         PLACE.efficiency(),
     log:

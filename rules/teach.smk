@@ -1,38 +1,42 @@
-# The teacher learns the corpus before it may teach.
+# A teacher learns the corpus before it may teach.
 
 
 rule teach:
-    """Fine-tune the teacher on the study's tokens (0 epochs leave it as it is)."""
+    """Fine-tune a teacher on the study's tokens (0 epochs leave it as it is)."""
     input:
-        model=PLACE.model("teacher", "inputs/models"),
+        model=lambda wildcards: PLACE.before_teaching(wildcards.base),
         tokenizer=PLACE.tokenizer,
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
     output:
-        model=PLACE.model("teacher", trained=True),
+        model=PLACE.model("{base}", trained=True),
     log:
-        log_of("teach"),
+        log_of("teach", "{base}"),
     benchmark:
-        benchmark_of("teach")
+        benchmark_of("teach", "{base}")
+    wildcard_constraints:
+        base=PLACE.one_of(PLACE.trained_bases),
     conda:
         "../envs/torch.yaml"
-    threads: STUDY.teacher.training.threads * STUDY.teacher.training.processes
+    threads:
+        lambda wildcards: PLACE.teaching_of(wildcards.base).threads
+        * PLACE.teaching_of(wildcards.base).processes
     resources:
-        gpu=PLACE.gpus(STUDY.teacher.training),
+        gpu=lambda wildcards: PLACE.gpus(PLACE.teaching_of(wildcards.base)),
         runtime=minutes_of("teach"),
         mem_mb=megabytes_of("teach"),
     params:
         script=program("teach"),
         code=code_of("teach"),
-        launch=COMMANDS.launcher(STUDY.teacher.training),
+        launch=lambda wildcards: COMMANDS.launcher(PLACE.teaching_of(wildcards.base)),
         model=lambda wildcards, input: folder_of(input.model),
         tokenizer=lambda wildcards, input: folder_of(input.tokenizer),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.model),
-        work=beside(f"{PLACE.results}/work/teach/teacher"),
-        training=COMMANDS.teaching(),
-        machine=machine_of("teach"),
+        work=beside(f"{PLACE.results}/work/teach/{{base}}"),
+        training=lambda wildcards: COMMANDS.teaching(wildcards.base),
+        machine=lambda wildcards, input: COMMANDS.teach_machine(wildcards.base),
     shell:
         "{params.launch} {params.script:q} --model_path {params.model} --tokenizer_path {params.tokenizer} "
         "--train_data {params.train} --validation_data {params.validation} --output_dir {params.folder} "

@@ -30,6 +30,36 @@ rule match_vocabulary:
         "--output {params.folder} --report {output.report} > {log} 2>&1"
 
 
+use rule match_vocabulary as match_student with:
+    input:
+        teacher=PLACE.model("teacher", "inputs/models"),
+        student=lambda wildcards: PLACE.brought(wildcards.base),
+    output:
+        model=PLACE.model("{base}"),
+        report=PLACE.inputs("vocabularies", "{base}.json"),
+    log:
+        log_of("match_student", "{base}"),
+    benchmark:
+        benchmark_of("match_student", "{base}")
+    wildcard_constraints:
+        base=PLACE.one_of(set(PLACE.matched_bases) - set(PLACE.trained_bases)),
+
+
+use rule match_vocabulary as match_teacher with:
+    input:
+        teacher=PLACE.model("teacher", "inputs/models"),
+        student=lambda wildcards: PLACE.brought(wildcards.base),
+    output:
+        model=PLACE.model("{base}", "inputs/matched"),
+        report=PLACE.inputs("vocabularies", "{base}.json"),
+    log:
+        log_of("match_teacher", "{base}"),
+    benchmark:
+        benchmark_of("match_teacher", "{base}")
+    wildcard_constraints:
+        base=PLACE.one_of(set(PLACE.matched_bases) & set(PLACE.trained_bases)),
+
+
 rule tokenize_corpus:
     """Turn each function, as HumanEval prompts it, into tokens that end with the end token."""
     input:

@@ -46,6 +46,10 @@ def add_arguments(arguments):
     )
     add("--humaneval_samples", type=int, default=20, help="samples a problem for --eval_on_humaneval")
     add("--humaneval_max_new_tokens", type=int, default=256, help="tokens a sample for --eval_on_humaneval")
+    add(
+        "--named", nargs="+", default=[], metavar="AXIS=NAME",
+        help="what a study calls the models, where that is not their folders' names, for the record",
+    )  # fmt: skip
     add_training_arguments(arguments)
 
 

@@ -68,7 +68,7 @@ def hub(study):
     """Whether the study's models and corpora can be brought: none needed, in the cache, or the hub within reach."""
     from huggingface_hub import constants, scan_cache_dir
 
-    models = [one.name for one in (study.teacher, study.student) if one.name and not Path(one.name).is_dir()]
+    models = [one.name for one in study.bases.values() if one.name and not Path(one.name).is_dir()]
     corpora = [one.name for one in study.corpus.sources.values() if one.kind == "hub" and not Path(one.name).is_dir()]
     wanted = [*models, *corpora]
     if not wanted:
@@ -124,7 +124,7 @@ def cluster(profile, study):
         kinds.append(("GPU", largest, resources_of("generate")))
     for kind, rule, resources in kinds:
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
-            one = {"cell": layout.distilled[0]} if rule == "distill" else {}
+            one = {"cell": layout.taught[0]} if rule == "distill" else {}
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
             found.append(slurm.submission(kind, resources, *asked))
     return found

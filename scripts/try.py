@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codestill.kit.program import UserError, parser, run
 from codestill.study.flags import add_flags, checked, names_of, unescaped
-from codestill.study.layout import CHOSEN
+from codestill.study.model_graph import CHOSEN
 from codestill.study.sections.generation import Generation
 
 OF_A_STUDY = ("teacher", *reversed(CHOSEN))

@@ -44,10 +44,10 @@ def test_work_follows_epochs_teacher_and_device():
     assert 1.5 < long.work / taught.work < 5 / 3
     online = Costs(*study_of(plan={"gpus": 1}, distillation={"teacher_pass": "online"}))
     assert online.of("distill", {"cell": TAUGHT}).work > 1.2 * taught.work
-    assert online.states_bytes() == 0
-    assert costs.states_bytes() == pytest.approx((251_820 + 13_914) * 270 * 768 * 2)
+    assert online.states_bytes() == {}
+    assert sum(costs.states_bytes().values()) == pytest.approx((251_820 + 13_914) * 270 * 768 * 2)
     once = costs.of("cache_teacher", {"teacher": "teacher"})
-    assert once.disk == costs.states_bytes() and once.gpus == 1
+    assert once.disk == costs.states_bytes()["teacher"] and once.gpus == 1
     body = (251_820 + 13_914) * 270 * 2 * (124_243_200 - 50_001 * 768 + 2 * 12 * 768 * 135)
     assert once.work == pytest.approx(body / 1.2e13)
     assert taught.gpus == 1
@@ -78,8 +78,8 @@ def test_a_part_of_a_benchmark_is_counted_as_such():
 def test_the_home_study_is_reckoned_from_its_pair_and_corpus():
     """By hand: 251,820 functions of 270 tokens, 3 epochs, 486 MFLOP a token and attention, at 12 TFLOP/s."""
     costs = Costs(*study_of())
-    assert costs.teacher.parameters == 124_243_200
-    assert costs.student.parameters == 81_912_576 - 256 * 768
+    assert costs.models["teacher"].parameters == 124_243_200
+    assert costs.models["student"].parameters == 81_912_576 - 256 * 768
     alone = costs.of("distill", {"cell": ALONE}).work
     assert alone == pytest.approx(3 * 251_820 * 270 * 492e6 / 1.2e13, rel=0.05)
 
@@ -115,8 +115,8 @@ def test_a_model_that_was_downloaded_is_read_rather_than_known():
     shape = {"model_type": "gpt2", "n_layer": 2, "n_embd": 64, "vocab_size": 50001}
     write_json(layout.inputs("models", "teacher", "config.json"), shape)
     costs = Costs(study, layout)
-    assert costs.teacher.layers == 2
-    assert costs.teacher.source.endswith("inputs/models/teacher/config.json")
+    assert costs.models["teacher"].layers == 2
+    assert costs.models["teacher"].source.endswith("inputs/models/teacher/config.json")
 
 
 def test_finished_jobs_replace_the_model_and_narrow_the_range():
@@ -168,16 +168,17 @@ def test_what_a_run_assumed_before_it_counted_does_not_mislead_the_next_plan(sha
     """The same job once more takes as long as before, however wrong the first plan was about its amount."""
     study, layout = study_of("demo.yaml")
     costs = Costs(study, layout)
-    work = costs.of("teach", {})
+    work = costs.of("teach", {"base": "teacher"})
     record = {"gpus": 0, "threads": 1, "variant": "teacher", "startup": work.startup, "work": work.work, "memory": 1e9}
     write_json(
-        f"{layout.results}/{RECORD}", {"jobs": {"teach/teach": record | {"made": 7.5}}, "facts": {"7.5": costs.facts()}}
+        f"{layout.results}/{RECORD}",
+        {"jobs": {"teach/teacher": record | {"made": 7.5}}, "facts": {"7.5": costs.facts()}},
     )
-    measured(layout, "teach", "teach", 90.0)
+    measured(layout, "teach", "teacher", 90.0)
     count_corpus(layout.results, share, costs.facts())
     found = Estimator(study, layout)
-    assert found.costs.of("teach", {}).work == pytest.approx(share * work.work, rel=0.02)
-    assert found.of("teach", {}).seconds == pytest.approx(90)
+    assert found.costs.of("teach", {"base": "teacher"}).work == pytest.approx(share * work.work, rel=0.02)
+    assert found.of("teach", {"base": "teacher"}).seconds == pytest.approx(90)
 
 
 def test_a_pilot_that_assumed_wrongly_calibrates_by_what_it_counted():
@@ -226,7 +227,7 @@ def test_requests_grow_with_the_attempt_and_follow_what_was_measured():
 def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     study, layout = study_of(name)
     found = Estimator(study, layout)
-    wildcards = {"cell": layout.distilled[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
+    wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
     wildcards |= {"part": "2-of-4", "teacher": "teacher"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
@@ -234,7 +235,8 @@ def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for
     assert len(rules) > 15 and set(WILDCARDS) <= set(rules)
     for rule in rules:
-        one = found.of(rule, {key: wildcards[key] for key in WILDCARDS.get(rule, ())})
+        given = wildcards | ({"base": "teacher"} if rule == "teach" else {})
+        one = found.of(rule, {key: given[key] for key in WILDCARDS.get(rule, ())})
         assert 0 < one.low < one.seconds < one.high
         assert one.variant != "unknown"
         assert one.memory > 0

@@ -76,7 +76,7 @@ MISTAKES = [
     ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
     ("distillation.temperature", "hot", "distillation.temperature", "number"),
     ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl' or 'jsd'"),
-    ("distillation.teacher", "student", "distillation.teacher", "'teacher'"),
+    ("distillation.teacher", "bigger", "distillation.teacher", "it has teacher, student"),
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),
     ("seeds", 42, "seeds", "list"),
@@ -248,7 +248,7 @@ def test_what_chooses_is_never_what_is_reported():
     grid = build_grid(study)
     place = Layout(study, grid)
     assert place.judged("problems") == list(grid.cells)
-    wanted = [f"{place.results}/scores/problems/{cell}.json" for cell in place.finetuned]
+    wanted = [f"{place.results}/scores/problems/{cell}.json" for cell in place.candidates("best_finetuned")]
     assert place.candidate_measures("best_finetuned") == wanted
     assert not any("/problems/" in path for path in [*place.measured(), *place.comparison([])])
     assert load_study(mistaken("study", "plain")).chosen_by == ("bodies_exact", None)

@@ -159,7 +159,7 @@ def test_other_causes_are_told_apart_from_code_and_not_accepted_with_it(home):
     change_config(home, training={"epochs": 5, "threads": 1}, teacher={**MADE["teacher"], "training": {"epochs": 2}})
     found = planned(home)
     said = causes(found)
-    assert said[("code", "scripts/teach.py edited")] == ["teach/teach"]
+    assert said[("code", "scripts/teach.py edited")] == ["teach/teacher"]
     assert sorted(said[("parameter", "num_train_epochs 2.0 -> 5.0")]) == sorted(f"distill/{cell}" for cell in CELLS)
     assert next(job for job in found["jobs"] if job["only_code"])["rule"] == "teach"
     assert not any(job["only_code"] for job in found["jobs"] if job["rule"] in ("distill", "report", "choose"))

@@ -10,9 +10,15 @@ from codestill.study.cell import AXES, Cell
 
 def cell_axes(options):
     """{axis: value} of the cell that the flags describe, None where an axis does not act on it."""
-    teacher = Path(options.teacher_model_path.rstrip("/")).name if options.teacher_model_path else None
-    values = {axis: teacher if axis == "teacher" else getattr(options, axis) for axis in AXES}
-    return Cell(**values).canonical().axes()
+    told = {"teacher": _name(options.teacher_model_path), "student": _name(options.student_model_path)}
+    told |= {"teacher_seed": None, **dict(one.split("=", 1) for one in options.named)}
+    if told["teacher_seed"] is not None:
+        told["teacher_seed"] = int(told["teacher_seed"])
+    return Cell(**{axis: told[axis] if axis in told else getattr(options, axis) for axis in AXES}).canonical().axes()
+
+
+def _name(folder):
+    return Path(folder.rstrip("/")).name if folder else None
 
 
 def distillation_job(options):

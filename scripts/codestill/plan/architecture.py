@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codestill.kit.files import read_json
+from codestill.study.sections.models import layers_step
 
 # Hub models of the ready studies: layers, width, vocabulary, parameters (and whether the head is the embedding).
 KNOWN = {
@@ -70,18 +71,33 @@ def guessed(name, models):
     return Architecture(*UNKNOWN, f"guess: {name} is not downloaded, taken as GPT-2 small (give plan.models)")
 
 
-def from_study(study, base, teacher=None):
-    """The architecture of a study's base model by its config: a local folder, a shape, layers of the teacher, a name.
+def architectures(study, graph, brought=lambda base: None):
+    """{model: its Architecture} of every model of a study: by `brought` where that knows a base, else by the config.
 
-    `teacher` is the teacher's architecture where that is known better than from the config.
+    A cell has that of the model it starts from, a chosen model that of its candidates; with the policy transfer all
+    have the teacher's vocabulary.
     """
-    part = getattr(study, base)
-    if part.shape is not None:
-        return from_config(part.shape, "the config's shape", study.vocabulary.size)
-    if part.name is None:
-        teacher = teacher or from_study(study, "teacher")
-        return teacher.with_layers(math.ceil(teacher.layers / part.every_layer_of_teacher))
-    return from_folder(part.name) or guessed(part.name, study.plan.models)
+    found = {}
+
+    def of(name):
+        if name not in found:
+            found[name] = _of_base(graph.bases[name]) if name in graph.bases else of(graph.nodes[name].needs[0])
+        return found[name]
+
+    def _of_base(node):
+        part = node.part
+        if node.needs and part.shape is None and part.name is None:
+            parent = of(node.needs[0])
+            one = parent.with_layers(math.ceil(parent.layers / layers_step(part)))
+        elif part.shape is not None:
+            one = from_config(part.shape, "the config's shape", study.vocabulary.size)
+        else:
+            one = from_folder(part.name) or guessed(part.name, study.plan.models)
+        one = brought(node.name) or one
+        fits = study.vocabulary.policy != "transfer" or node.section == "teacher"
+        return one if fits else one.with_vocabulary(of("teacher").vocabulary)
+
+    return {name: of(name) for name in graph.nodes}
 
 
 def from_folder(folder):

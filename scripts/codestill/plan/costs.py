@@ -11,9 +11,8 @@ from functools import cache
 
 from codestill.kit.shards import read_shard
 from codestill.plan.amounts import Amounts, Recorded
-from codestill.plan.architecture import Architecture, from_folder, from_study
+from codestill.plan.architecture import Architecture, architectures, from_folder
 from codestill.plan.teacher_pass import TeacherPass, seen_tokens
-from codestill.study.layout import TIMED_MODELS
 
 GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
@@ -61,10 +60,7 @@ class Costs:
         self.study, self.layout, self.plan = study, layout, study.plan
         self.amounts = Amounts(study, layout)
         self.teacher_pass = TeacherPass(study, layout)
-        self.teacher = self._brought("teacher") or from_study(study, "teacher")
-        student = self._brought("student") or from_study(study, "student", self.teacher)
-        transfer = study.vocabulary.policy == "transfer"
-        self.student = student.with_vocabulary(self.teacher.vocabulary) if transfer else student
+        self.models = architectures(study, layout.graph, self._brought)
 
     def _brought(self, base):
         """The architecture of a base model that was downloaded or built; None before."""
@@ -72,12 +68,14 @@ class Costs:
 
     def facts(self):
         """What the reckoning rests on beside the config, as plain data; some of it is assumed until a run counts it."""
-        return {"teacher": asdict(self.teacher), "student": asdict(self.student), **self.amounts.counts()}
+        bases = {name: asdict(self.models[name]) for name in self.layout.graph.bases}
+        return {"bases": bases, **self.amounts.counts()}
 
     def resting_on(self, facts):
         """The same cost model on other `facts`."""
         other = copy.copy(self)
-        other.teacher, other.student = Architecture(**facts["teacher"]), Architecture(**facts["student"])
+        known = {name: Architecture(**one) for name, one in facts["bases"].items()}
+        other.models = architectures(self.study, self.layout.graph, known.get)
         other.amounts = Recorded(self.study, self.layout, facts)
         return other
 
@@ -85,7 +83,7 @@ class Costs:
     def notes(self):
         """In words: where each figure comes from."""
         _ = self.amounts.tokens, self.amounts.functions
-        sizes = [("teacher", self.teacher), ("student", self.student)]
+        sizes = [(name, self.models[name]) for name in self.layout.graph.bases]
         shapes = [f"{name}: {one.parameters / 1e6:,.1f} M parameters ({one.source})" for name, one in sizes]
         return [*shapes, *dict.fromkeys(self.amounts.notes)]
 
@@ -114,8 +112,22 @@ class Costs:
         return method(**names) if method else Work(rule, "unknown", PLAIN_START, 28.0)
 
     def architecture_of(self, model):
-        """The architecture of a model by its name."""
-        return self.teacher if model == "teacher" else self.student
+        """The architecture of a model by its name, of a cell outside the grid by what it starts from."""
+        graph = self.layout.graph
+        return self.models.get(model) or self.models[graph.student_of(self.layout.cell(model))]
+
+    def _kind_of(self, model):
+        """What a model's jobs are measured with: those of a base, or of the cells of one student."""
+        nodes, start = self.layout.graph.nodes, model
+        while start in nodes and nodes[start].kind != "base":
+            start = nodes[start].needs[0]
+        return (
+            model
+            if start == model and model in nodes
+            else "cell"
+            if start in ("student", model)
+            else f"cell of {start}"
+        )
 
     def _model_bytes(self, model):
         return 4 * self.architecture_of(model).parameters + 4e6
@@ -160,20 +172,20 @@ class Costs:
         )
 
     def states_bytes(self):
-        """Bytes of the teachers' stored states; 0 where they are not stored."""
-        return self.teacher_pass.bytes(self.amounts, self.teacher) if self.teacher_pass.stored else 0.0
+        """{teacher: bytes of its stored states}; {} where they are not stored."""
+        return self.teacher_pass.bytes(self.amounts, self.architecture_of) if self.teacher_pass.stored else {}
 
     def states_seconds(self, tokens):
-        """Seconds that the teacher's body takes for so many tokens."""
+        """Seconds that the bodies of teachers take for {teacher: tokens}."""
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
-        operations = tokens * self.teacher.forward(context, head=False)
+        passes = {name: self.architecture_of(name).forward(context, head=False) for name in tokens}
+        operations = sum(count * passes[name] for name, count in tokens.items())
         return self.seconds(operations, 0, self.layout.states_device, "float32", self.study.training.threads)
 
     def _cache_teacher(self, teacher):
         """The one pass of a teacher over the corpus; what it leaves is reckoned apart (`states_bytes`)."""
-        share = 1 / max(1, len(self.layout.teachers))
-        seconds = self.states_seconds(self.teacher_pass.stored_tokens(self.amounts) * share)
-        kept = self.states_bytes() * share
+        seconds = self.states_seconds({teacher: self.teacher_pass.stored_tokens(self.amounts).get(teacher, 0)})
+        kept = self.states_bytes().get(teacher, 0.0)
         disk, scratch = (kept, 0.0) if self.study.distillation.stored_states == "kept" else (0.0, kept)
         return Work(
             "cache_teacher",
@@ -182,18 +194,18 @@ class Costs:
             seconds,
             int(self.on_gpu(self.layout.states_device)),
             self.study.training.threads,
-            TORCH_BYTES + 8 * self.teacher.parameters,
+            TORCH_BYTES + 8 * self.architecture_of(teacher).parameters,
             disk,
             scratch,
         )
 
-    def _teach(self):
-        """The teacher's own training."""
-        return self._training("teach", "teacher", self.teacher, self.study.teacher.training)
+    def _teach(self, base="teacher"):
+        """A teacher's own training."""
+        return self._training("teach", base, self.models[base], self.layout.teaching_of(base))
 
     def _audit(self):
         """Up to 200 validation functions in three layouts, and 32 greedy completions of 96 tokens, side by side."""
-        settings, one = self.study.generation, self.teacher
+        settings, one = self.study.generation, self.models["teacher"]
         functions = min(200, self.amounts.functions["validation"])
         tokens = 3 * functions * self.study.plan.tokens_per_function
         gpu = self.on_gpu(settings.device)
@@ -207,9 +219,12 @@ class Costs:
     def _distill(self, cell):
         chosen = self.layout.cell(cell)
         training = self.layout.training_of(chosen)
-        taught = chosen.taught
+        graph = self.layout.graph
+        student, teacher = graph.student_of(chosen), graph.teacher_of(chosen)
+        usual = student == "student" and teacher in ("teacher", None)
+        variant = ("taught" if teacher else "alone") if usual else f"{student} by {teacher}"
         return self._training(
-            "distill", "taught" if taught else "alone", self.student, training, self.teacher if taught else None
+            "distill", variant, self.architecture_of(student), training, teacher and self.architecture_of(teacher)
         )
 
     def _generate(self, benchmark, model, jobs=1):
@@ -228,7 +243,7 @@ class Costs:
         prompts = problems * 150 * one.forward(75)
         prefill = self.seconds(prompts, 0, settings.device, settings.precision, settings.threads)
         memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
-        variant = f"{benchmark}/{model if model in ('teacher', 'student') else 'cell'}"
+        variant = f"{benchmark}/{self._kind_of(model)}"
         return Work(
             "generate" if jobs == 1 else "generate_part",
             variant,
@@ -257,7 +272,7 @@ class Costs:
     def _grade(self, benchmark, model):
         grading = self.study.grading
         samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
-        role = model if model in ("teacher", "student") else "cell"
+        role = self._kind_of(model)
         seconds = samples * (0.004 + 0.001 * grading.timeout) / grading.workers
         return Work(
             "grade",
@@ -272,22 +287,28 @@ class Costs:
 
     def _measure_language(self, model):
         settings, one = self.study.generation, self.architecture_of(model)
-        alone = model == "teacher"
+        alone, teacher = model == "teacher", self.models["teacher"]
         rows = self.study.measures.max_rows or math.inf
         tokens = min(self.amounts.tokens["test"], rows * self.study.tokens.max_seq_length)
-        operations = tokens * (one.forward(100) + (0 if alone else self.teacher.forward(100)))
+        operations = tokens * (one.forward(100) + (0 if alone else teacher.forward(100)))
         seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
         gpu = self.on_gpu(settings.device)
-        memory = TORCH_BYTES + 4 * (one.parameters + self.teacher.parameters) * 1.5 + (0 if gpu else 2e9)
+        memory = TORCH_BYTES + 4 * (one.parameters + teacher.parameters) * 1.5 + (0 if gpu else 2e9)
         return Work(
-            "measure_language", "teacher" if alone else "cell", TORCH_START, seconds, int(gpu), settings.threads, memory
+            "measure_language",
+            "teacher" if alone else self._kind_of(model),
+            TORCH_START,
+            seconds,
+            int(gpu),
+            settings.threads,
+            memory,
         )
 
     def _measure_validation(self, model):
         return replace(self._measure_language("teacher"), rule="measure_validation", variant="cell")
 
     def _measure_efficiency(self):
-        settings, models = self.study.generation, [self.architecture_of(model) for model in TIMED_MODELS]
+        settings, models = self.study.generation, [self.architecture_of(model) for model in self.layout.timed]
         operations = 20_000 * sum(one.forward(100) for one in models)
         seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
         memory = TORCH_BYTES + 8 * sum(one.parameters for one in models)
@@ -314,15 +335,22 @@ class Costs:
         return Work("prepare_corpus", "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
 
     def _build_model(self, base):
-        trains = base == "teacher" and self.study.teacher.shape is not None
+        trains = base == "teacher"
         work = min(self.amounts.functions["train"], 1e5) * 2e-4 if trains else 1.0
         size = self._model_bytes(base)
         return Work("build_model", base, TORCH_START, work, memory=TORCH_BYTES + 2 * size, disk=size)
 
-    def _match_vocabulary(self):
-        size = self._model_bytes("student")
+    def _match_vocabulary(self, base="student", rule="match_vocabulary"):
+        size = self._model_bytes(base)
         memory = TORCH_BYTES + 2 * size + self._model_bytes("teacher")
-        return Work("match_vocabulary", "all", TORCH_START, self.student.vocabulary * 2e-4, memory=memory, disk=size)
+        work = self.architecture_of(base).vocabulary * 2e-4
+        return Work(rule, "all" if base == "student" else base, TORCH_START, work, memory=memory, disk=size)
+
+    def _match_student(self, base):
+        return self._match_vocabulary(base, "match_student")
+
+    def _match_teacher(self, base):
+        return self._match_vocabulary(base, "match_teacher")
 
     def _tokenize_corpus(self):
         tokens = sum(self.amounts.tokens.values())

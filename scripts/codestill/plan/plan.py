@@ -178,7 +178,7 @@ class Plan:
         return {
             "pass": "cache" if chosen.stored else "online",
             "reason": chosen.reason,
-            "disk_bytes": chosen.bytes(amounts, costs.teacher),
+            "disk_bytes": sum(chosen.bytes(amounts, costs.architecture_of).values()),
             "hours": hours,
             "cost": {way: price and price * one for way, one in hours.items()},
         }

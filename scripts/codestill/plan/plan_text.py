@@ -142,7 +142,7 @@ class PlanText:
         self._table(rows)
 
     def _teacher(self):
-        if not self.plan.layout.distilled:
+        if not self.plan.layout.taught:
             return
         told = self.plan.teacher()
         self._head("The teacher's states")
@@ -284,7 +284,7 @@ def as_data(plan, cores, stranded=None, edits=()):
             for row in plan.experiments()
         ],
         "rules": {rule: _plain(found) for rule, found in plan.rules().items()},
-        "teacher": plan.teacher() if plan.layout.distilled else None,
+        "teacher": plan.teacher() if plan.layout.taught else None,
         "critical_path": {"hours": seconds / HOUR, "jobs": [job.key for job in path]},
         "hours_by_gpus": {str(gpus): time / HOUR for gpus, time in plan.times(cores).items()},
         "only_code": {"jobs": len(only), **_plain(plan.total(plan.only_code()))},

@@ -8,7 +8,7 @@ brought meanwhile, so that it cannot change between two calls. It is a matter of
 from functools import cached_property
 
 from codestill.plan.amounts import Assumed
-from codestill.plan.architecture import from_study
+from codestill.plan.architecture import architectures
 
 GIB = 2**30
 ITEM = {"float16": 2, "bfloat16": 2, "float32": 4}  # bytes of a number of a state, by distillation.cache_dtype
@@ -30,30 +30,37 @@ class TeacherPass:
     def limit(self):
         """{teacher: training rows that its states are stored of, None for all}: what the largest of its cells takes."""
         found = {}
-        for name in self.layout.distilled:
+        for name in self.layout.taught:
             cell = self.layout.grid.cells[name]
-            found.setdefault(cell.teacher, []).append(cell.max_train_samples)
+            found.setdefault(self.layout.graph.teacher_of(cell), []).append(cell.max_train_samples)
         return {teacher: None if None in limits else max(limits) for teacher, limits in found.items()}
 
     def stored_tokens(self, amounts):
-        """Tokens whose states are stored, of all teachers."""
+        """{teacher: tokens whose states are stored}."""
         checked = amounts.trained_tokens("validation", self.study.training.max_eval_samples)
-        return sum(amounts.trained_tokens("train", limit) + checked for limit in self.limit.values())
+        return {name: amounts.trained_tokens("train", limit) + checked for name, limit in self.limit.items()}
 
     def online_tokens(self, amounts):
-        """Tokens that the cells of the grid would run through their teachers."""
-        trainings = [self.layout.training_of(self.layout.grid.cells[name]) for name in self.layout.distilled]
-        return sum(seen_tokens(amounts, one) for one in trainings)
+        """{teacher: tokens that the cells of the grid would run through it}."""
+        found = {}
+        for name in self.layout.taught:
+            cell = self.layout.grid.cells[name]
+            teacher, seen = self.layout.graph.teacher_of(cell), seen_tokens(amounts, self.layout.training_of(cell))
+            found[teacher] = found.get(teacher, 0) + seen
+        return found
 
-    def bytes(self, amounts, teacher):
-        """Bytes of the states of a teacher (an Architecture), all teachers being as wide."""
-        return self.stored_tokens(amounts) * teacher.width * ITEM[self.asked.cache_dtype]
+    def bytes(self, amounts, architecture_of):
+        """{teacher: bytes of its states}; `architecture_of` gives the Architecture of a model by its name."""
+        item = ITEM[self.asked.cache_dtype]
+        return {name: count * architecture_of(name).width * item for name, count in self.stored_tokens(amounts).items()}
 
     @cached_property
     def _reckoned(self):
         """(passes over the stored tokens that the cells would make online, GiB of the states), by the config alone."""
-        amounts, teacher = Assumed(self.study, self.layout), from_study(self.study, "teacher")
-        return self.online_tokens(amounts) / self.stored_tokens(amounts), self.bytes(amounts, teacher) / GIB
+        amounts, sizes = Assumed(self.study, self.layout), architectures(self.study, self.layout.graph)
+        online, stored = self.online_tokens(amounts), self.stored_tokens(amounts)
+        size = sum(self.bytes(amounts, sizes.__getitem__).values())
+        return sum(online.values()) / sum(stored.values()), size / GIB
 
     @cached_property
     def stored(self):
@@ -80,8 +87,9 @@ class TeacherPass:
 
         A cell of the grid never takes more; one that is asked for by its name alone may.
         """
-        if not self.stored or cell.teacher not in self.limit:
+        teacher = self.layout.graph.teacher_of(cell)
+        if not self.stored or teacher not in self.limit:
             return []
-        limit = self.limit[cell.teacher]
+        limit = self.limit[teacher]
         fits = limit is None or (cell.max_train_samples is not None and cell.max_train_samples <= limit)
-        return self.layout.states(cell.teacher) if fits else []
+        return self.layout.states(teacher) if fits else []

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl
 from codestill.kit.program import UserError
-from codestill.study.layout import TIMED_MODELS
 
 
 @dataclass(frozen=True)
@@ -147,14 +146,14 @@ class Results:
         return self.document(model, "language/{}.json")
 
     def efficiency(self, model):
-        """What a model costs: measured on it, or on the student, whose architecture all its cells have."""
+        """What a model costs: measured on it, or on what a cell starts from, whose architecture it has."""
         found = self.document(model, "efficiency/{}.json")
-        student = self.by_name.get("student")
-        return (
-            self.document(student, "efficiency/{}.json")
-            if found is None and model.role == "cell" and student
-            else found
-        )
+        start = self.by_name.get(self.made_from(model.name)[0]) if model.role == "cell" else None
+        return self.efficiency(start) if found is None and start else found
+
+    def made_from(self, name):
+        """The names of the models that one is made from, of a cell its student first."""
+        return self.study.get("made_from", {}).get(name) or ["student"]
 
     def scores(self, model, benchmark):
         return self.document(model, f"scores/{benchmark}/{{}}.json")
@@ -200,7 +199,9 @@ class Results:
         for benchmark, entry in self.benchmarks.items():
             wanted += [(self._named(name), f"scores/{benchmark}/{{}}.json") for name in entry.get("models", [])]
         wanted += [(model, "language/{}.json") for model in self.models]
-        wanted += [(self._named(name), "efficiency/{}.json") for name in TIMED_MODELS]
+        wanted += [
+            (self._named(name), "efficiency/{}.json") for name in self.study.get("timed", ["teacher", "student"])
+        ]
         lost = [pattern.format(model.name) for model, pattern in wanted if self.document(model, pattern) is None]
         for alias, entry in self.study["models"].items():
             if entry["role"] == "chosen" and alias not in self.choices:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from codestill.study.flags import flags, flags_of, names_of
+from codestill.study.sections.models import layers_step
 
 
 class Commands:
@@ -20,19 +21,20 @@ class Commands:
         self.study, self.layout = study, layout
 
     def build(self, base):
-        """How build_model.py makes the model `base`: from a shape, or from layers of the teacher."""
-        part = getattr(self.study, base)
+        """How build_model.py makes the model `base`: from a shape, or from layers of another."""
+        node = self.layout.graph.bases[base]
+        part = node.part
         if part.shape is None:
-            return flags(every=part.every_layer_of_teacher)
+            return flags(every=layers_step(part))
         size = self.study.vocabulary.size if base == "teacher" else None
-        return flags(shape=json.dumps(part.shape, sort_keys=True), seed=part.seed, vocab_size=size)
+        return flags(shape=json.dumps(part.shape, sort_keys=True), seed=node.seed, vocab_size=size)
 
     def build_needs(self, base, files):
         """The flag that names what it is made from, where the `files` of Layout.build_needs lie for this job."""
         if base == "teacher":
             return flags(train=files[0])
         folder = os.path.dirname(files[0])
-        return flags(tokenizer=folder) if self.study.student.shape else flags(layers_of=folder)
+        return flags(tokenizer=folder) if self.layout.graph.bases[base].part.shape else flags(layers_of=folder)
 
     def source(self, name):
         """How download.py reads one source of the corpus."""
@@ -40,7 +42,7 @@ class Commands:
 
     def model(self, base):
         """How download.py brings the model `base`."""
-        part = getattr(self.study, base)
+        part = self.study.bases[base]
         return flags(name=part.name, revision=part.revision)
 
     def benchmark(self, name):
@@ -103,16 +105,28 @@ class Commands:
         own = flags_of(self.study.grading, machine=False, leave_out=("rules",))
         return f"{flags(trust=self.study.benchmarks[benchmark].trust)} {own}"
 
-    def teaching(self):
-        """How teach.py trains the teacher."""
-        return f"{flags_of(self.study.teacher.training, machine=False)} {flags(seed=self.study.teacher.seed)}"
+    def teaching(self, base):
+        """How teach.py trains a base model."""
+        node = self.layout.graph.bases[base]
+        return f"{flags_of(node.part.training, machine=False)} {flags(seed=node.seed)}"
+
+    def teach_machine(self, base):
+        """The flags of that training that change how it runs and no result."""
+        return flags_of(self.layout.graph.bases[base].part.training, machine=True)
 
     def cell(self, cell):
         """How distill.py trains one cell: its objective, then its training."""
         asked = self.study.distillation
         idle = () if cell.taught else names_of(type(asked), taught=True)
         objective = flags_of(asked, machine=False, leave_out=idle, **_known(cell, asked))
-        return " ".join([objective, self._training(cell), flags(seed=cell.seed)])
+        return " ".join([objective, self._training(cell), flags(seed=cell.seed), self._names(cell)]).strip()
+
+    def _names(self, cell):
+        """The cell's own words for its models, where they are not the names of the folders."""
+        graph = self.layout.graph
+        words = {"student": graph.student_of(cell), "teacher": graph.teacher_of(cell), "teacher_seed": None}
+        told = [f"{axis}={getattr(cell, axis)}" for axis, name in words.items() if getattr(cell, axis) != name]
+        return flags(named=told or None)
 
     def states(self, limit):
         """How cache_teacher.py stores a teacher's states, of `limit` training rows (None: all)."""
@@ -147,7 +161,6 @@ class Commands:
         device = flags(device=study.generation.device)
         training = flags_of(study.training, machine=True)
         return SimpleNamespace(
-            teach=flags_of(study.teacher.training, machine=True),
             cache_teacher=flags(batch_size=study.training.eval_batch_size, device=self.layout.states_device),
             distill=f"{training} {flags_of(study.distillation, machine=True)}",
             generate=flags_of(study.generation, machine=True),

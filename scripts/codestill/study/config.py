@@ -22,7 +22,7 @@ from codestill.study.sections.experiments import Query
 from codestill.study.sections.generation import Generation
 from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
-from codestill.study.sections.models import Student, Teacher, Vocabulary
+from codestill.study.sections.models import FurtherModel, Student, Teacher, Vocabulary
 from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.selection import BODIES, PASS, Selection
 from codestill.study.sections.training import Training
@@ -42,6 +42,7 @@ class Study(Section):
     study: Name = Field(description="its name: results land in results/<study>")
     teacher: Teacher = Field(description="the model that teaches")
     student: Student = Field(description="the model that learns")
+    models: dict[Name, FurtherModel] = Field(default_factory=dict, description="further models, by names of their own")
     vocabulary: Vocabulary = Field(default_factory=Vocabulary, description="how token ids are shared")
     corpus: Corpus = Field(description="what is learned from")
     tokens: Tokens = Field(default_factory=Tokens, description="how text becomes tokens")
@@ -59,12 +60,22 @@ class Study(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _teacher_trains_by_default_like_the_student(cls, raw):
-        teacher = raw.get("teacher") if isinstance(raw, dict) else None
-        if isinstance(teacher, dict) and isinstance(raw.get("training", {}), dict):
-            own = teacher.get("training", {})
-            if isinstance(own, dict):
-                raw = {**raw, "teacher": {**teacher, "training": {**raw.get("training", {}), **own}}}
+    def _models_train_by_default_like_the_student(cls, raw):
+        usual = raw.get("training", {}) if isinstance(raw, dict) else None
+        if not isinstance(usual, dict):
+            return raw
+
+        def filled(part, own):
+            fits = isinstance(part, dict) and isinstance(own, dict)
+            return {**part, "training": {**usual, **own}} if fits else part
+
+        teacher, models = raw.get("teacher"), raw.get("models")
+        if isinstance(teacher, dict):
+            raw = {**raw, "teacher": filled(teacher, teacher.get("training", {}))}
+        if isinstance(models, dict):
+            # Without a training of its own such a model is taken as it is.
+            own = {name: one.get("training") for name, one in models.items() if isinstance(one, dict)}
+            raw = {**raw, "models": {name: filled(one, own.get(name)) for name, one in models.items()}}
         return raw
 
     @model_validator(mode="before")
@@ -81,6 +92,11 @@ class Study(Section):
         if len(set(seeds)) < len(seeds):
             raise ValueError("must be distinct")
         return seeds
+
+    @property
+    def bases(self):
+        """{name: its section} of the models that are brought or built: teacher, student, then the further ones."""
+        return {"teacher": self.teacher, "student": self.student, **self.models}
 
     @property
     def development(self):
@@ -131,6 +147,11 @@ class Study(Section):
                 raise wrong("corpus.hold_out", f"{name} is made of the corpus; take it away here")
         if self.teacher.shape is not None and self.student.name is not None:
             raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
+        for name, one in self.models.items():
+            if self.teacher.shape is not None and one.name is not None:
+                raise wrong(f"models.{name}.name", "a teacher from scratch needs models from scratch: give a shape")
+            if self.vocabulary.policy == "shared":
+                raise wrong(f"models.{name}", "policy shared fits one teacher and one student; use transfer or same")
         return self
 
 

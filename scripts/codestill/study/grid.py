@@ -10,6 +10,7 @@ from codestill.kit.program import UserError
 from codestill.study.cell import AXES, HOMES, NULLABLE, Cell
 from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
+from codestill.study.model_graph import ModelGraph
 from codestill.study.sections.experiments import Query
 
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
@@ -55,7 +56,6 @@ def cell_name(cell, defaults):
 
 _KEYS = {key: axis for axis, key in AXES.items()}
 _PART = re.compile(rf"(?:^|_)({'|'.join(_KEYS)})-")
-CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
 
 
 def parse_cell(name, defaults):
@@ -110,7 +110,19 @@ def _points(query, study, where):
     for point in itertools.product(*grid.values(), rows):
         values = dict(zip(grid, point[:-1], strict=True)) | dict(zip(zipped, point[-1], strict=True))
         for seed in seeds if "seed" not in values else [values["seed"]]:
-            yield replace(defaults, **{**values, "seed": seed})
+            yield _settled(replace(defaults, **{**values, "seed": seed}), values, study)
+
+
+def _settled(cell, given, study):
+    """`cell` with what follows from its models: how another student starts, and no seed where it is the teacher's own.
+
+    The study's `init` is of its own student; another starts as it was made, a shape drawn anew from the cell's seed.
+    """
+    if cell.student != "student" and "init" not in given:
+        drawn = cell.student in study.models and study.models[cell.student].shape is not None
+        cell = replace(cell, init="random" if drawn else "weights")
+    own = study.bases.get(cell.teacher)
+    return replace(cell, teacher_seed=None) if own and own.seed == cell.teacher_seed else cell
 
 
 def _check_query(query, grid, zipped, where):
@@ -145,6 +157,7 @@ class Grid:
     experiments: dict
     sweeps: dict
     controls: list
+    graph: ModelGraph
 
     @property
     def baselines(self):
@@ -165,4 +178,7 @@ def build_grid(study, origin="config"):
     controls = names(Query(grid={"alpha": 1.0}), "seeds")
     experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
     sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
-    return Grid(defaults, cells, experiments, sweeps, controls)
+    graph = ModelGraph(study, cells, experiments, sweeps)
+    for location, fault in graph.faults():
+        raise UserError(f"{named(origin, location)}: {'.'.join(location)}: {fault}")
+    return Grid(defaults, cells, experiments, sweeps, controls, graph)

@@ -10,24 +10,22 @@ from codestill.kit.shards import shard_names
 from codestill.study.cell import AXES, TAUGHT
 from codestill.study.entries import benchmark_kinds
 from codestill.study.grid import default_cell, parse_cell
+from codestill.study.model_graph import CHOSEN
 from codestill.study.sampling_jobs import jobs_of
 from codestill.study.sections.selection import LOSS, PASS
 from codestill.study.teacher_states import STATES_FILES
 
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
-CHOSEN = ("best_distilled", "best_finetuned")
 FIGURES = ("pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "funnel", "time_line")
 FIGURE_FORMATS = ("png", "pdf", "svg")
-# Speed and size belong to an architecture, not to a cell: students of one study all have that of the first.
-TIMED_MODELS = ("teacher", "student")
 
 
 class Layout:
     """The paths, models and flags of one study."""
 
     def __init__(self, study, grid):
-        self.study, self.grid = study, grid
+        self.study, self.grid, self.graph = study, grid, grid.graph
         self.results = f"results/{study.study}"
         self.logs = f"logs/{study.study}"
         self.benchmarks = f"benchmarks/{study.study}"
@@ -83,7 +81,7 @@ class Layout:
 
     def efficiency(self):
         """What the models of each architecture cost, timed side by side by one job."""
-        return [f"{self.results}/efficiency/{model}.json" for model in TIMED_MODELS]
+        return [f"{self.results}/efficiency/{model}.json" for model in self.timed]
 
     def language(self, models):
         """The language measures of `models`."""
@@ -100,47 +98,58 @@ class Layout:
         """The cell of that name, in the grid or not. Raises UserError where the name is not canonical."""
         return self.grid.cells.get(name) or parse_cell(name, self.defaults)
 
-    @cached_property
-    def distilled(self):
-        """Cells with a teacher: the candidates for the best distilled student."""
-        return [name for name, cell in self.grid.cells.items() if cell.taught]
-
-    @cached_property
-    def finetuned(self):
-        """Cells without a teacher (alpha = 1): the candidates for the best student fine-tuned alone."""
-        return [name for name, cell in self.grid.cells.items() if not cell.taught]
+    @property
+    def taught(self):
+        """The cells that have a teacher."""
+        return self.graph.taught
 
     @cached_property
     def teachers(self):
         """The models that teach a cell of the grid."""
-        return list(dict.fromkeys(self.grid.cells[name].teacher for name in self.distilled))
+        return list(dict.fromkeys(self.graph.teacher_of(self.grid.cells[name]) for name in self.taught))
 
     @cached_property
     def chosen(self):
         """The cells chosen on validation, under names of their own; no distilled one without distilled cells."""
-        return [name for name, cells in zip(CHOSEN, (self.distilled, self.finetuned), strict=True) if cells]
+        return [name for name in CHOSEN if self.candidates(name)]
 
     @cached_property
     def models(self):
         """Every model that is judged."""
-        return ["teacher", "student", *self.grid.cells]
+        return [*self.graph.bases, *self.grid.cells]
+
+    @property
+    def timed(self):
+        """Speed and size belong to an architecture, not to a cell: those of a base are those of its cells."""
+        return list(self.graph.bases)
 
     def judged(self, benchmark):
         """The models judged on one benchmark; on one for development, the candidates."""
         if benchmark in self.study.development:
-            return list(self.grid.cells)
+            candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
+            return [cell for cell in self.grid.cells if cell in candidates]
         headline = ["teacher", "student", *self.chosen]
         return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
 
     @property
     def named_models(self):
-        """The two base models, as far as they are downloaded."""
-        return [base for base in ("teacher", "student") if getattr(self.study, base).name is not None]
+        """The base models that are downloaded."""
+        return [name for name, one in self.study.bases.items() if one.name is not None]
 
     @property
     def built_models(self):
-        """The two base models, as far as they are built here."""
-        return [base for base in ("teacher", "student") if base not in self.named_models]
+        """The base models that are built here; one of a shape is drawn for each of its seeds."""
+        return [name for name, node in self.graph.bases.items() if node.part.name is None]
+
+    @property
+    def trained_bases(self):
+        """The base models that are fine-tuned before they teach."""
+        return [name for name, node in self.graph.bases.items() if getattr(node.part, "training", None)]
+
+    @property
+    def matched_bases(self):
+        """The further models, that are brought to the study's vocabulary as the student is."""
+        return [name for name, node in self.graph.bases.items() if node.section in self.study.models]
 
     @property
     def manifests(self):
@@ -152,7 +161,7 @@ class Layout:
 
     def candidates(self, chosen):
         """The cells among which validation chooses."""
-        return self.distilled if chosen == "best_distilled" else self.finetuned
+        return self.graph.candidates.get(chosen, [])
 
     def candidate_files(self, chosen):
         """The files of those cells."""
@@ -168,7 +177,8 @@ class Layout:
 
     def teacher_of(self, cell):
         """The files of the cell's teacher, and its audit; none where alpha is 1."""
-        return [*self.model(cell.teacher), self.inputs("audit.json")] if cell.taught else []
+        teacher = self.graph.teacher_of(cell)
+        return [*self.model(teacher), self.inputs("audit.json")] if teacher else []
 
     def cards(self):
         """The model cards of the models that a reader may take away."""
@@ -256,10 +266,28 @@ class Layout:
         return [self.inputs("vocabulary.json"), *bases]
 
     def build_needs(self, base):
-        """The files that building the model `base` reads; layers are those of the teacher once it is taught."""
-        if base == "student":
-            return self.model("teacher", "inputs/models" if self.study.student.shape else "models")
-        return [self.inputs("corpus", "train.jsonl")]
+        """The files that building the model `base` reads; layers are those of a model that is finished."""
+        if base == "teacher":
+            return [self.inputs("corpus", "train.jsonl")]
+        node = self.graph.bases[base]
+        return self.model(node.needs[0]) if node.needs else self.model("teacher", "inputs/models")
+
+    def brought(self, base):
+        """The files of a base as it was brought or built; a download serves all its seeds."""
+        home = base if base in self.built_models else self.graph.bases[base].section
+        return self.model(home, "inputs/models")
+
+    def before_teaching(self, base):
+        """The files of a base before it is fine-tuned: as it came, and a further model with the study's vocabulary."""
+        return self.model(base, "inputs/matched") if base in self.matched_bases else self.brought(base)
+
+    def student_of(self, cell):
+        """The files of the model that a cell starts from."""
+        return self.model(self.graph.student_of(cell))
+
+    def teaching_of(self, base):
+        """The section of a base model's own training."""
+        return self.graph.bases[base].part.training
 
     def training_of(self, cell):
         """The training of one cell: the study's, with the cell's axes over it."""
@@ -278,13 +306,16 @@ class Layout:
 
     def resolved(self):
         """The resolved study, for study.json: its config, models, experiments and benchmarks."""
-        models = {"teacher": {"role": "teacher", "cell": None}, "student": {"role": "student", "cell": None}}
+        models = {name: {"role": name, "cell": None} for name in ("teacher", "student")}
+        models |= {name: {"role": "model", "cell": None} for name in self.graph.bases if name not in models}
         models |= {name: {"role": "cell", "cell": cell.axes()} for name, cell in self.grid.cells.items()}
         models |= {name: {"role": "chosen", "cell": None} for name in self.chosen}
         return {
             "study": self.study.study,
             "config": self.study.model_dump(),
             "models": models,
+            "made_from": {name: list(node.needs) for name, node in self.graph.nodes.items()},
+            "timed": self.timed,
             "experiments": self.grid.experiments,
             "sweeps": self.grid.sweeps,
             "baselines": self.grid.baselines,

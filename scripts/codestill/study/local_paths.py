@@ -15,15 +15,15 @@ def check_local(study, inputs, origin):
 
     `inputs` is the study's folder of what was brought: a finished study needs its origins no more.
     """
-    for base in ("teacher", "student"):
-        name = getattr(study, base).name
+    for base, part in study.bases.items():
+        name, where = part.name, (base, "name") if base in ("teacher", "student") else ("models", base, "name")
         if name is None or name.startswith(PACKAGE):
             continue
         if not (Path(name).is_dir() or _is_gguf(name) or Path(inputs, "models", base, "config.json").exists()):
             if name.startswith((".", "/", "~")) or name.count("/") > 1:
-                _refuse(origin, (base, "name"), f"no folder {name} here; give one, or a name on the hub (OWNER/NAME)")
+                _refuse(origin, where, f"no folder {name} here; give one, or a name on the hub (OWNER/NAME)")
             if not _HUB_NAME.fullmatch(name):
-                _refuse(origin, (base, "name"), f"{name!r} is no folder here and no name on the hub (OWNER/NAME)")
+                _refuse(origin, where, f"{name!r} is no folder here and no name on the hub (OWNER/NAME)")
     for part, section, brought in (
         (("corpus", "sources"), study.corpus.sources, "sources/{}.jsonl.gz"),
         (("benchmarks",), study.benchmarks, "benchmarks/{}.jsonl"),

@@ -22,8 +22,9 @@ def first_mistake(error, top):
     found = {}
     for one in error.errors(include_url=False):
         found.setdefault(_location(one), one)
-    # The teacher's training starts from `training`: an error there shows twice, and is named at its source.
-    echoed = {("teacher", *location) for location in found if location[:1] == ("training",)}
+    # The training of a teacher starts from `training`: an error there shows twice, and is named at its source.
+    heads = {("teacher",), *(location[:2] for location in found if location[:1] == ("models",))}
+    echoed = {(*head, *location) for head in heads for location in found if location[:1] == ("training",)}
     (location, first), *more = [(location, one) for location, one in found.items() if location not in echoed]
     return location, remedy(first, top), len(more)
 
@@ -34,8 +35,8 @@ def _location(one):
     if location[:1] in (("experiments",), ("sweeps",)):
         depth = {"grid": 4, "zip": 4, "exclude": 5}.get(location[2] if len(location) > 2 else None)
         location = location[:depth]
-    elif location[1:2] == ("shape",):
-        location = location[:3]
+    elif "shape" in location[1:3]:
+        location = location[: location.index("shape") + 2]
     return location + tuple(one.get("ctx", {}).get("field", "").split(".")) if one["type"] == "wrong" else location
 
 
@@ -51,7 +52,7 @@ def remedy(one, top):
     if location[-1:] == ("bool",):  # the first branch of an axis's value
         kind = "one value" if "exclude" in location else "a value, or a list of values,"
         return f"must be {kind} of the axis: finite numbers, text or null{_shown(one)}"
-    if location[1:2] == ("shape",) and len(location) == 4:  # likewise of a shape's value
+    if "shape" in location[1:3] and len(location) == location.index("shape") + 3:  # likewise of a shape's value
         return f"must be text, a number, true or false{_shown(one)}"
     message = one["msg"]
     for pattern, ours in _WORDS:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from codestill.study.entries import divergences
-from codestill.study.section import Fraction, Section, field
+from codestill.study.section import Fraction, Name, Section, Seed, field
 
 
 class Distillation(Section):
@@ -21,12 +21,21 @@ class Distillation(Section):
         0.5, "where the divergence uses it (jsd): weight of the teacher in the mixture",
         axis="beta", taught=True, gt=0, lt=1,
     )  # fmt: skip
-    teacher: Literal["teacher"] = field(
-        "teacher", "which model of the study teaches (reserved)", axis="teacher", flag=False, taught=True
+    teacher: Name = field(
+        "teacher",
+        "which model teaches: of the study, best_distilled, or an experiment of one setting",
+        axis="teacher",
+        flag=False,
+        taught=True,
     )
+    teacher_seed: Seed | None = field(
+        None, "the teacher trained (a shape: drawn too) with this seed in place of its own", axis="teacher_seed",
+        flag=False, taught=True,
+    )  # fmt: skip
+    student: Name = field("student", "which model of the study learns", axis="student", flag=False)
     init: Literal["weights", "random"] = field(
         "weights", "the student's start: its weights, or its shape drawn anew from the cell's seed; in a study random "
-        "where the student is a shape", axis="init", flag="student_init",
+        "where the student is a shape, else weights", axis="init", flag="student_init",
     )  # fmt: skip
     teacher_pass: Literal["auto", "cache", "online"] = field(
         "auto",

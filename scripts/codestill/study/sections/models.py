@@ -1,12 +1,14 @@
-"""The config's sections `teacher`, `student` and `vocabulary`: where models come from and how they share token ids."""
+"""The config's sections `teacher`, `student`, `models`, `vocabulary`: where models come from, and their token ids."""
 
 import re
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from codestill.study.section import Section, Seed, field, wrong
+from codestill.study.section import Name, Section, Seed, field, wrong
 from codestill.study.sections.training import Training
+
+ORIGINS = ("name", "shape", "every_layer_of_teacher", "layers_of", "narrow")
 
 
 class Origin(Section):
@@ -21,7 +23,7 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def _one_origin(self):
-        origins = [key for key in ("name", "shape", "every_layer_of_teacher") if getattr(self, key, None) is not None]
+        origins = [key for key in ORIGINS if getattr(self, key, None) is not None]
         if len(origins) != 1:
             raise ValueError(f"give exactly one origin of the model (name or shape), not {origins or 'none'}")
         if self.shape is not None and "model_type" not in self.shape:
@@ -47,6 +49,27 @@ class Student(Origin):
     every_layer_of_teacher: int | None = field(
         None, "build the student from every n-th layer of the teacher (DistilBERT's recipe: 2)", flag=False, ge=2
     )
+
+
+def layers_step(part):
+    """Of a model that is built of every n-th layer of another, that n."""
+    return getattr(part, "every_layer_of_teacher", None) or part.every or 2
+
+
+class FurtherModel(Origin):
+    """One more model of the study, by a name of its own: the axes teacher and student take it."""
+
+    layers_of: Name | None = field(None, "build it from layers of this model, once that is finished", flag=False)
+    every: int | None = field(None, "layers_of: keep layers 0, n, 2 n, ...; null: every second", flag=False, ge=2)
+    training: Training | None = field(
+        None, "overrides of `training`: it is fine-tuned first, as the teacher is; null: taken as it is", flag=False
+    )
+
+    @model_validator(mode="after")
+    def _every_acts(self):
+        if self.layers_of is None and self.every is not None:
+            raise wrong("every", "goes with layers_of; remove it")
+        return self
 
 
 class Vocabulary(Section):

@@ -1,0 +1,189 @@
+"""The models of a study as a graph: every model by its name, and the models that it is made from.
+
+A base is brought or built, and may be fine-tuned before it teaches; a cell is distilled from a teacher into a student;
+a chosen model is a copy of one of its candidates.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from codestill.kit.program import UserError
+from codestill.study.cell import AXES
+
+CHOSEN = ("best_distilled", "best_finetuned")
+CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
+# What would make a cell's name that holds it end too early.
+_KEYED = re.compile(rf"_(?:{'|'.join(AXES.values())})-")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One model: its name, what kind it is, the names of those that it is made from; of a base its section, the
+    seed that it is drawn and trained with, and the name that the section has.
+    """
+
+    name: str
+    kind: str  # base, cell or chosen
+    needs: tuple = ()
+    part: object = None
+    seed: int | None = None
+    section: str | None = None
+
+
+class ModelGraph:
+    """The models of one study. `cells` are those of its grid, `experiments` and `sweeps` lists of their names."""
+
+    def __init__(self, study, cells, experiments, sweeps):
+        self.study, self.cells, self.experiments, self.sweeps = study, cells, experiments, sweeps
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def bases(self):
+        """{name: Node} of the models that are brought or built, those of teachers with other seeds among them."""
+        found = {}
+        for name, part in self.study.bases.items():
+            source = "teacher" if getattr(part, "every_layer_of_teacher", None) else getattr(part, "layers_of", None)
+            found[name] = Node(name, "base", (source,) if source else (), part, part.seed, name)
+        for cell in self.cells.values():
+            if cell.teacher_seed is not None and cell.teacher in self.study.bases:
+                name, base = seeded(cell.teacher, cell.teacher_seed), found[cell.teacher]
+                found[name] = replace(base, name=name, seed=cell.teacher_seed)
+        return found
+
+    def model_of(self, value, seed):
+        """The model that an axis' value means in a cell of `seed`: an experiment's cell of that seed, else itself."""
+        if value not in self.experiments:
+            if value not in self.named:
+                known = ", ".join([*self.named, *self.experiments])
+                raise UserError(f"{value!r} is no model of the study; it has {known}")
+            return value
+        cells = [name for name in self.experiments[value] if self.cells[name].seed == seed]
+        if len(cells) != 1:
+            raise UserError(f"the experiment {value} has {len(cells)} cells of seed {seed}, where one is needed")
+        return cells[0]
+
+    def teacher_of(self, cell):
+        """The name of the model that teaches `cell`; None without one."""
+        if not cell.taught:
+            return None
+        if cell.teacher_seed is None:
+            return self.model_of(cell.teacher, cell.seed)
+        part = self.study.bases.get(cell.teacher)
+        training = getattr(part, "training", None)
+        if part is None or not ((training and training.epochs) or part.shape is not None):
+            raise UserError(f"teacher_seed: {cell.teacher} is neither trained nor drawn here; leave the axis out")
+        return seeded(cell.teacher, cell.teacher_seed)
+
+    def student_of(self, cell):
+        """The name of the model that `cell` starts from."""
+        return self.model_of(cell.student, cell.seed)
+
+    def needs_of(self, cell):
+        """The models that a cell is made from."""
+        return tuple(name for name in (self.student_of(cell), self.teacher_of(cell)) if name)
+
+    @cached_property
+    def named(self):
+        """The names that an axis may hold beside those of experiments."""
+        return [*self.study.bases, *CHOSEN]
+
+    # -- candidates --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def taught(self):
+        """The cells that have a teacher."""
+        return [name for name, cell in self.cells.items() if cell.taught]
+
+    @cached_property
+    def candidates(self):
+        """{chosen: its candidates}: cells of the study's student, none of them made from a chosen model."""
+        ours = [name for name, cell in self.cells.items() if cell.student == "student"]
+        first = [name for name in ours if not self._later(name, set())]
+        found = zip(CHOSEN, (True, False), strict=True)
+        return {chosen: [name for name in first if self.cells[name].taught is taught] for chosen, taught in found}
+
+    def _later(self, name, seen):
+        """Whether a model is made, over however many steps, from a chosen one."""
+        if name in CHOSEN or name in seen:
+            return name in CHOSEN
+        seen.add(name)
+        return any(self._later(need, seen) for need in self._plain_needs(name))
+
+    def _plain_needs(self, name):
+        return self.needs_of(self.cells[name]) if name in self.cells else self.bases[name].needs
+
+    # -- the whole ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self):
+        """{name: Node} of every model, bases first."""
+        cells = {name: Node(name, "cell", self.needs_of(cell), cell) for name, cell in self.cells.items()}
+        chosen = {name: Node(name, "chosen", tuple(of)) for name, of in self.candidates.items() if of}
+        return {**self.bases, **cells, **chosen}
+
+    def faults(self):
+        """Yield (location in the config, what is wrong there and what to do) for each fault of the graph."""
+        for axis in ("teacher", "student"):
+            try:
+                self.model_of(getattr(self.study.distillation, axis), self.study.seeds[0])
+            except UserError as error:
+                yield ("distillation", axis), str(error)
+        for part, queries in (("experiments", self.experiments), ("sweeps", self.sweeps)):
+            for name, cells in queries.items():
+                yield from self._faults_of((part, name), cells)
+        yield from self._faulty_names()
+        for name, part in self.study.models.items():
+            if part.layers_of is not None and part.layers_of not in self.named:
+                yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
+                return
+        yield from self._faulty_graph()
+
+    def _faults_of(self, location, cells):
+        for cell in cells:
+            try:
+                self.needs_of(self.cells[cell])
+            except UserError as error:
+                yield location, str(error)
+
+    def _faulty_names(self):
+        for name in self.study.models:
+            where = ("models", name)
+            if name in ("teacher", "student", *CHOSEN) or re.fullmatch(CELL_PATTERN, name) or "seed-" in name:
+                yield where, f"{name} is a name that the study gives itself; rename the model"
+            elif name in self.experiments:
+                yield where, f"{name} is an experiment, too; rename one"
+            elif _KEYED.search(f"_{name}"):
+                yield where, f"{name} reads as an axis of a cell's name; rename the model"
+
+    def _faulty_graph(self):
+        try:
+            TopologicalSorter({name: node.needs for name, node in self.nodes.items()}).prepare()
+        except CycleError as error:
+            circle = error.args[1]
+            place = next((self._place(name) for name in circle if name in self.study.models), self._place(circle[0]))
+            yield place, f"{' -> '.join(circle)}: a model cannot be made from itself; break the circle"
+        missing = {need for node in self.nodes.values() for need in node.needs} - self.nodes.keys()
+        for node in self.nodes.values():
+            for need in missing & set(node.needs):
+                yield self._place(node.name), f"{need}: the study has no candidate for it; add a cell of its student"
+        used = {need for node in self.nodes.values() for need in node.needs}
+        for name in self.study.models:
+            if name not in used and not any(one.startswith(f"{name}.seed-") for one in used):
+                yield ("models", name), "no cell and no other model uses it; use it, or remove it"
+
+    def _place(self, name):
+        if name in self.study.models:
+            return ("models", name)
+        for part, queries in (("experiments", self.experiments), ("sweeps", self.sweeps)):
+            for query, cells in queries.items():
+                if name in cells:
+                    return (part, query)
+        return ("distillation", "teacher")
+
+
+def seeded(name, seed):
+    """The name of a base that is trained with another seed than its own."""
+    return f"{name}.seed-{seed}"

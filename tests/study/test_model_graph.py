@@ -1,0 +1,150 @@
+"""Models as a graph: what each is made from, who may be chosen, and every fault of the graph in one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codestill.kit.program import UserError
+from codestill.study.commands import Commands
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid, cell_name, parse_cell
+from codestill.study.layout import Layout
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
+SHAPE = TINY["student"]["shape"]
+MODELS = {
+    "big": {"shape": SHAPE | {"n_layer": 3}, "seed": 7, "training": {"epochs": 2}},
+    "assistant": {"layers_of": "teacher"},
+    "tiny": {"shape": SHAPE | {"n_embd": 16}},
+}
+EXPERIMENTS = {
+    "sizes": {"grid": {"student": ["student", "assistant", "tiny"]}},
+    "teachers": {"grid": {"teacher": ["teacher", "big"]}},
+    "seeds_of_it": {"grid": {"teacher_seed": [42, 43]}},
+    "direct": {"grid": {"student": "assistant"}},
+    "second": {"grid": {"teacher": "best_distilled", "student": "tiny"}},
+    "third": {"grid": {"teacher": "direct", "student": "tiny"}},
+}
+
+
+def grid_of(models=MODELS, experiments=EXPERIMENTS, **changes):
+    return build_grid(load_study(TINY | {"models": models, "experiments": experiments} | changes), "my.yaml")
+
+
+def test_cells_name_their_models_and_only_where_they_differ():
+    grid = grid_of()
+    usual = "T-2.0_alpha-0.5_seed-1"
+    assert grid.experiments["sizes"] == [
+        usual,
+        "T-2.0_alpha-0.5_student-assistant_init-weights_seed-1",
+        "T-2.0_alpha-0.5_student-tiny_seed-1",  # a shape, as the study's student is: drawn from the cell's seed
+    ]
+    # The teacher's own seed is no other teacher.
+    assert grid.experiments["seeds_of_it"] == [usual, "T-2.0_alpha-0.5_teacher_seed-43_seed-1"]
+    for name, cell in grid.cells.items():
+        assert parse_cell(name, grid.defaults) == cell
+        assert cell_name(cell, grid.defaults) == name
+
+
+def test_each_model_is_made_from_others():
+    grid = grid_of()
+    nodes = grid.graph.nodes
+    assert nodes["assistant"].needs == ("teacher",) and nodes["big"].needs == nodes["tiny"].needs == ()
+    assert nodes["T-2.0_alpha-0.5_teacher-big_seed-1"].needs == ("student", "big")
+    assert nodes["T-2.0_alpha-0.5_teacher_seed-43_seed-1"].needs == ("student", "teacher.seed-43")
+    (third,) = grid.experiments["third"]
+    assert nodes[third].needs == ("tiny", *grid.experiments["direct"])  # the experiment's cell of the same seed
+    assert "big" in nodes and nodes["big"].seed == 7 and nodes["teacher.seed-43"].seed == 43
+
+
+def test_only_first_generation_cells_of_the_study_s_student_may_be_chosen():
+    grid = grid_of()
+    assert grid.graph.candidates["best_distilled"] == [
+        "T-2.0_alpha-0.5_seed-1",
+        "T-2.0_alpha-0.5_teacher-big_seed-1",
+        "T-2.0_alpha-0.5_teacher_seed-43_seed-1",
+    ]
+    self_taught = grid_of({}, {"one": {}, "again": {"grid": {"teacher": "best_distilled"}}})
+    assert self_taught.graph.candidates["best_distilled"] == ["T-2.0_alpha-0.5_seed-1"]
+
+
+def test_files_and_flags_follow_the_graph():
+    study = load_study(TINY | {"models": MODELS, "experiments": EXPERIMENTS})
+    grid = build_grid(study)
+    place = Layout(study, grid)
+    commands = Commands(study, place)
+    cell = grid.cells["T-2.0_alpha-0.5_teacher_seed-43_seed-1"]
+    assert place.teacher_of(cell)[0] == "results/tiny/models/teacher.seed-43/config.json"
+    assert commands.cell(cell).endswith("--named teacher=teacher teacher_seed=43")
+    assert "--named" not in commands.cell(grid.cells["T-2.0_alpha-0.5_seed-1"])
+    assert "--seed 43" in commands.build("teacher.seed-43") and "--seed 43" in commands.teaching("teacher.seed-43")
+    assert place.before_teaching("teacher")[0] == "results/tiny/inputs/models/teacher/config.json"
+    assert place.before_teaching("big")[0] == "results/tiny/inputs/matched/big/config.json"
+    assert place.build_needs("assistant") == place.model("teacher")
+    assert set(place.teachers) == {"teacher", "big", "teacher.seed-43", "best_distilled", *grid.experiments["direct"]}
+    assert place.trained_bases == ["teacher", "big", "teacher.seed-43"]
+
+
+def test_a_study_without_further_models_has_the_nodes_that_it_had():
+    study = load_study(TINY)
+    place = Layout(study, build_grid(study))
+    assert place.models == ["teacher", "student", *place.grid.cells]
+    assert place.timed == ["teacher", "student"] and place.teachers == ["teacher"] and place.matched_bases == []
+
+
+def test_a_downloaded_teacher_is_brought_once_for_all_its_seeds(tmp_path):
+    raw = TINY | {
+        "teacher": {"name": str(tmp_path), "audit": "warn"},
+        "experiments": {"two": EXPERIMENTS["seeds_of_it"]},
+    }
+    study = load_study(raw)
+    place = Layout(study, build_grid(study))
+    assert place.named_models == ["teacher"]
+    assert place.before_teaching("teacher.seed-43") == place.model("teacher", "inputs/models")
+
+
+FAULTS = [
+    (
+        {"a": {"layers_of": "b"}, "b": {"layers_of": "a"}},
+        {"x": {"grid": {"student": "a"}}},
+        "models.",
+        "cannot be made",
+    ),
+    ({"a": {"layers_of": "best_distilled"}}, {"x": {"grid": {"student": "a"}}}, "models.a", "no candidate"),
+    ({}, {"x": {"grid": {"teacher": "x"}}}, "experiments.x", "cannot be made from itself"),
+    ({}, {"x": {"grid": {"teacher": "bigger"}}}, "experiments.x", "'bigger' is no model of the study; it has teacher"),
+    ({}, {"x": {"grid": {"student": "small"}}}, "experiments.x", "'small' is no model"),
+    ({"a": {"layers_of": "c"}}, {"x": {"grid": {"student": "a"}}}, "models.a.layers_of", "'c' is no model"),
+    ({"spare": {"shape": SHAPE}}, {"x": {}}, "models.spare", "no cell and no other model uses it"),
+    ({"x": {"shape": SHAPE}}, {"x": {}}, "models.x", "is an experiment, too"),
+    ({"best_distilled": {"shape": SHAPE}}, {"x": {}}, "models.best_distilled", "gives itself"),
+    ({"a_lr-1": {"shape": SHAPE}}, {"x": {"grid": {"student": "a_lr-1"}}}, "models.a_lr-1", "reads as an axis"),
+    ({}, {"t": {"grid": {"alpha": [0, 0.5]}}, "x": {"grid": {"teacher": "t"}}}, "experiments.x", "2 cells of seed 1"),
+    (MODELS, {"x": {"grid": {"teacher": "tiny", "teacher_seed": 3, "student": "assistant"}}}, "models.big", "no cell"),
+    ({"a": {"name": "owner/hub"}}, {"x": {"grid": {"student": "a"}}}, "models.a.name", "from scratch"),
+    ({"a": {"shape": SHAPE, "every": 2}}, {"x": {"grid": {"student": "a"}}}, "models.a.every", "layers_of"),
+    ({"a": {"shape": {"n_layer": 1}}}, {"x": {"grid": {"student": "a"}}}, "models.a.shape", "model_type"),
+    ({"a": {}}, {"x": {"grid": {"student": "a"}}}, "models.a", "exactly one origin"),
+]
+
+
+@pytest.mark.parametrize(("models", "experiments", "field", "remedy"), FAULTS)
+def test_a_fault_of_the_graph_is_one_line_before_any_job(models, experiments, field, remedy):
+    with pytest.raises(UserError) as caught:
+        grid_of(models, experiments)
+    text = str(caught.value)
+    assert field in text and remedy in text and "\n" not in text
+
+
+def test_one_vocabulary_that_is_shared_fits_two_models_only():
+    with pytest.raises(UserError, match=r"models\.tiny: policy shared"):
+        grid_of({"tiny": MODELS["tiny"]}, {"x": EXPERIMENTS["second"]}, vocabulary={"policy": "shared"})
+
+
+def test_a_mistake_in_training_is_named_at_its_source():
+    with pytest.raises(UserError, match=r"my\.yaml: training\.learning_rate: must be greater than 0") as caught:
+        study = TINY | {"models": {"big": MODELS["big"]}, "training": TINY["training"] | {"learning_rate": -1}}
+        build_grid(load_study(study, "my.yaml"))
+    assert "more)" not in str(caught.value)
