@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # a plan leaves no file behind
 
-from codestill.kit.program import UserError, parser, run  # noqa: E402 - compiled files are files, too
+from codestill.kit.program import parser, run  # noqa: E402 - compiled files are files, too
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,32 +38,14 @@ def arguments():
     return flags.parse_args()
 
 
-def make_plan(options):
-    """(plan, stranded outputs): one dry run and what follows from it."""
-    from codestill.cluster.dry_run import dry_run
-    from codestill.cluster.snakemake_view import jobs_of, names_of
-    from codestill.plan.estimates import Estimator
-    from codestill.plan.plan import Plan
-    from codestill.plan.stranded_outputs import stranded
-
-    if not Path(options.configfile).is_file():
-        raise UserError(f"--configfile {options.configfile}: no such file; the ready studies are in config/")
-    with dry_run(
-        options.snakefile, [options.configfile], targets=options.targets, cores=options.cores, forceall=options.forceall
-    ) as workflow:
-        study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
-        jobs = jobs_of(workflow, explain=True)
-    plan = Plan(study, layout, jobs, Estimator(study, layout))
-    return plan, None if options.targets else stranded(layout.results, jobs)
-
-
 def main():
     """Plan, then write what was asked for and print the rest."""
     options = arguments()
+    from codestill.cluster.planned import planned
     from codestill.kit.files import atomic, write_json
     from codestill.plan.plan_text import PlanText, acceptable, as_data
 
-    plan, found = make_plan(options)
+    plan, found = planned(options.snakefile, options.configfile, options.targets, options.cores, options.forceall)
     if options.acceptable:
         print("\n".join(acceptable(plan)))
         return

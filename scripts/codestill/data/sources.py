@@ -119,7 +119,7 @@ def _files(options, facts):
 def _python(options, facts):
     """Documented functions of a Python file, or of every one in a folder."""
     root = _existing(options)
-    files = [root] if root.is_file() else list(_python_files(root, _NO_SOURCE))
+    files = [root] if root.is_file() else list(python_files(root))
     if not files:
         raise UserError(f"--path {root}: holds no .py file")
     yield from _functions_in(files, root if root.is_dir() else root.parent, root.resolve().name, "")
@@ -131,7 +131,7 @@ def _stdlib(options, facts):
     version = ".".join(map(str, sys.version_info[:3]))
     facts["revision"] = f"v{version}"
     url = f"https://github.com/python/cpython/blob/v{version}/Lib/"
-    yield from _functions_in(list(_python_files(root, _NO_LIBRARY)), root, "python/cpython", url)
+    yield from _functions_in(list(python_files(root, _NO_LIBRARY)), root, "python/cpython", url)
 
 
 def _pocket(options, facts):
@@ -154,7 +154,7 @@ def _existing(options):
     return Path(options.path)
 
 
-def _python_files(root, skipped):
+def python_files(root, skipped=_NO_SOURCE):
     """The .py files under a folder in a fixed order; hidden folders and links to folders are not entered."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in skipped and not name.startswith("."))

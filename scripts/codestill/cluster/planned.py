@@ -1,0 +1,21 @@
+"""The plan of a config file, from one dry run of its graph."""
+
+from pathlib import Path
+
+from codestill.cluster.dry_run import dry_run
+from codestill.cluster.snakemake_view import jobs_of, names_of
+from codestill.kit.program import UserError
+from codestill.plan.estimates import Estimator
+from codestill.plan.plan import Plan
+from codestill.plan.stranded_outputs import stranded
+
+
+def planned(snakefile, configfile, targets=(), cores=1, forceall=False):
+    """(Plan, stranded outputs or None where only targets are asked for). Raises UserError where the graph is none."""
+    if not Path(configfile).is_file():
+        raise UserError(f"--configfile {configfile}: no such file; the ready studies are in config/")
+    with dry_run(snakefile, [configfile], targets=targets, cores=cores, forceall=forceall) as workflow:
+        study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
+        jobs = jobs_of(workflow, explain=True)
+    plan = Plan(study, layout, jobs, Estimator(study, layout))
+    return plan, None if targets else stranded(layout.results, jobs)

@@ -1,0 +1,125 @@
+"""From a folder of your own source and two models to a config that runs, and what that run would cost.
+
+    codestill new src/                                                  # asks for the rest on a terminal
+    codestill new src/ --teacher 4M --minutes 10                        # from scratch, on a CPU
+    codestill new src/ --teacher Qwen/Qwen2.5-Coder-1.5B --student Qwen/Qwen2.5-Coder-0.5B --study ours
+    codestill new owner/dataset --teacher microsoft/CodeGPT-small-py --student distilbert/distilgpt2
+
+A model is a name on the hub, a folder, a GGUF file, or a size (4M, 12M, 34M, 88M) to start from random weights; without
+a student, the student is half of the teacher's layers. Nothing is downloaded and nothing runs: the config is written,
+with the reason beside each number, and the plan of it is printed.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from codestill.kit.files import atomic
+from codestill.kit.program import UserError, parser, run
+
+ROOT = Path(__file__).resolve().parents[1]
+ATTEMPTS = 3  # to bring a plan below the minutes that are given
+FEWEST = 50  # documented functions: of fewer, none would be left to test on
+
+
+def arguments():
+    cli = parser(__doc__)
+    cli.add_argument("source", help="a folder or file of Python source, a file of JSON lines, or a data set of the hub")
+    cli.add_argument("--teacher", help="a model's name or a size; asked for on a terminal, else 4M")
+    cli.add_argument("--student", help="the same; left out: every second layer of the teacher")
+    cli.add_argument("--study", help="its name; left out: the source's")
+    cli.add_argument("--minutes", type=float, default=10.0, help="without a GPU: how long the whole study may take")
+    cli.add_argument("--output", help="the config to write; left out: config/STUDY.yaml")
+    return cli.parse_args()
+
+
+def asked(value, question, otherwise):
+    """A flag's value, else the answer on a terminal, else the default."""
+    if value is not None or not sys.stdin.isatty():
+        return value or otherwise
+    shown = otherwise if otherwise is not None else "none"
+    return input(f"{question} [{shown}]: ").strip() or otherwise
+
+
+def look_at(word):
+    """(lines of the config's source, the Code found there). A data set of the hub is not looked at."""
+    from codestill.data.sources import python_files
+    from codestill.plan.proposal import Code, columns_of, look_at_files, look_at_rows
+
+    path = Path(word)
+    if path.is_dir() or path.suffix == ".py":
+        files = list(python_files(path)) if path.is_dir() else [path]
+        if not files:
+            raise UserError(f"{word}: holds no .py file; give a folder of Python source")
+        code, lines = look_at_files(files), ["kind: python", f"path: {path.resolve()}"]
+    elif path.is_file():
+        columns = columns_of(path)
+        mapped = ", ".join(f"{ours}: {theirs}" for ours, theirs in columns.items() if ours != theirs)
+        lines = ["kind: files", f"path: {path.resolve()}", *([f"columns: {{{mapped}}}"] if mapped else [])]
+        code = look_at_rows(path, columns)
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", word):
+        return ["kind: hub", f"name: {word}"], Code()
+    else:
+        raise UserError(f"{word}: no folder or file here, and no name of a data set on the hub (OWNER/NAME)")
+    if code.documented < FEWEST:
+        raise UserError(
+            f"{word}: {code.documented} functions with a docstring, and {FEWEST} are the least to learn from"
+        )
+    return lines, code
+
+
+def say_price(plan, cores):
+    """Print what a plan comes to, in one line."""
+    from codestill.plan.plan_text import duration, size
+
+    total, times = plan.total(), plan.times(cores)
+    on, seconds = min(times.items())
+    held = f"{total.gpu_hours:.1f} GPU-hours" if on else f"{total.cpu_hours:.2f} core-hours"
+    where = f"{on} GPU" if on else f"{cores} cores"
+    print(f"price: {total.jobs} jobs, {held}, about {duration(seconds)} on {where}; {size(total.disk)} of disk")
+
+
+def main():
+    args = arguments()
+    lines, code = look_at(args.source)
+    import yaml
+
+    from codestill.cluster.planned import planned
+    from codestill.plan.proposal import config_text, is_size, propose, this_machine
+    from codestill.study.config import load_study
+
+    machine = this_machine()
+    unread = f", {code.unreadable:,} files unreadable" if code.unreadable else ""
+    print(
+        f"code: {code.documented:,} documented functions, about {code.tokens:,.0f} tokens; "
+        f"{code.undocumented:,} undocumented ones left out{unread}"
+    )
+    gpus = f"{machine.gpus} GPUs of {machine.memory:.0f} GiB" if machine.gpus else "no GPU"
+    print(f"machine: {machine.cores} cores, {gpus}")
+    teacher = asked(args.teacher, "teacher (a model's name, or a size to start from scratch)", "4M")
+    student = asked(args.student, "student (none: every second layer of the teacher)", None)
+    if student is not None and is_size(teacher) != is_size(student):
+        raise UserError("--student: a teacher from scratch needs a student from scratch, and a name a name")
+    study = asked(args.study, "name of the study", re.sub(r"\W+", "-", Path(args.source).resolve().stem).strip("-_"))
+    output = Path(args.output or f"config/{study}.yaml")
+    if output.exists():
+        raise UserError(f"{output}: is there already; give --output or --study, or remove it")
+    minutes, limit = args.minutes, 60 * args.minutes
+    for _ in range(ATTEMPTS):
+        numbers = propose(code, machine, teacher, student or "", minutes)
+        text = config_text(study, lines, code, machine, teacher, student, numbers)
+        load_study(yaml.safe_load(text), str(output))  # a name that the config refuses is said before a file is there
+        with atomic(output) as handle:
+            handle.write(text)
+        plan, _ = planned(ROOT / "Snakefile", str(output), cores=machine.cores)
+        seconds = max(plan.times(machine.cores).values())
+        if machine.gpus or seconds <= limit:
+            break
+        minutes *= 0.9 * limit / seconds  # what the trainings leave to the other jobs
+    print(f"written: {output}")
+    say_price(plan, machine.cores)
+    print(f"next:  codestill plan --configfile {output}\n       snakemake --cores all --configfile {output}")
+
+
+if __name__ == "__main__":
+    run(main)

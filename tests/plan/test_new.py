@@ -1,0 +1,103 @@
+"""`codestill new`: from one's own code to a config that loads, with its price."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from codestill.plan.proposal import Code, Machine, config_text, propose, shape_of, size_of
+from codestill.study.config import load_study
+from shared_data import ROOT
+
+FUNCTION = 'def add_{0}(a, b):\n    """Add {0} to the sum of a and b."""\n    return a + b + {0}\n\n\n'
+
+
+def new(folder, *words, code=0):
+    command = [sys.executable, ROOT / "scripts/new.py", *words]
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False, input="")
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Seventy documented functions, two without a docstring, and a file that is no Python."""
+    folder = tmp_path / "my code"
+    (folder / "pkg").mkdir(parents=True)
+    (folder / "pkg/a.py").write_text("".join(FUNCTION.format(n) for n in range(70)))
+    (folder / "b.py").write_text("def f(x):\n    return x\n\n\nclass A:\n    def g(self):\n        return 1\n")
+    (folder / "old.py").write_text("print 1\n")
+    return folder
+
+
+def test_a_folder_becomes_a_study_with_its_price(source, tmp_path):
+    said = new(tmp_path, source, "--output", "mine.yaml", "--minutes", "5")
+    assert "code: 70 documented functions" in said and "2 undocumented ones left out, 1 files unreadable" in said
+    assert "next:  codestill plan --configfile mine.yaml" in said and "price: " in said
+    study = load_study(yaml.safe_load((tmp_path / "mine.yaml").read_text()))
+    assert study.study == "my-code" and study.corpus.sources["own"].path == str(source)
+    assert study.plan.functions == 56 and study.tokens.max_seq_length == 256
+    assert list(study.benchmarks) == ["completions"] and study.training.threads >= 1
+    minutes = said.split("about ")[-1].split()[:2]
+    assert minutes[1] == "s" or (minutes[1] == "min" and int(minutes[0]) <= 6)
+    before = (tmp_path / "mine.yaml").read_text()
+    told = new(tmp_path, source, "--output", "mine.yaml", code=2)
+    assert told == "error: mine.yaml: is there already; give --output or --study, or remove it\n"
+    assert (tmp_path / "mine.yaml").read_text() == before
+
+
+def test_rows_of_a_file_are_read_by_the_columns_that_they_have(tmp_path):
+    rows = [{"whole_func_string": FUNCTION.format(n), "summary": "Add." if n else ""} for n in range(60)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "59 documented functions" in new(tmp_path, "rows.jsonl", "--output", "r.yaml")
+    study = load_study(yaml.safe_load((tmp_path / "r.yaml").read_text()))
+    assert study.corpus.sources["own"].columns == {"code": "whole_func_string", "docstring": "summary"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["absent"], "absent: no folder or file here, and no name of a data set on the hub (OWNER/NAME)"),
+        (["SOURCE", "--teacher", "4M", "--student", "gpt2"], "--student: a teacher from scratch needs a student from"),
+        (["SOURCE", "--teacher", "900M"], "900M: no shape from scratch is near; take one of 4M, 12M, 34M, 88M"),
+        (["SOURCE/b.py"], "SOURCE/b.py: 0 functions with a docstring, and 50 are the least to learn from"),
+        (["SOURCE/b.jsonl"], "SOURCE/b.jsonl: no column for code and docstring among text"),
+        (["SOURCE", "--study", "a/b"], "mine.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(words, told, source, tmp_path):
+    (source / "b.jsonl").write_text('{"text": "x"}\n')
+    words = [word.replace("SOURCE", str(source)) for word in words]
+    error = new(tmp_path, *words, "--output", "mine.yaml", code=2)
+    assert error.startswith("error: " + told.replace("SOURCE", str(source))) and error.count("\n") == 1
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_models_of_the_hub_on_a_gpu():
+    """The batch is what the GPU holds, in bf16; a smaller GPU gets a smaller one with as many rows in a step."""
+    code = Code(documented=1000, characters=[900] * 1000)
+    teacher, student = "Qwen/Qwen2.5-Coder-1.5B", "Qwen/Qwen2.5-Coder-0.5B"
+    assert (size_of(teacher), size_of(student), size_of("distilgpt2")) == (1.5e9, 0.5e9, None)
+    found = {}
+    for memory in (20, 80):
+        machine = Machine(cores=16, gpus=1, memory=memory)
+        numbers = propose(code, machine, teacher, student, minutes=10)
+        text = config_text("s", ["kind: python", f"path: {ROOT}"], code, machine, teacher, student, numbers)
+        study = load_study(yaml.safe_load(text))
+        assert study.training.precision == "bf16" and study.vocabulary.policy == "same" and study.seeds == [42, 43, 44]
+        found[memory] = study.training.batch_size, study.training.gradient_accumulation_steps
+    assert found[20][0] < found[80][0] and found[20][0] * found[20][1] == found[80][0] * found[80][1] == 32
+
+
+def test_shapes_are_of_their_size():
+    """Counted by transformers."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    for size in (4e6, 12e6, 34e6, 88e6):
+        shape = dict(shape_of(size))
+        model = AutoModelForCausalLM.from_config(
+            AutoConfig.for_model(shape.pop("model_type"), vocab_size=4096, **shape)
+        )
+        assert model.num_parameters() == pytest.approx(size, rel=0.08)
