@@ -17,15 +17,20 @@ def problems(path):
         if not isinstance(record, dict) or not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give a split that prepare_corpus.py wrote')
         text = function_text(record)
-        start, tree = body_start(text), parse(text)
-        names = [node.name for node in tree.body if isinstance(node, FUNCTIONS)] if tree else []
-        if start is None or not names or not text[start:].strip():
+        tree = parse(text)
+        last = tree.body[-1] if tree and tree.body else None
+        if not isinstance(last, FUNCTIONS):
             continue
+        before = sum(len(line) + 1 for line in text.split("\n")[: last.lineno - 1])
+        start = body_start(text[before:])
+        if start is None or not text[before + start :].strip():
+            continue
+        start += before
         found.append(
             {
                 "task_id": f"{record.get('source') or 'corpus'}/{number}",
                 "prompt": text[:start],
-                "entry_point": names[0],
+                "entry_point": last.name,
                 "canonical_solution": text[start:],
                 "test": "",
                 "judge": "text",

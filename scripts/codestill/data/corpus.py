@@ -10,7 +10,7 @@ import json
 from array import array
 from collections import Counter
 
-from codestill.data.functions import digest, does_something, normalised, parse_function
+from codestill.data.functions import digest, does_something, normalised, parse_code, parse_function
 from codestill.data.normal_form import fingerprint, normal_form
 
 SPLITS = ("train", "validation", "test")
@@ -53,7 +53,7 @@ class Intake:
         source = row["source"]
         self.read[source] += 1
         row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
-        function = parse_function(row["code"])
+        function = parse_code(row["code"]) if row.get("format") == "code" else parse_function(row["code"])
         reason = _unfit(row, function)
         words, nodes = ([], 0) if reason else normal_form(function)
         reason = reason or self._contaminated(row, function, words)
@@ -90,6 +90,8 @@ def _unfit(row, function):
         return "does_not_parse"
     if function is False:
         return "not_a_function"
+    if row.get("format") == "code":
+        return None if function.body and does_something(function) else "without_code"
     if not row["docstring"].strip():
         row["docstring"] = ast.get_docstring(function) or ""
     if not row["docstring"].strip():

@@ -32,8 +32,14 @@ def parse_function(code):
     return tree.body[0]
 
 
+def parse_code(code):
+    """The tree of any Python: of its one function where it holds nothing else, else of a module; None: no Python."""
+    tree = parse(code) or parse(textwrap.dedent(code))
+    return tree.body[0] if tree and len(tree.body) == 1 and isinstance(tree.body[0], FUNCTIONS) else tree
+
+
 def body_of(function):
-    """The statements of a function without its docstring."""
+    """The statements of a function, or of a module that has some, without its docstring."""
     first = function.body[0]
     spoken = (
         isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
@@ -132,8 +138,9 @@ def functions_in(tree):
 
 
 def normalised(function):
-    """Fingerprint of a function up to layout and comments: its name, names, docstring's words and code count."""
+    """Fingerprint of a function, or of a module, up to layout and comments: names, docstring's words and code count."""
     docstring = ast.get_docstring(function) or ""
     parts = [ast.dump(statement) for statement in body_of(function)]
-    parts += [function.name, ast.dump(function.args), " ".join(docstring.split())]
+    head = [function.name, ast.dump(function.args)] if isinstance(function, FUNCTIONS) else [""]
+    parts += [*head, " ".join(docstring.split())]
     return digest("\x00".join(parts))

@@ -22,6 +22,20 @@ def _records(paths):
             yield {**row, "source": row.get("source") or name}
 
 
+def _losses(sources):
+    """A line for each source that lost records, loud where it lost more than half."""
+    for name, one in sources.items():
+        reasons = sorted(((count, reason) for reason, count in one["dropped"].items() if count), reverse=True)
+        lost = sum(count for count, _ in reasons)
+        told = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for count, reason in reasons)
+        if lost > one["read"] / 2:
+            unfit = sum(count for count, reason in reasons if reason in ("not_a_function", "without_docstring"))
+            remedy = f"; corpus.sources.{name}.format: code takes any Python" if unfit > lost / 2 else ""
+            yield f"WARNING: {name}: {lost:,} of {one['read']:,} records dropped ({told}){remedy}"
+        elif lost:
+            yield f"{name}: {lost:,} of {one['read']:,} records dropped ({told})"
+
+
 def prepare_corpus(sources, benchmarks, outputs, accounting, settings):
     """Write `outputs` {split: path} of the records in the files `sources`, free of the problems in `benchmarks`.
 
@@ -53,5 +67,7 @@ def prepare_corpus(sources, benchmarks, outputs, accounting, settings):
     account |= {"seed": settings.seed, "sources_in_order": list(sources)}
     account["held_out"] = [Path(path).stem for path in benchmarks]
     write_json(accounting, account)
+    for line in _losses(account["sources"]):
+        log(line)
     log(f"read {account['read']}, kept {account['kept']}, dropped {sum(account['dropped'].values())}")
     return account

@@ -12,8 +12,10 @@ import tokenize
 from pathlib import Path
 
 from codestill.data import pocket
+from codestill.data.code_in_text import code_in
 from codestill.data.functions import documented_functions
 from codestill.data.kinds import Kind
+from codestill.data.units import units
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError, log, progress
 from codestill.models.hub import dataset_commit, one_line
@@ -49,9 +51,10 @@ def _clean(row, partition, origin):
     return row
 
 
-def _need_columns(row, columns, origin):
-    """Raise UserError where the first row has neither code nor docstring under the names given."""
-    for field in ("code", "docstring"):
+def _need_columns(row, options, origin):
+    """Raise UserError where the first row lacks code or, of documented functions, a docstring."""
+    columns = options.columns
+    for field in ("code", "docstring") if options.format == "functions" else ("code",):
         if columns.get(field, field) not in row:
             raise UserError(
                 f"{origin}: no column {columns.get(field, field)!r}; map it with --columns {field}=COLUMN, "
@@ -73,7 +76,7 @@ def _hub(options, facts):
             log(f"{options.name}: the split {split} is none of train, validation, test: left out")
             continue
         if len(rows):
-            _need_columns(rows.column_names, options.columns, options.name)
+            _need_columns(rows.column_names, options, options.name)
         wanted = [column for column in rows.column_names if column in {options.columns.get(f, f) for f in FIELDS}]
         for row in rows.select_columns(wanted):
             yield _clean(_mapped(row, options.columns, options.name), split, options.name)
@@ -112,7 +115,7 @@ def _files(options, facts):
             if not isinstance(row, dict):
                 raise UserError(f"{origin}: not a JSON object; give one record a line")
             if number == 1:
-                _need_columns(row, options.columns, origin)
+                _need_columns(row, options, origin)
             yield _clean(_mapped(row, options.columns, origin), None, origin)
 
 
@@ -122,7 +125,8 @@ def _python(options, facts):
     files = [root] if root.is_file() else list(python_files(root))
     if not files:
         raise UserError(f"--path {root}: holds no .py file")
-    yield from _functions_in(files, root if root.is_dir() else root.parent, root.resolve().name, "")
+    home = root if root.is_dir() else root.parent
+    yield from _cut(files, home, root.resolve().name, "", options.format)
 
 
 def _stdlib(options, facts):
@@ -131,7 +135,7 @@ def _stdlib(options, facts):
     version = ".".join(map(str, sys.version_info[:3]))
     facts["revision"] = f"v{version}"
     url = f"https://github.com/python/cpython/blob/v{version}/Lib/"
-    yield from _functions_in(list(python_files(root, _NO_LIBRARY)), root, "python/cpython", url)
+    yield from _cut(list(python_files(root, _NO_LIBRARY)), root, "python/cpython", url, options.format)
 
 
 def _pocket(options, facts):
@@ -161,7 +165,8 @@ def python_files(root, skipped=_NO_SOURCE):
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
 
 
-def _functions_in(files, root, repo, url):
+def _cut(files, root, repo, url, form):
+    """Rows of Python files: their documented functions, or for any code their units."""
     unread = 0
     for file in progress(files, unit="file", desc="reading"):
         try:
@@ -171,7 +176,8 @@ def _functions_in(files, root, repo, url):
             unread += 1
             continue
         path = file.relative_to(root).as_posix()
-        for name, code, docstring in documented_functions(source):
+        found = ((name, text, "") for name, text in units(source)) if form == "code" else documented_functions(source)
+        for name, code, docstring in found:
             link = url + path if url else ""
             yield {"code": code, "docstring": docstring, "func_name": name, "repo": repo, "path": path, "url": link}
     if unread:
@@ -187,10 +193,12 @@ def _sample(rows, count, seed):
 
 
 def load(options, facts):
-    """Yield the rows of the source that `options` (a `Source` of the config) names.
+    """Yield the rows of the source that `options` (a `Source` of the config) names; those of any code say `format`.
     `facts` is filled with what is learnt on the way (the resolved revision). Raises UserError.
     """
     rows = KINDS[options.kind].read(options, facts)
+    if options.format == "code":
+        rows = ({**row, "code": code_in(row["code"]), "format": "code"} for row in rows)
     if options.max_samples and options.kind != "pocket":
         rows = _sample(rows, options.max_samples, options.seed)
     first = next(iter_rows := iter(rows), None)

@@ -21,11 +21,11 @@ def function_text(record):
     Newlines are `\\n`, the function starts at column 0 with its body one level in (a method cut out of its class
     carries the class's indentation in every line but the first), and nothing follows the last statement. The
     docstring stands in it once: the code's own where it has one, else the record's, put in at the head of the body.
-    Code that does not parse is taken as it is.
+    Code that does not parse, and code of the format `code`, is taken as it is.
     """
     code = record["code"].replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip()
     code = textwrap.dedent(code)
-    function = _function(code)
+    function = _function(code) if record.get("format") != "code" else None
     if function is None:
         return code
     shifted = _outdent(code, function)

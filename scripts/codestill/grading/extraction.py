@@ -6,7 +6,7 @@ score. Programs are what runs before the tests: prompt and completion joined.
 
 from dataclasses import asdict, dataclass
 
-from codestill.grading.code_in_text import program_in
+from codestill.data.code_in_text import program_in
 from codestill.kit.program import UserError
 
 
@@ -17,7 +17,7 @@ class Rules:
     A stripped prompt goes before completions that bring their own newline, as those drawn from it do; others, drawn
     from the prompt as it is, need the prompt's.
     stops: the completion is cut before the first of these. solution: a row's field `solution` is a whole program.
-    extract: the program is looked for in the text (grading/code_in_text.py).
+    extract: the program is looked for in the text (data/code_in_text.py).
     """
 
     name: str

@@ -9,8 +9,8 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 
+from codestill.data.code_in_text import END_MARKERS
 from codestill.grading import programs
-from codestill.grading.code_in_text import END_MARKERS
 from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.samples import Samples
 from codestill.grading.sandbox.pool import Job

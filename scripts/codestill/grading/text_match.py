@@ -27,7 +27,8 @@ def outcome_of(problem, program):
     """
     prompt, wanted = problem["prompt"], problem["canonical_solution"]
     written = program.removeprefix(prompt)
-    theirs, ours = _function(prompt + wanted), _function(program)
+    name = problem["entry_point"]
+    theirs, ours = _function(prompt + wanted, name), _function(program, name)
     measures = {
         "edit_similarity": fuzz.ratio(written.strip(), wanted.strip()) / 100,
         "compiles": float(_compiles(program)),
@@ -44,10 +45,11 @@ def _outcome(kind, stage, measures):
     return {"kind": kind, "detail": detail, "stage": stage, "sure": True, "measures": measures}
 
 
-def _function(text):
-    """The first function of a text, or None."""
+def _function(text, name):
+    """The last function of that name in a text, or None."""
     tree = parse(text)
-    return next((node for node in tree.body if isinstance(node, FUNCTIONS)), None) if tree else None
+    found = [node for node in tree.body if isinstance(node, FUNCTIONS) and node.name == name] if tree else []
+    return found[-1] if found else None
 
 
 def _compiles(program):

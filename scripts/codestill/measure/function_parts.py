@@ -48,7 +48,7 @@ def _parts(ids, pieces, lengths):
     data = b"".join([pieces[index] for index in ids])
     text = data.decode(errors="replace")
     start = body_start(text)
-    if start is None:
-        return np.zeros(len(ids), np.int64)
+    if start is None:  # within a signature; a script without a function has no head
+        return np.full(len(ids), HEAD if "def " in text else BODY, np.int64)
     begins = np.cumsum(lengths[ids]) - lengths[ids]
     return (begins >= len(text[:start].encode())).astype(np.int64)

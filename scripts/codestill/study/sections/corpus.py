@@ -12,13 +12,18 @@ Column = Literal["code", "docstring", "func_name", "repo", "path", "url", "parti
 
 
 class Source(Section):
-    """One origin of documented Python functions."""
+    """One origin of Python code."""
 
     kind: Literal[tuple(source_kinds())] = field(words="which reader serves it")
     name: str | None = field(None, "hub: the data set (owner/name), or a folder that `datasets` can load")
     config_name: str | None = field(None, "hub: its configuration")
     revision: str | None = field(None, "hub: commit, tag or branch")
     path: str | None = field(None, "files, python: a file or folder", min_length=1)
+    format: Literal["functions", "code"] = field(
+        "functions",
+        "functions: one function a record, with a docstring; code: any Python, fenced or not, be it functions with "
+        "what they need, classes, scripts or files (python, stdlib: cut into units), documented or not",
+    )
     columns: dict[Column, str] = field(
         {}, "hub, files: our field (code, docstring, func_name, repo, path, url, partition) from their column"
     )

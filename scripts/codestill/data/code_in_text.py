@@ -36,6 +36,12 @@ def program_in(text, prompt, entry_point):
     return _before(prompt, entry_point) + named[-1] if named else prompt + text
 
 
+def code_in(text):
+    """The code of a text that may hold it in fences: the blocks that parse, joined; the text itself where none does."""
+    blocks = [block for block in _blocks(text) if block.strip() and parse(block)] if _FENCE.search(text) else []
+    return "\n\n\n".join(block.strip("\n") for block in blocks) or text
+
+
 def _without_talk(text):
     """The text after the model's thoughts and before its end."""
     text = _THOUGHT.sub("", text.replace("\r\n", "\n"))
