@@ -206,3 +206,10 @@ def test_canonical_solutions_of_other_benchmarks_pass(tmp_path, name):
     right = len(problems[::12])
     assert [row["task_id"] for row in verdicts[:right] if not row["passed"]] == []
     assert sum(row["passed"] for row in verdicts[right:]) <= 0.1 * len(verdicts[right:])
+
+
+def test_grading_loads_nothing_that_is_slow_to_load():
+    """SciPy's statistics would take longer than the start of everything else."""
+    look = "import sys, codestill.grading.grade_samples; print({'scipy.stats', 'pandas', 'torch'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT / "scripts", capture_output=True, check=True)
+    assert done.stdout == b"set()\n"

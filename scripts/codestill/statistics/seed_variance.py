@@ -7,7 +7,7 @@ taken on the stabilised scale of `Observations`, where the spread is about alike
 from dataclasses import dataclass
 
 import numpy
-from scipy import optimize, stats
+from scipy import special  # scipy.stats would take a second to load, in every grading
 
 LEAST = 3  # degrees of freedom below which a crossed design is not used
 
@@ -85,6 +85,8 @@ def _cochran_and_cox(parts, dfs):
     """
     if not sum(parts) or min(dfs) == max(dfs):
         return max(dfs)
-    squares = [part * float(stats.t.ppf(0.975, df)) ** 2 for part, df in zip(parts, dfs, strict=True)]
+    from scipy import optimize  # slow to load, and most need it not
+
+    squares = [part * float(special.stdtrit(df, 0.975)) ** 2 for part, df in zip(parts, dfs, strict=True)]
     point = (sum(squares) / sum(parts)) ** 0.5
-    return float(optimize.brentq(lambda df: stats.t.ppf(0.975, df) - point, min(dfs) - 1e-9, max(dfs) + 1e-9))
+    return float(optimize.brentq(lambda df: special.stdtrit(df, 0.975) - point, min(dfs) - 1e-9, max(dfs) + 1e-9))
