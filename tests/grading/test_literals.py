@@ -9,7 +9,9 @@ from fractions import Fraction
 import numpy
 import pytest
 
-from codestill.grading.sandbox.literals import Encoder, Malformed, Opaque, decode, dumps, loads, value_of
+from codestill.grading.sandbox.decoding import Opaque, decode, value_of
+from codestill.grading.sandbox.encoding import Encoder
+from codestill.grading.sandbox.literals import Malformed, dumps, loads
 
 
 def travel(value):
@@ -115,6 +117,8 @@ NODES = [
     [["os.system", "id"]], [["numpy", ["array", "|O8", [1], "AAAAAAAAAAA="]]],
     [["numpy", ["array", "<f8", [9], "AA=="]]], [["deque", [-3]]], [["keys", 3]], [[]], ["x"], {"a": 1},
     [["opaque", 1]], [["Decimal", "x"]], [["datetime", 3]], [["iterator", 1]],
+    [["Pattern", ["x", 32]], ["Match", [[0], "sub", "x", 0, 1, 0, 1]]],
+    [["Match", ["x", "replace", "x", "y", 1, 0, 1]]],
 ]  # fmt: skip
 HOSTILE = [(nodes, ()) for nodes in NODES] + [([], [[0, []]]), ([["list", []]], [[0, []]])]
 

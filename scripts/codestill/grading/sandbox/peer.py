@@ -12,7 +12,9 @@ import types
 import weakref
 
 from codestill.grading.sandbox import exception_values, stand_ins, wire
-from codestill.grading.sandbox.literals import FILLED, MUTABLE, Encoder, decode, dumps, value_of
+from codestill.grading.sandbox.decoding import decode, value_of
+from codestill.grading.sandbox.encoding import Encoder
+from codestill.grading.sandbox.literals import FILLED, MUTABLE, dumps
 from codestill.grading.sandbox.shared_classes import SharedClasses
 from codestill.grading.sandbox.stand_ins import Remote, handle_of, owns, peer_of
 from codestill.grading.sandbox.values import BUFFERS, VALUES

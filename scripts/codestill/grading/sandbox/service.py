@@ -4,7 +4,8 @@ import _thread
 import os
 
 from codestill.grading.sandbox import wire
-from codestill.grading.sandbox.literals import Encoder, Malformed
+from codestill.grading.sandbox.encoding import Encoder
+from codestill.grading.sandbox.literals import Malformed
 from codestill.grading.sandbox.peer import Peer
 from codestill.grading.sandbox.reports import FOLLOWED
 from codestill.grading.sandbox.shared_classes import SharedClasses, within

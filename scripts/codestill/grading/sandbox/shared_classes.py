@@ -8,7 +8,8 @@ import collections
 import enum
 import types
 
-from codestill.grading.sandbox.literals import MUTABLE, Malformed, base_of, fill
+from codestill.grading.sandbox.decoding import fill
+from codestill.grading.sandbox.literals import MUTABLE, Malformed, base_of
 
 # Mutable ones of the library's, whose attributes are all that they hold.
 _LIBRARY = {

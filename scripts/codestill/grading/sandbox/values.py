@@ -29,8 +29,11 @@ def _time(*parts):
     return datetime.time(*parts, fold=fold)
 
 
+_WAYS = ("match", "fullmatch", "search")
+
+
 def _match_parts(value):
-    way = next(way for way in ("match", "fullmatch", "search") if _found(value.re, way, value) is not None)
+    way = next(way for way in _WAYS if _found(value.re, way, value) is not None)
     return value.re, way, value.string, *_bounds(value)
 
 
@@ -49,6 +52,8 @@ def _found(pattern, way, match):
 
 
 def _match(pattern, way, string, start, end, pos, endpos):
+    if type(pattern) is not re.Pattern or way not in _WAYS:
+        raise ValueError("no match")
     for stop in (endpos, end):
         found = getattr(pattern, way)(string, start, stop)
         if found is not None and found.span() == (start, end):
