@@ -156,7 +156,7 @@ def test_where_the_kernel_refuses_namespaces_the_next_level_serves_or_none(tmp_p
 def run_filter(code, number, arguments, arch):
     """What the kernel would answer: a small BPF machine over the instructions."""
     at, accumulator = 0, 0
-    data = struct.pack("<iIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
+    data = struct.pack("<IIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     steps = [struct.unpack_from("<HBBI", code, place) for place in range(0, len(code), 8)]
     while True:
         operation, if_true, if_false, value = steps[at]
@@ -165,8 +165,10 @@ def run_filter(code, number, arguments, arch):
             (accumulator,) = struct.unpack_from("<I", data, value)
         elif operation == 0x06:
             return value
+        elif operation == 0x05:
+            at += value
         else:
-            test = {0x15: accumulator == value, 0x25: accumulator > value, 0x45: bool(accumulator & value)}[operation]
+            test = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[operation]
             at += if_true if test else if_false
 
 
@@ -215,8 +217,10 @@ def test_the_filter_says_what_it_should(machine):
         assert {arguments: answer(name, *arguments) for arguments in refused} == dict.fromkeys(refused, EPERM), name
     assert run_filter(code, 400, [0], 3) == KILL
     assert run_filter(code, 0x40000000 + 57, [0], arch) == ENOSYS and run_filter(code, 451, [0], arch) == ENOSYS
-    reading = {"x86_64": 0, "aarch64": 63}[machine]
-    assert run_filter(code, reading, [0], arch) == ALLOWED
+    rest = set(range(syscalls.LAST_KNOWN + 1)) - set((denied | others).values())
+    assert {run_filter(code, number, [0], arch) for number in rest} == {ALLOWED}
+    beyond = range(syscalls.LAST_KNOWN + 1, 2**32, 2**20)
+    assert {run_filter(code, number, [0], arch) for number in beyond} == {ENOSYS}
 
 
 def test_tables_have_each_number_once():

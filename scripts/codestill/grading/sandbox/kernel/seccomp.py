@@ -3,12 +3,13 @@
 import ctypes
 import errno
 import functools
+import itertools
 import os
 import struct
 
 from codestill.grading.sandbox.kernel.syscalls import LAST_KNOWN, checked, libc, numbers, prctl
 
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_FROM, _JUMP_SET, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data; of an argument the low half (little endian)
 _CLONE_THREAD, _ASYNC, _SETFL = 0x00010000, 0o20000, 4
@@ -30,16 +31,9 @@ def _operation(code, value, if_true=0, if_false=0):
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-_REFUSED, _ALLOWED = _operation(_RETURN, _ERRNO | errno.EPERM), [_operation(_RETURN, _ALLOW)]
-
-
-def _call(number, body):
-    """Instructions for call `number` alone; `body` ends in a return."""
-    return [_operation(_JUMP_EQUAL, number, 0, len(body)), *body]
-
-
-def _deny(number, error):
-    return _call(number, [_operation(_RETURN, _ERRNO | error)])
+_REFUSED, _ALLOWED = _operation(_RETURN, _ERRNO | errno.EPERM), _operation(_RETURN, _ALLOW)
+_UNKNOWN = _operation(_RETURN, _ERRNO | errno.ENOSYS)
+_OWN_NUMBER = None  # where a comparison with the process's own number belongs
 
 
 def _load(argument):
@@ -53,51 +47,70 @@ def _one_of(argument, values):
     return [_load(argument), *tests, _REFUSED]
 
 
-def _fcntl(number):
+def _fcntl():
     """Of F_SETFL all flags but O_ASYNC."""
-    flags = [_load(2), _operation(_JUMP_SET, _ASYNC, 0, 1), _REFUSED, *_ALLOWED]
+    flags = [_load(2), _operation(_JUMP_SET, _ASYNC, 0, 1), _REFUSED, _ALLOWED]
     set_flags = [_load(1), _operation(_JUMP_EQUAL, _SETFL, 0, len(flags)), *flags]
-    return _call(number, [*set_flags, *_one_of(1, _FCNTL), *_ALLOWED])
+    return [*set_flags, *_one_of(1, _FCNTL), _ALLOWED]
+
+
+def _by_number(bodies):
+    """Instructions that end in one of `bodies`, [(from this number on, instructions that return)], in a few steps.
+
+    Steps count: the kernel tries a new filter on each number that there is, for each candidate anew.
+    """
+    if len(bodies) == 1:
+        return bodies[0][1]
+    middle = len(bodies) // 2
+    below, above = _by_number(bodies[:middle]), _by_number(bodies[middle:])
+    return [_operation(_JUMP_FROM, bodies[middle][0], 0, 1), _operation(_JUMP, len(below)), *below, *above]
 
 
 @functools.cache
-def _parts(machine):
-    """The instructions in three parts; one that compares with the process's own number belongs between each two."""
+def _instructions(machine):
     denied, others, audit_arch = numbers(machine)
-    code = [
+    thread = [_load(0), _operation(_JUMP_SET, _CLONE_THREAD, 1, 0), _REFUSED, _ALLOWED]
+    itself = [_load(0), _OWN_NUMBER, _REFUSED, _ALLOWED]
+    body = {
+        **{number: [_REFUSED] for number in denied.values()},
+        # ENOSYS makes the C library fall back to clone, whose flags a filter can read: threads yes, processes no.
+        others["clone3"]: [_UNKNOWN],
+        others["clone"]: thread,
+        # prlimit64 on oneself is how the C library reads and lowers limits; pid 0 means oneself.
+        others["prlimit64"]: [*_one_of(0, (0,)), _ALLOWED],
+        others["fcntl"]: _fcntl(),
+        others["ioctl"]: [*_one_of(1, _IOCTL), _ALLOWED],
+        others["prctl"]: [*_one_of(0, _PRCTL), _ALLOWED],
+        others["socketpair"]: [*_one_of(0, _UNIX), *_one_of(1, _STREAMS), _ALLOWED],
+        others["kill"]: itself,
+        others["tgkill"]: itself,
+    }
+    calls = [(number, body.get(number, [_ALLOWED])) for number in range(LAST_KNOWN + 1)]
+    # Beyond the tables: newer calls, and x86-64's second set of numbers (x32), which would go round them.
+    calls.append((LAST_KNOWN + 1, [_UNKNOWN]))
+    bodies = [next(group) for _, group in itertools.groupby(calls, key=lambda call: call[1])]
+    return [
         _operation(_LOAD, _ARCH),
         _operation(_JUMP_EQUAL, audit_arch, 1, 0),
         _operation(_RETURN, _KILL),
         _operation(_LOAD, _NUMBER),
-        # Beyond the tables: newer calls, and x86-64's second set of numbers (x32), which would go round them.
-        _operation(_JUMP_ABOVE, LAST_KNOWN, 0, 1),
-        _operation(_RETURN, _ERRNO | errno.ENOSYS),
+        *_by_number(bodies),
     ]
-    for number in sorted(denied.values()):
-        code += _deny(number, errno.EPERM)
-    # ENOSYS makes the C library fall back to clone, whose flags a filter can read: threads yes, processes no.
-    code += _deny(others["clone3"], errno.ENOSYS)
-    thread = [_load(0), _operation(_JUMP_SET, _CLONE_THREAD, 1, 0), _REFUSED]
-    code += _call(others["clone"], [*thread, *_ALLOWED])
-    # prlimit64 on oneself is how the C library reads and lowers limits; pid 0 means oneself.
-    code += _call(others["prlimit64"], [*_one_of(0, (0,)), *_ALLOWED])
-    code += _fcntl(others["fcntl"])
-    code += _call(others["ioctl"], [*_one_of(1, _IOCTL), *_ALLOWED])
-    code += _call(others["prctl"], [*_one_of(0, _PRCTL), *_ALLOWED])
-    code += _call(others["socketpair"], [*_one_of(0, _UNIX), *_one_of(1, _STREAMS), *_ALLOWED])
-    parts = [b"".join(code)]
-    for name in ("kill", "tgkill"):
-        code = _call(others[name], [_load(0), bytes(8), _REFUSED, *_ALLOWED])
-        at = code.index(bytes(8))
-        parts[-1] += b"".join(code[:at])
-        parts.append(b"".join(code[at + 1 :]))
-    parts[-1] += _operation(_RETURN, _ALLOW)
-    return parts
 
 
 def program(pid, machine=None):
     """The filter's BPF instructions, as bytes, for the process `pid`: it may signal itself and nobody else."""
-    return _operation(_JUMP_EQUAL, pid, 1, 0).join(_parts(machine))
+    own = _operation(_JUMP_EQUAL, pid, 1, 0)
+    return own.join(_around_own_number(machine))
+
+
+@functools.cache
+def _around_own_number(machine):
+    """The bytes before, between and behind the places of _OWN_NUMBER."""
+    parts = [[]]
+    for instruction in _instructions(machine):
+        parts.append([]) if instruction is _OWN_NUMBER else parts[-1].append(instruction)
+    return [b"".join(part) for part in parts]
 
 
 class _Program(ctypes.Structure):
