@@ -8,7 +8,6 @@ import builtins
 import contextlib
 import io
 import os
-import random
 import resource
 import sys
 
@@ -129,26 +128,24 @@ def compiled(receive_from):
         return None, stage, error
 
 
-def _own_builtins():
-    """A copy for the program, so that what it does to builtins reaches itself and not what serves it."""
-    module = type(builtins)("builtins")
-    module.__dict__.update(vars(builtins), exit=None, quit=None, help=None)
-    sys.modules["builtins"] = module
-    return vars(module)
+# Made here, before the fork: each object that a process is the first to touch costs it a page.
+# A copy for the program, so that what it does to builtins reaches itself and not what serves it.
+_BUILTINS = type(builtins)("builtins")
+vars(_BUILTINS).update(vars(builtins), exit=None, quit=None, help=None)
+_MUTE = Mute()
 
 
 def live(receive_from, send_to):
     """Receive the name of an entry point and a program, run it, report how far it came, serve calls; then end."""
-    random.seed(0)  # the same program behaves the same in every run
-    sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = Mute()
+    sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = _MUTE
+    sys.modules["builtins"] = _BUILTINS
     entry_point = wire.receive(receive_from)
     code, stage, error = compiled(receive_from)
     wire.send(send_to, [stage, describe(error) if error else None])
     if code is None:
         os._exit(0)
-    namespace = {
-        "__builtins__": _own_builtins()
-    }  # no more, so that __name__ is that of no module, and no `if __name__ == "__main__"` runs
+    # No more, so that __name__ is that of no module, and no `if __name__ == "__main__"` runs.
+    namespace = {"__builtins__": vars(_BUILTINS)}
     failure, bounds = None, Bounds()
     try:
         with bounds:
