@@ -45,18 +45,18 @@ def busy():
 
 
 def test_time_is_what_a_free_machine_would_have_taken():
-    assert clocks.spent(wall=3.0, cpu=2.9, waited=0.25, handing=0.0) == (2.75, True)
-    assert clocks.spent(wall=9.0, cpu=2.0, waited=7.0, handing=0.0) == (2.0, False)
+    assert clocks.spent(wall=4.0, cpu=2.9, waited=1.0, handing=0.0) == (3.0, 0.25)
+    assert clocks.spent(wall=8.0, cpu=2.0, waited=6.0, handing=0.0) == (2.0, 0.75)
     asleep = clocks.spent(wall=3.0, cpu=0.0, waited=0.0, handing=0.0)
-    assert asleep == (3.0, True)
-    assert clocks.spent(wall=3.0, cpu=2.9, waited=0.0, handing=2.5) == (0.5, True)
+    assert asleep == (3.0, 0.0)
+    assert clocks.spent(wall=3.0, cpu=2.9, waited=0.0, handing=2.5) == (0.5, 0.0)
 
 
 def test_time_where_the_queueing_is_not_counted():
-    assert clocks.spent(wall=3.0, cpu=2.9, waited=None, handing=0.0) == (3.0, True)
-    assert clocks.spent(wall=3.0, cpu=9.0, waited=None, handing=1.0) == (2.0, True)
-    assert clocks.spent(wall=9.0, cpu=8.0, waited=None, handing=0.0) == (max(8 / CORES, 9 / 8), False)
-    assert clocks.spent(wall=8.0, cpu=0.1, waited=None, handing=0.0) == (1.0, False)
+    assert clocks.spent(wall=3.0, cpu=2.9, waited=None, handing=0.0) == (3.0, 0.0)
+    assert clocks.spent(wall=3.0, cpu=9.0, waited=None, handing=1.0) == (2.0, 0.0)
+    assert clocks.spent(wall=9.0, cpu=8.0, waited=None, handing=0.0) == (max(8 / CORES, 9 / 8), math.inf)
+    assert clocks.spent(wall=8.0, cpu=0.1, waited=None, handing=0.0) == (1.0, math.inf)
 
 
 def test_only_what_the_kernel_did_for_memory_is_taken_off():

@@ -109,16 +109,16 @@ def many_threads(pid):
 
 
 def spent(wall, cpu, waited, handing):
-    """(seconds that a run would have taken with a core for each process, whether it had nearly that).
+    """(seconds that a run would have taken with a core for each process, share of its time that others held it up).
 
     All in seconds: the wall clock; the CPU time of the candidate and its tests; how long the two queued for a core,
     or None where that is not counted; `for_memory`. Without the count a run that kept a core busy all along took what
-    the wall clock says; another may have slept or queued, hence has its limit on CPU time, and a later one on the
-    wall clock. Threads that share the work come to its share for each core at least.
+    the wall clock says; another may have slept or queued for any share of it (infinite), hence has its limit on CPU
+    time, and a later one on the wall clock. Threads that share the work come to its share for each core at least.
     """
     cores = len(os.sched_getaffinity(0))
     if waited is not None:
-        return max(wall - waited, cpu / cores) - handing, waited <= QUIET * wall
+        return max(wall - waited, cpu / cores) - handing, waited / wall if wall else 0.0
     if cpu >= (1 - QUIET) * wall:
-        return wall - handing, True
-    return max(cpu / cores, wall / _UNCOUNTED) - handing, False
+        return wall - handing, 0.0
+    return max(cpu / cores, wall / _UNCOUNTED) - handing, math.inf

@@ -85,5 +85,5 @@ class Stopwatch:
         clocks.settle(self.tests.pid)
 
     def spent(self):
-        """(seconds that the run would have taken with a core for each process, whether it had nearly that)."""
+        """(seconds it would have taken with a core for each process, share of its time that others held it up)."""
         return clocks.spent(self.wall, self.cpu, self.queued, clocks.for_memory(self.candidate.pid))
