@@ -120,6 +120,38 @@ LIES = {
         "== __import__('types').SimpleNamespace(a=2)",
     ),
 }
+# name: (body, the test's lines): programs that reach for what a test counts or checks by.
+_MOCK = "from unittest import mock\n\n\ndef check(candidate):\n    m = mock.Mock()\n    candidate(m)\n    "
+_CASE = (
+    "class Case:\n    def right(self):\n        return False\n\n\ndef check(candidate):\n    case = Case()\n"
+    "    candidate(case)\n    "
+)
+REACHES = {
+    "lays over a mock's assertion": (
+        "things[0].assert_called_once_with = lambda *a: None",
+        _MOCK + "m.assert_called_once_with(3)\n",
+    ),
+    "sets a mock's count": ("things[0].call_count = 1", _MOCK + "assert m.call_count == 1\n"),
+    "says that a mock was called": ("things[0].called = True", _MOCK + "assert m.called\n"),
+    "forgets a mock's calls": (
+        "things[0](1)\n    things[0](3)\n    things[0].reset_mock()\n    things[0](3)",
+        _MOCK + "m.assert_called_once_with(3)\n",
+    ),
+    "configures a mock": ("things[0].configure_mock(called=True)", _MOCK + "assert m.called\n"),
+    "puts a mock's parent": ("things[0].attach_mock(things[0].x, 'called')", _MOCK + "assert m.called is True\n"),
+    "lays over a method": ("things[0].right = lambda: True", _CASE + "assert case.right()\n"),
+    "lays over a method by force": (
+        "object.__setattr__(things[0], 'right', lambda: True)",
+        _CASE + "assert case.right()\n",
+    ),
+    "changes a method's class": ("type(things[0]).right = lambda s: True", _CASE + "assert case.right()\n"),
+    "skips a test in unittest": (
+        "import unittest\n    raise unittest.SkipTest",
+        "import unittest\n\n\ndef check(candidate):\n    class T(unittest.TestCase):\n"
+        "        def test(self):\n            assert candidate() == 1\n    result = unittest.TestResult()\n"
+        "    T('test').run(result)\n    assert result.wasSuccessful()\n",
+    ),
+}
 EQUAL_POINT = (
     "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n\n    def good(self):\n"
     "        return self.x == 5\n\ndef f(*things):\n"
@@ -143,6 +175,8 @@ def jobs():
     yield job("polite", PROMPT, POLITE, TEST)
     for name, (body, test) in LIES.items():
         yield job(name, PROMPT, f"    {body}\n", f"def check(candidate):\n    assert candidate() {test}\n")
+    for name, (body, test) in REACHES.items():
+        yield job(name, PROMPT, f"    {body}\n", test)
     for name, body in POINTS.items():
         test = "def check(candidate):\n    p = candidate()\n    assert p == Point(5) and p.good()\n"
         yield job(name, EQUAL_POINT, body, test)
@@ -159,6 +193,6 @@ def test_no_way_leads_from_a_handle_into_the_test(outcomes, name):
     assert outcomes[name]["kind"] == "passed", outcomes[name]
 
 
-@pytest.mark.parametrize("name", [*LIES, *POINTS])
+@pytest.mark.parametrize("name", [*LIES, *REACHES, *POINTS])
 def test_no_object_says_of_itself_that_it_is_right(outcomes, name):
     assert outcomes[name]["kind"] in ("assertion", "exception", "cannot be judged here"), outcomes[name]

@@ -5,6 +5,7 @@ prompt is run here as well, for the names that a test uses: a test never sees a 
 """
 
 import ast
+import builtins
 import contextlib
 import dis
 import mmap
@@ -68,13 +69,13 @@ class Problem:
         # A completion goes on with what the prompt ends in.
         self.continued = getattr(tree.body[-1], "name", None) if tree.body else None
         self.free = any(isinstance(node, ast.ClassDef) and node.name == entry_point for node in tree.body)
-        self.memory = {}
-        began = time.process_time()
+        self.memory, self.allowance = {}, 0.0
         if prepares(test):
+            began = time.process_time()
             namespace = self.given()
             exec(self.test, namespace)
             namespace["prepare"]()
-        self.allowance = 4 * (time.process_time() - began) if self.memory else 0.0
+            self.allowance = 4 * (time.process_time() - began) if self.memory else 0.0
 
     def given(self):
         """What the prompt defines, afresh."""
@@ -95,10 +96,11 @@ class Problem:
 
 
 def _names(code):
-    """The global names that a code object and those within it look up."""
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield step.argval
+    """The global names that a code object and those within it look up, where there are others than builtins."""
+    if not all(hasattr(builtins, name) for name in code.co_names):
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                yield step.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
@@ -150,10 +152,14 @@ class _Ended(Exception):
         self.verdict = kind, detail
 
 
+def _of_candidate(error):
+    return getattr(error, "from_candidate", False) is True
+
+
 def _verdict(error):
     """(kind, detail) of what ended `check`."""
     detail = message_of(error)
-    own = getattr(error, "from_candidate", False) is True
+    own = _of_candidate(error)
     if isinstance(error, AssertionError) and not own:
         return "assertion", detail
     if isinstance(error, MemoryError):
@@ -177,12 +183,15 @@ def examine(problem, receive_from, send_to, report, progress):
     link = Link(receive_from, send_to, gone, problem.text, problem.uses, problem.free)
     try:
         _await_program(link, progress, problem.entry_point)
-        with _own_folder("files" in problem.uses) as folder:
-            problem.run(link, folder)
     except _Ended as ended:
         return ended.verdict
+    try:
+        with _own_folder("files" in problem.uses) as folder:
+            problem.run(link, folder)
     except BaseException as error:
         kind, detail = _verdict(error)
+        if isinstance(error, PermissionError) and not _of_candidate(error):
+            link.doubts("the tests' process is locked in, too")
         judged = link.doubt is None or kind not in ("assertion", "exception")
         return (kind, detail) if judged else (UNJUDGED, f"{link.doubt}, then {kind}: {detail}")
     return "passed", ""

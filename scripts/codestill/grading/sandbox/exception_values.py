@@ -57,10 +57,14 @@ def _builtin_field(error, name):
     return cls is not None and cls.__module__ == "builtins" and type(vars(cls)[name]).__name__ in _DESCRIPTORS
 
 
+# Whose exceptions say how a test went: skipped, ended, as expected. No candidate raises these.
+_RULING = ("codestill", "unittest", "pytest", "_pytest")
 _DESCRIPTORS = ("member_descriptor", "getset_descriptor")
 
 
 def _known(module, name, shared):
+    if module.partition(".")[0] in _RULING:
+        return None
     found = shared.classes.get(name) if module in ("builtins", "__main__") else None
     found = found or getattr(sys.modules.get(module, builtins), name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None

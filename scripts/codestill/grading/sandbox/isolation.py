@@ -68,6 +68,11 @@ class Zygote:
         # What the kernel counts by user, threads above all, must count for the candidates of this zygote alone.
         self.user = _stranger() if self.root else os.getuid()
         self.counted_alone = level.namespaces if not self.root else self.user != NOBODY
+        # What is alike for all candidates is given up here, once, and inherited.
+        for what, value in _FIXED_LIMITS:
+            _limit(what, value)
+        if self.root:
+            os.setgroups([])
         if level.namespaces:
             namespaces.enter(scratch)
             self.scratch = namespaces.SCRATCH
@@ -84,6 +89,7 @@ class Zygote:
             self.ruleset = landlock.ruleset(visible(), [writable], DEVICES)
         # Namespaces show it under a root of their own.
         self.look_anywhere = hidden_python and level.landlock and not level.namespaces
+        seccomp.no_new_privileges()
 
     def clean(self):
         """Empty the scratch folder where the last candidate left something."""
@@ -99,17 +105,17 @@ class Zygote:
         memory: bytes of address space; cpu: seconds, a last resort behind the grader's clock.
         """
         os.chdir(self.scratch)
-        _limit(memory, cpu)
+        _limit(resource.RLIMIT_AS, memory, SPARE)
+        _limit(resource.RLIMIT_NOFILE, 64)
+        _limit(resource.RLIMIT_CPU, math.ceil(cpu))
         if self.counted_alone:
             # Without root the two processes of the zygote count as well; elsewhere the worker counts the threads.
-            most = THREADS + (0 if self.root else 2)
-            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+            _limit(resource.RLIMIT_NPROC, THREADS + (0 if self.root else 2))
         if self.root:
             _become(self.user, self.look_anywhere)
         else:
             _drop_capabilities(0)
         die_with_parent()
-        seccomp.no_new_privileges()
         if self.ruleset is not None:
             landlock.confine(self.ruleset)
             os.close(self.ruleset)
@@ -117,22 +123,36 @@ class Zygote:
             seccomp.confine()
 
 
-def _limit(memory, cpu):
-    """The kernel limits of this process."""
-    for what, value, *more in (
-        (resource.RLIMIT_AS, memory, SPARE),
-        (resource.RLIMIT_FSIZE, 16 << 20),
-        (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_SIGPENDING, 256),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_CPU, math.ceil(cpu)),
-    ):
-        _, hard = resource.getrlimit(what)
-        most = value + sum(more)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most - sum(more), most))
+def confine_tests(level, folder):
+    """Called by a process that is to run tests: give up all but reading what a candidate may and writing `folder`.
+
+    What a candidate answers may be a path that its test removes, or a text that its test executes.
+    """
+    _drop_capabilities(0)
+    die_with_parent()
+    seccomp.no_new_privileges()
+    if level.landlock:
+        ruleset = landlock.ruleset(visible(), [folder], DEVICES)
+        landlock.confine(ruleset)
+        os.close(ruleset)
+    if level.seccomp:
+        seccomp.confine()
+
+
+_FIXED_LIMITS = (
+    (resource.RLIMIT_FSIZE, 16 << 20),
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_MSGQUEUE, 0),
+    (resource.RLIMIT_SIGPENDING, 256),
+    (resource.RLIMIT_MEMLOCK, 0),
+)
+
+
+def _limit(what, value, spare=0):
+    """Set a kernel limit of this process, at most the hard one that it has; `spare` is by how much it may raise it."""
+    _, hard = resource.getrlimit(what)
+    most = value + spare if hard == resource.RLIM_INFINITY else min(value + spare, hard)
+    resource.setrlimit(what, (most - spare, most))
 
 
 def _open_to_all():
@@ -168,8 +188,8 @@ def _stranger():
 
 
 def _become(user, look_anywhere):
-    prctl(_PR_SET_KEEPCAPS, 1 if look_anywhere else 0)
-    os.setgroups([])
+    if look_anywhere:
+        prctl(_PR_SET_KEEPCAPS, 1)
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     # With Landlock this right reaches the readable trees only.

@@ -116,7 +116,11 @@ class Link(Peer):
 
     def around(self):
         """What the test has changed about it."""
-        return self.surroundings.changes()
+        try:
+            return self.surroundings.changes()
+        except ValueError as large:
+            self.doubts(str(large))
+            return None
 
     def surround(self, around):
         """Take over what the candidate has changed."""
@@ -195,10 +199,14 @@ class Link(Peer):
     def perform(self, what, handle, args, kwargs):
         """Classes and functions of the test's stay as they are."""
         value = self.held[handle] if what not in HEARD else None
-        if what in ("set", "delete") and (isinstance(value, _FIXED) or args[0].startswith("_")):
-            raise AttributeError(f"{args[0]!r} of this object cannot be changed here")
         if what in HEARD:
             return HEARD[what](*args)
+        if what in ("set", "delete") and (
+            isinstance(value, _FIXED) or args[0].startswith("_") or callable(getattr(type(value), args[0], None))
+        ):
+            raise AttributeError(f"{args[0]!r} of this object cannot be changed here")
+        if what in ("set", "delete", "get", "method") and _keeps_score(value, args[0]):
+            raise AttributeError(f"{args[0]!r} of a mock is the test's alone")
         if what == "names":
             return [name for name in dir(value) if not name.startswith("_")]
         return super().perform(what, handle, args, kwargs)
@@ -214,6 +222,17 @@ class Link(Peer):
         if name.startswith("__") and name not in _ANSWERED:
             raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
         return super().method(value, name, *args, **kwargs)
+
+
+def _keeps_score(value, name):
+    """Whether a name of a mock's is one by which a test sees how it was used, or may settle that."""
+    mocks = sys.modules.get("unittest.mock")
+    return mocks is not None and isinstance(value, mocks.NonCallableMock) and name in _public(mocks.NonCallableMock)
+
+
+@functools.cache
+def _public(cls):
+    return frozenset(name for name in dir(cls) if not name.startswith("_"))
 
 
 def _place(value):

@@ -10,7 +10,7 @@ import re
 import sys
 
 STREAMS = ("stdin", "stdout", "stderr")
-FILE_BYTES, FOLDER_FILES = 16 << 20, 1000  # what is carried of files
+FILE_BYTES, FOLDER_BYTES, FOLDER_FILES = 16 << 20, 64 << 20, 1000  # what is carried of files
 _PRINTED = 1 << 16  # characters after which printed text goes over
 _MISSING = object()
 _UNWATCHED = {"antigravity", "this", "idlelib", "sys"}  # loading some does something; of `sys` the streams are enough
@@ -215,11 +215,17 @@ class Files:
         path = os.path.join(self.root, path)
         if os.path.isdir(path):
             return True
+        if os.path.getsize(path) > FILE_BYTES:
+            raise ValueError(f"a file of over {FILE_BYTES >> 20} MiB is not carried")
         with open(path, "rb") as handle:
             return handle.read(FILE_BYTES)
 
     def apply(self, changed):
-        """Make these changes here. Raises ValueError on a path that leads out of the folder."""
+        """Make these changes here. Raises ValueError on a path that leads out of the folder, and on too much."""
+        sizes = {path: size for path, (_, _, size) in self.last.items()}
+        sizes |= {path: len(content) if isinstance(content, bytes) else 0 for path, content in changed}
+        if len(sizes) > FOLDER_FILES or sum(sizes.values()) > FOLDER_BYTES:
+            raise ValueError(f"over {FOLDER_BYTES >> 20} MiB or {FOLDER_FILES} entries of files")
         for path, content in changed:
             place = os.path.join(self.root, path)
             if os.path.realpath(place) != place or not place.startswith(self.root + "/"):

@@ -15,13 +15,11 @@ import time
 
 from codestill.grading.sandbox import clocks, examiner, preloaded, scratch, stopwatch, wire
 from codestill.grading.sandbox.cradle import Cradle, Refused
-from codestill.grading.sandbox.isolation import THREADS
-from codestill.grading.sandbox.kernel.syscalls import die_with_parent
+from codestill.grading.sandbox.isolation import THREADS, confine_tests, named
 
 SCRATCH_LIMITS = 64 << 20, 4096  # bytes and entries of a candidate's files, as with a file system of its own
 PREPARES = 3600  # seconds that a problem's own preparations may take
 PATIENCE = 60  # a run is given up after so many times its limit on the wall clock, however loaded the machine
-_SURELY = 2  # times its limit after which a run is over it, however much others slowed it down meanwhile
 _OVERTIME = 8  # seconds of CPU for each second of the limit after which the kernel ends a candidate
 _READS = 60  # seconds that a candidate's process may take to read its text, before it runs any of it
 _ANSWERS = 60  # seconds that the tests' process may take for the rest of a message that it has begun
@@ -35,11 +33,12 @@ class Bench:
     """The tests' process, forked from here when there is none, and the problems: texts, and those that prepare values.
 
     private: descriptors that the process does not inherit, the pool's requests first; memory: bytes that it may fill;
-    folder: where its temporary files go, emptied when it ends.
+    folder: where its temporary files go, emptied when it ends; level: of isolation, as far as tests can be under it.
     """
 
-    def __init__(self, private, memory, folder):
-        self.private, self.memory, self.folder, self.progress = private, memory, folder, examiner.Progress()
+    def __init__(self, private, memory, folder, level):
+        self.private, self.memory, self.folder, self.level = private, memory, folder, level
+        self.progress = examiner.Progress()
         self.pid, self.texts, self.prepared, self.known = None, {}, {}, set()
 
     def add(self, name, prompt, test, entry_point):
@@ -63,8 +62,8 @@ class Bench:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
-            die_with_parent()
             tempfile.tempdir = self.folder
+            confine_tests(self.level, self.folder)
             examiner.serve(theirs, self.prepared, self.progress, self.memory)
         finally:
             os._exit(0)
@@ -182,10 +181,12 @@ class Run:
         if watch.spent()[0] >= self.timeout:
             watch.settle()
             watch.look()
-        spent, sure = watch.spent()
+        spent, held_up = watch.spent()
         if spent < self.timeout and watch.wall <= PATIENCE * self.timeout:
             return None, True
-        return ("timeout", self._over()), sure or (spent >= _SURELY * self.timeout and not watch.guessed)
+        # Whoever held it up has slowed it down as well while it ran: up to twice, where two share a core.
+        surely = spent >= (1 + held_up) * self.timeout and (held_up <= clocks.QUIET or not watch.guessed)
+        return ("timeout", self._over()), surely
 
     def _sleep(self, watch, quiet):
         """How many looks in a row have found the run asleep, with little memory; tells where that begins and ends."""
@@ -225,7 +226,7 @@ def main():
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
     os.dup2(2, 1)
     zygote = Cradle(level, hidden)
-    bench = Bench([requests, answers, *zygote.private], memory, zygote.tests)
+    bench = Bench([requests, answers, *zygote.private], memory, zygote.tests, named(level))
     try:
         preloaded.load()  # while the zygote starts
         wire.send(answers, ["ready", zygote.ready()])
