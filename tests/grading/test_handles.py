@@ -164,6 +164,21 @@ POINTS = {
 }
 
 
+# Right programs that cannot be seen to be right: no failed assertion, and not passed either.
+UNJUDGED = {
+    "a list of its own kind": (
+        "class L(list):\n        first = property(lambda s: s[0])\n    return L([1])",
+        ".first == 1",
+    ),
+    "a number of its own kind": (
+        "class N(int):\n        next = property(lambda s: s + 1)\n    return N(1)",
+        ".next == 2",
+    ),
+    "a class made equal": ("class Y:\n        __eq__ = lambda *a: True\n    return Y()", "== 1"),
+    "a frame": ("import sys\n    return sys._getframe()", ".f_lineno > 0"),
+}
+
+
 def jobs():
     """Every program with its test."""
 
@@ -174,6 +189,8 @@ def jobs():
     yield job("raw", PROMPT, RAW, TEST)
     yield job("polite", PROMPT, POLITE, TEST)
     for name, (body, test) in LIES.items():
+        yield job(name, PROMPT, f"    {body}\n", f"def check(candidate):\n    assert candidate() {test}\n")
+    for name, (body, test) in UNJUDGED.items():
         yield job(name, PROMPT, f"    {body}\n", f"def check(candidate):\n    assert candidate() {test}\n")
     for name, (body, test) in REACHES.items():
         yield job(name, PROMPT, f"    {body}\n", test)
@@ -196,3 +213,8 @@ def test_no_way_leads_from_a_handle_into_the_test(outcomes, name):
 @pytest.mark.parametrize("name", [*LIES, *REACHES, *POINTS])
 def test_no_object_says_of_itself_that_it_is_right(outcomes, name):
     assert outcomes[name]["kind"] in ("assertion", "exception", "cannot be judged here"), outcomes[name]
+
+
+@pytest.mark.parametrize("name", UNJUDGED)
+def test_what_is_not_carried_says_so(outcomes, name):
+    assert outcomes[name]["kind"] == "cannot be judged here", outcomes[name]

@@ -76,7 +76,14 @@ def test_subclasses_travel_as_what_they_hold():
 
     point = namedtuple("point", "x y")
     assert travel(Liar(3)) == 3 and type(travel(Liar(3))) is int and travel(Liar(3)) != 4
-    assert travel(point(1, 2)) == (1, 2) and type(travel(point(1, 2))) is tuple
+
+    class Forward(point):
+        __eq__ = lambda *_: True  # noqa: E731
+        __hash__, area = tuple.__hash__, property(lambda self: 3)
+
+    back = travel(Forward(1, [2]))
+    assert back == (1, [2]) and back != (1, [3]) and back.y == [2] and not hasattr(back, "area")
+    assert travel(type("T", (tuple,), {"_fields": 3})([1])) == (1,)
     assert type(travel(type("L", (list,), {"__iter__": None})([1]))) is list
     assert travel(defaultdict(int, {1: 2})) == {1: 2}
 
@@ -118,7 +125,8 @@ NODES = [
     [["numpy", ["array", "<f8", [9], "AA=="]]], [["deque", [-3]]], [["keys", 3]], [[]], ["x"], {"a": 1},
     [["opaque", 1]], [["Decimal", "x"]], [["datetime", 3]], [["iterator", 1]],
     [["Pattern", ["x", 32]], ["Match", [[0], "sub", "x", 0, 1, 0, 1]]],
-    [["Match", ["x", "replace", "x", "y", 1, 0, 1]]],
+    [["Match", ["x", "replace", "x", "y", 1, 0, 1]]], [["namedtuple", ["x", ["a", "import"], 1, 2]]],
+    [["namedtuple", ["x; print(1)", ["a"], 1]]], [["namedtuple", ["x", ["a"], 1, 2]]],
 ]  # fmt: skip
 HOSTILE = [(nodes, ()) for nodes in NODES] + [([], [[0, []]]), ([["list", []]], [[0, []]])]
 

@@ -9,7 +9,7 @@ from codestill.grading.sandbox.isolation import LEVELS
 from codestill.grading.sandbox.pool import Job, Pool
 from codestill.grading.sandbox.surroundings import FILE_BYTES, FOLDER_BYTES, Files
 
-LOCKED = [level.name for level in LEVELS if level.landlock and level.acceptable]
+LOCKED = [level.name for level in LEVELS if level.acceptable]
 # What a test does with the answer, what the candidate answers, and the verdict's kinds. FOLDER is somebody else's.
 ANSWERS = {
     "a text that writes": ("eval(answer)", "open('FOLDER/new', 'w') and 5"),

@@ -1,7 +1,8 @@
 """From the nodes of `literals.py` to values. Nothing that is received is executed."""
 
 import base64
-from collections import deque
+import collections
+import functools
 
 from codestill.grading.sandbox.literals import BY_NAME, FILLED, MAPPINGS, MUTABLE, VIEWS, Malformed, kind_of
 from codestill.grading.sandbox.values import BUFFERS, VALUES, refill
@@ -32,9 +33,16 @@ def _resolve(reference, objects, limit):
     return objects[index]
 
 
+@functools.lru_cache(64)
+def _namedtuple(name, fields):
+    return collections.namedtuple(name, fields)
+
+
 def _immutable(kind, payload, ref, peer):
     if kind in ("tuple", "frozenset"):
         return (tuple if kind == "tuple" else frozenset)(ref(item) for item in payload)
+    if kind == "namedtuple":
+        return _namedtuple(payload[0], tuple(payload[1]))._make(map(ref, payload[2:]))
     if kind == "int":
         return int(payload, 16)
     if kind == "bytes":
@@ -78,7 +86,7 @@ def fill(kind, target, payload, ref, peer=None):
 
 def _empty(kind, payload, peer):
     if kind in MUTABLE:
-        return deque(maxlen=payload[0]) if kind == "deque" else MUTABLE[kind]()
+        return collections.deque(maxlen=payload[0]) if kind == "deque" else MUTABLE[kind]()
     return peer.blank(kind, payload) if peer and kind in FILLED else None
 
 

@@ -94,6 +94,11 @@ class Encoder:
             return self.peer.content(kind, value, self)
         return [ref(part) for part in VALUES[kind][1](value)]
 
+    def _named(self, value, kind):
+        """The payload of a namedtuple: the class's name, the fields' names, the items."""
+        fields = [str(field) for field in tuple.__iter__(kind._fields)]
+        return [_class_name(value), fields, *(self._reference(item) for item in tuple.__iter__(value))]
+
     def _rare(self, value, kind):
         """What both sides define, subclasses of literals, builtin types, NumPy's, what the peer knows, or a token."""
         known = self.peer and self.peer.node(value, self)
@@ -105,6 +110,8 @@ class Encoder:
             return float.__float__(value)
         if _issubclass(kind, str):
             return "".join(str.__iter__(value))
+        if _issubclass(kind, tuple) and _type(getattr(kind, "_fields", None)) is tuple:
+            return self._add(value, ["namedtuple", self._named(value, kind)])
         if kind is type and value in TYPES:
             return self._add(value, ["type", f"{value.__module__}.{value.__qualname__}"])
         name = (

@@ -8,6 +8,7 @@ import ast
 import builtins
 import contextlib
 import dis
+import errno
 import mmap
 import os
 import random
@@ -21,7 +22,8 @@ import types
 from codestill.grading.sandbox import wire
 from codestill.grading.sandbox.candidate import MESSAGE, Mute, message_of
 from codestill.grading.sandbox.clocks import address_space
-from codestill.grading.sandbox.link import Link, classes_of
+from codestill.grading.sandbox.decoding import Opaque
+from codestill.grading.sandbox.link import LITERALS, Link, classes_of
 from codestill.grading.sandbox.surroundings import mentioned
 
 RUNS = 500  # candidates that one process examines; then another takes its place
@@ -152,6 +154,23 @@ class _Ended(Exception):
         self.verdict = kind, detail
 
 
+def _doubt(error):
+    """The rule of the split that may be behind an exception of a test's own, or None."""
+    if _of_candidate(error):
+        return None
+    if isinstance(error, OSError) and _out_of_reach(error):
+        return "the tests' process is locked in, too"
+    if isinstance(error, AttributeError) and isinstance(error.obj, (*LITERALS, Opaque)):
+        return f"only the {type(error.obj).__name__} of what the program gave is carried"
+    return None
+
+
+def _out_of_reach(error):
+    """Whether the lock may be the reason why a test's call failed: no right, or a path of which nothing is shown."""
+    away = error.errno == errno.ENOENT and os.path.isabs(str(error.filename))
+    return away or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 def _of_candidate(error):
     return getattr(error, "from_candidate", False) is True
 
@@ -190,10 +209,9 @@ def examine(problem, receive_from, send_to, report, progress):
             problem.run(link, folder)
     except BaseException as error:
         kind, detail = _verdict(error)
-        if isinstance(error, PermissionError) and not _of_candidate(error):
-            link.doubts("the tests' process is locked in, too")
-        judged = link.doubt is None or kind not in ("assertion", "exception")
-        return (kind, detail) if judged else (UNJUDGED, f"{link.doubt}, then {kind}: {detail}")
+        doubt = link.doubt or _doubt(error)
+        judged = doubt is None or kind not in ("assertion", "exception")
+        return (kind, detail) if judged else (UNJUDGED, f"{doubt}, then {kind}: {detail}")
     return "passed", ""
 
 

@@ -124,10 +124,14 @@ class Zygote:
 
 
 def confine_tests(level, folder):
-    """Called by a process that is to run tests: give up all but reading what a candidate may and writing `folder`.
+    """Called by a process that is to run tests: give up all but reading what a candidate may and writing one folder.
 
-    What a candidate answers may be a path that its test removes, or a text that its test executes.
+    What a candidate answers may be a path that its test removes, or a text that its test executes. Returns the folder:
+    `folder`, or an empty one of its own at a level without Landlock.
     """
+    if level.namespaces and not level.landlock:
+        namespaces.enter_files(folder)
+        folder = namespaces.SCRATCH
     _drop_capabilities(0)
     die_with_parent()
     seccomp.no_new_privileges()
@@ -137,6 +141,7 @@ def confine_tests(level, folder):
         os.close(ruleset)
     if level.seccomp:
         seccomp.confine()
+    return folder
 
 
 _FIXED_LIMITS = (

@@ -23,8 +23,8 @@ from codestill.grading.sandbox.shared_classes import SharedClasses, defined_in
 from codestill.grading.sandbox.stand_ins import ARITHMETIC, EQUALITY, ORDER, SPECIAL, Remote, handle_of
 from codestill.grading.sandbox.surroundings import Environ, Files, Patches, RandomNumbers, Surroundings, translated
 
-_LITERALS = (str, list, dict, set, tuple, int, float, bytes, complex, frozenset)
-LITERAL_NAMES = frozenset(name for kind in _LITERALS for name in dir(kind) if not name.startswith("_"))
+LITERALS = (str, list, dict, set, tuple, int, float, bytes, complex, frozenset)
+LITERAL_NAMES = frozenset(name for kind in LITERALS for name in dir(kind) if not name.startswith("_"))
 _ANSWERED = frozenset((*SPECIAL, "__next__", "__anext__"))
 _KEPT_ALIKE = {"random": RandomNumbers, "environ": Environ}
 _TOLD = ("__name__", "__qualname__", "__doc__")

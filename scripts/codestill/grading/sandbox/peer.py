@@ -86,8 +86,7 @@ class Peer:
             return "generator"
         if _isinstance(value, types.CoroutineType):
             return "coroutine"
-        cls = type(value)
-        if hasattr(cls, "__next__") and not hasattr(cls, "__enter__"):
+        if stand_ins.is_plain_iterator(type(value)):
             return "iterator"
         return "async iterator" if _isinstance(value, types.AsyncGeneratorType) else "object"
 
@@ -169,7 +168,9 @@ class Peer:
         raise value
 
     def ask_special(self, stand_in, name, args):
-        """What a special method of a stand-in gives."""
+        """What a special method of a stand-in gives. No traceback goes over."""
+        if name in ("__exit__", "__aexit__"):
+            args = (*args[:2], None)
         return self.ask("method", handle_of(stand_in), name, *args)
 
     def look_up(self, stand_in, name):

@@ -240,6 +240,12 @@ async def coroutine_of(peer, handle):
     return peer.ask("await", handle)
 
 
+@functools.cache
+def is_plain_iterator(cls):
+    """Whether a class gives one item after the other and has nothing else that could be asked for."""
+    return hasattr(cls, "__next__") and not cls.__dictoffset__ and all(name.startswith("_") for name in dir(cls))
+
+
 def special_of(cls):
     """The names in SPECIAL that a class defines beyond `object`, those that it sets to None left out."""
     found = []

@@ -6,6 +6,7 @@ A kind is (type, parts, make): `make(*parts(value))` equals `value`. What is rec
 import datetime
 import importlib
 import re
+import time
 from array import array
 from decimal import Decimal
 from fractions import Fraction
@@ -72,6 +73,7 @@ VALUES = {
     "time": (datetime.time, lambda value: (*_moment(value), value.fold), _time),
     "timedelta": (datetime.timedelta, lambda v: (v.days, v.seconds, v.microseconds), datetime.timedelta),
     "timezone": (datetime.timezone, lambda value: value.__getinitargs__(), datetime.timezone),
+    "struct_time": (time.struct_time, tuple, lambda *parts: time.struct_time(parts)),
     "array": (array, lambda value: (value.typecode, value.tobytes()), array),
     "memoryview": (memoryview, lambda value: (value.format, value.shape, value.tobytes()), None),
     "Pattern": (re.Pattern, lambda value: (value.pattern, value.flags), re.compile),

@@ -62,8 +62,7 @@ class Bench:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
-            tempfile.tempdir = self.folder
-            confine_tests(self.level, self.folder)
+            tempfile.tempdir = confine_tests(self.level, self.folder)
             examiner.serve(theirs, self.prepared, self.progress, self.memory)
         finally:
             os._exit(0)

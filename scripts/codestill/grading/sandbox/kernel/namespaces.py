@@ -32,9 +32,9 @@ def _write(path, text):
         handle.write(text)
 
 
-def _unshare():
+def _unshare(names):
     """New namespaces for this process. A user namespace, which grants the others, only where root is not at hand."""
-    flags = sum(number for name, number in _NEW.items() if name != "user")
+    flags = sum(_NEW[name] for name in names)
     user, group = os.getuid(), os.getgid()
     if user == 0:
         checked(libc.unshare(ctypes.c_int(flags)), "unshare")
@@ -109,11 +109,17 @@ def enter(root):
 
     The process that called stays outside and only waits for it. Raises OSError where the kernel does not offer this.
     """
-    _unshare()
+    _unshare(_NEW.keys() - {"user"})
     child = os.fork()
     if child:
         _stand_by(child)
     die_with_parent()
+    _new_root(root)
+
+
+def enter_files(root):
+    """Give this process a file tree as `enter` does, and no other namespace. Raises OSError as that does."""
+    _unshare(["mount"])
     _new_root(root)
 
 
