@@ -9,6 +9,7 @@ import zlib
 
 import pytest
 
+from codestill.data import standard_input
 from codestill.grading.problems import load_problems
 from codestill.kit.program import UserError
 from grading.test_grade import grade, written
@@ -34,6 +35,7 @@ CALLS = [{"input": "[1, 2]\n3", "output": "[4, 5]", "testtype": "functional"}]
 LIVE = [
     live("a", STDIN, packed([{"input": "2 2\n", "output": "4.0\nok", "testtype": "stdin"}][:0] + STDIN)),
     live("b", CALLS, json.dumps(CALLS), "class Solution:\n    def add(self, xs, k):\n        ", "add", "2024-08-01"),
+    live("d", [{"input": "1", "output": "[1, [1]]", "testtype": "functional"}], "[]", "def pair(x):\n", "pair"),
     live("c", [{"input": "x", "output": "1.50 2\n a b ", "testtype": "stdin"}], "[]"),
 ]
 READ = "a, b = map(int, input().split())\nprint(a + b)\n"
@@ -53,6 +55,11 @@ LIVE_SAMPLES = [
     ("b", "class Solution:\n    def add(self, xs, k):\n        return xs\n", False),
     ("c", "print(1.5, '2.0')\nprint('a b')\n", True),
     ("c", "print('1.5 2')\nprint('a  b')\n", False),
+    ("a", "print(sum(map(int, input().split())))\nsys.exit(1)\n", True),
+    ("b", "def add(xs, k):\n    return [[x + k] for x in xs]\n", False),
+    ("d", "def pair(x):\n    return [x, [x]]\n", True),
+    ("d", "def pair(x):\n    return x, [x]\n", True),
+    ("d", "def pair(x):\n    return [x, (x,)]\n", False),
 ]
 
 
@@ -111,6 +118,37 @@ def checked(folder, path, *more):
     command += ["--output", folder / "check.json", *more]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True, cwd=folder)
     return json.loads((folder / "check.json").read_text()), done.stdout
+
+
+# (printed, wanted, whether APPS' own evaluator takes the one for the other): seen with that evaluator.
+PRINTED = [
+    ("1 2\n", "2 1", True), ("1 2\n3", "3\n1 2", True), ("1 1 2", "1 2", True), ("a\na\nb", "b\na", True),
+    ("1 2\n3", "1\n2 3", False), ("1.00001", "1", True), ("1.00002", "1", True), ("1.1", "1", False),
+    ("1.0001 a", "1 a", False), ("1.0001 7", "1 7", True), ("1.001 7", "1 7", False), ("1.000001\n2", "1\n2", True),
+    ("\n a \n\n", "a", True), ("a\n\nb", "a\nb", True), ("a b", "a  b", True), ("A", "a", False), ("", "", True),
+    ("", "0", False), ("1e3", "1000", True), ("inf", "inf", True), ("nan", "nan", True), ("nan ", "NaN", False),
+    ("b 1.0\n\n-0", " b 1.0\n \n -0", True),
+]  # fmt: skip
+RETURNED = [
+    ((1, 2), [1, 2], True), ((1, 2), [[1, 2]], True), ([(1, 2)], [[[1, 2]]], True), ([(1, 2)], [[1, 2]], False),
+    (3, [3], True), (3, [3, 4], True), (4, [3, 4], False), ({1: 2}, {"1": 2}, True), ([{1: 2}], {"1": 2}, True),
+    ({1: 2}, [{"1": 2}], True), ([], [], True), (None, [], False), (1.0, 1, True), ("a", ["a"], True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source, pairs", [("_APPS", PRINTED), ("_APPS_CALL", RETURNED)])
+def test_apps_compares_as_its_own_evaluator_does(source, pairs):
+    names = {}
+    exec(getattr(standard_input, source), names)
+    assert [pair for *pair, right in pairs if names["same"](*pair) is not right] == []
+
+
+def test_apps_gives_numbers_for_keys(tmp_path):
+    row = {**APPS[1], "input_output": json.dumps({"fn_name": "halve", "inputs": [[{"4": 1}]], "outputs": [[[2.0]]]})}
+    rows = [{"task_id": "APPS/1", "completion": "def halve(x):\n    return [key / 2 for key in x]\n"}]
+    path = written(tmp_path, [row], "apps.jsonl")
+    verdicts, _, _ = grade(tmp_path, written(tmp_path, rows), "--k", 1, benchmark=path)
+    assert verdicts[0]["passed"], verdicts
 
 
 def test_apps(tmp_path):

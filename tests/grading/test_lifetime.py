@@ -73,9 +73,10 @@ def test_the_end_of_all_leaves_no_process_and_a_folder_that_the_next_run_sweeps(
     with open_folder() as folder:
         with pool(machine, folder, **ASKED) as grader:
             processes(grader.pid)
-            for pid in sessions(grader.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none sees another's end and tidies up
+                for pid in sessions(grader.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
         assert gone(grader.pid)
         assert len(list((folder / "temporary").glob("grading-*"))) == 1
         graded(machine, folder, PROBLEM, {"right": SOURCES["right"]}, 3.0)
@@ -130,16 +131,14 @@ def test_no_process_that_is_forked_holds_the_text_of_an_earlier_sample(level):
     sources["sleeps"] = PROBLEM["prompt"] + "    crimson_heron = 7\n    import time\n    time.sleep(99)\n"
     asked = ASKED | {"sources": sources, "timeout": 2.5}
     with open_folder() as folder, pool(Machine(level), folder, **asked) as grader:
-        found, runs = None, False
-        while not runs:  # the last one
+        held = {}
+        while b"crimson_heron" not in held.get("candidate", b""):  # the last one runs
             with contextlib.suppress(OSError, psutil.Error):
                 found = processes(grader.pid)
-                runs = b"crimson_heron" in memory(found["candidate"].pid)
-        for role in ("zygote", "its inside", "candidate"):
-            with contextlib.suppress(psutil.Error):
-                held = memory(found[role].pid)
-                assert [word for word in words if word.encode() in held or word.encode("utf-16-le") in held] == [], role
-                assert (b"crimson_heron" in held) == (role == "candidate")
+                held = {role: memory(found[role].pid) for role in ("zygote", "its inside", "candidate")}
+        for role, text in held.items():
+            assert [word for word in words if word.encode() in text or word.encode("utf-16-le") in text] == [], role
+            assert (b"crimson_heron" in text) == (role == "candidate")
         grader.communicate(timeout=60)
 
 

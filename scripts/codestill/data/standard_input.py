@@ -5,7 +5,8 @@ standard input with what must be printed, or a call of a method of `class Soluti
 2021, arXiv 2105.09938): inputs and outputs, texts or arguments, and solutions. The comparisons are those projects':
 
 - LiveCodeBench: as many lines, each equal without blanks around it, or equal as decimal numbers word by word.
-- APPS: the lines that are not blank are equal, or all words are close as numbers, or the lines are equal in any order.
+- APPS: the texts or the lines that are not blank are equal, or close as one number a line, or both have the same sets
+  of words in some line each, as texts or as numbers rounded to 3 digits.
 
 A row says `form: stdin` where completions are whole programs (grading/programs.py), `form: method` where the entry
 point may be a method of `class Solution`. The prompt is a comment, so that it may stand before a whole program.
@@ -42,35 +43,66 @@ def same(got, expected):
     return all(a == b or None is not numbers(a) == numbers(b) for a, b in zip(got, expected))
 """
 _APPS = """
-import math
+def words(lines, make):
+    return {frozenset(map(make, line.split())) for line in lines}
 
 
-def lines(text):
-    return [line.strip() for line in text.split("\\n") if line.strip()]
-
-
-def close(got, expected):
+def same(got, expected):
+    got = got.splitlines()
+    if expected.strip() in ("\\n".join(got).strip(), "\\n".join(map(str.strip, got)).strip()):
+        return True
+    every, got = got, list(filter(None, got))
+    expected = [line.strip() for line in expected.split("\\n") if line]
+    if expected in (every, got):
+        return True
     try:
-        pairs = [(float(a), float(b)) for a, b in zip(got.split(), expected.split(), strict=True)]
+        pairs = [(float(a), float(b)) for a, b in zip(got, expected, strict=True)]
+        if all(a == b or abs(a - b) <= 1e-8 + 1e-5 * abs(b) for a, b in pairs):
+            return True
     except ValueError:
+        pass
+    got = [line for line in got if line.split()]
+    try:
+        return words(got, str) == words(expected, str) or words(got, rounded) == words(expected, rounded)
+    except (ValueError, OverflowError):
         return False
-    return all(a == b or abs(a - b) <= 1e-8 + 1e-5 * abs(b) for a, b in pairs)
 
 
-def same(got, expected):
-    if isinstance(expected, list):
-        expected = "\\n".join(map(str, expected))
-    one, other = lines(got), lines(expected)
-    return one == other or close(got, expected) or sorted(one) == sorted(other)
+def rounded(word):
+    return round(float(word), 3)
 """
-_CALLED = """
-def plain(value):
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+# JSON has text alone as keys, and knows no tuples.
+_LIVE_CALL = """
+def arguments(given):
+    return given
 
 
 def same(got, expected):
-    got = plain(got)
-    return got == expected or ({loose} and isinstance(expected, list) and len(expected) == 1 and got == expected[0])
+    return (list(got) if isinstance(got, tuple) else got) == expected
+"""
+_APPS_CALL = """
+def keyed(value):
+    try:
+        return {int(key): item for key, item in value.items()}
+    except (AttributeError, TypeError, ValueError):
+        return value
+
+
+def arguments(given):
+    return [keyed(given[0])] if given and isinstance(given[0], dict) else given
+
+
+def same(got, expected):
+    if isinstance(expected, dict):
+        expected = [keyed(expected)]
+    elif isinstance(expected, list) and expected and isinstance(expected[0], dict):
+        expected = [keyed(expected[0])]
+    first = expected[0] if isinstance(expected, list) and expected else expected
+    got = list(got) if isinstance(got, tuple) else got
+    if got in (expected, first):
+        return True
+    tuples = isinstance(got, list) and got and isinstance(got[0], tuple)
+    return bool(tuples) and list(map(list, got)) == first
 """
 _CHECK = """
 import json
@@ -105,7 +137,7 @@ def live_code_bench(rows, path, since=None, until=None):
                 f"LiveCodeBench/{row['question_id']}", row["question_content"], row.get("starter_code"), name,
                 [(_arguments(case["input"]), json.loads(case["output"])) if name else (case["input"], case["output"])
                  for case in cases],
-                _CALLED.format(loose=False) if name else _LIVE,
+                _LIVE_CALL if name else _LIVE,
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, pickle.UnpicklingError, zlib.error) as error:
             raise UserError(f"{path}: question {row.get('question_id')}: not as LiveCodeBench's ({error!r})") from None
@@ -135,7 +167,7 @@ def apps(rows, path):
             yield _problem(
                 f"APPS/{number}", row["question"], row.get("starter_code"), tests.get("fn_name"),
                 list(zip(tests["inputs"], tests["outputs"], strict=True)),
-                _CALLED.format(loose=True) if tests.get("fn_name") else _APPS, solutions,
+                _APPS_CALL if tests.get("fn_name") else _APPS, solutions,
             )  # fmt: skip
         except (KeyError, ValueError, TypeError) as error:
             raise UserError(f"{path}: problem {row.get('problem_id')}: not as APPS' ({error!r})") from None
@@ -150,6 +182,6 @@ def _problem(task, question, starter, name, cases, same, solutions=()):
         "prompt": _IMPORTS + "".join(f"# {line}".rstrip() + "\n" for line in words.split("\n")),
         "entry_point": name or "run",
         "canonical_solution": list(solutions),
-        "test": same + _CHECK.format(cases=json.dumps(cases), call="*given" if name else "given"),
+        "test": same + _CHECK.format(cases=json.dumps(cases), call="*arguments(given)" if name else "given"),
         "form": "method" if name else "stdin",
     }
