@@ -1,4 +1,7 @@
-"""Grade what comes on standard input as JSON in a pool of one level; exits with 3 where that is not offered."""
+"""Grade what comes on standard input as JSON in a pool of one level; exits with 3 where that is not offered.
+
+What is not sure runs again alone, as in a grader.
+"""
 
 import json
 import sys
@@ -15,4 +18,6 @@ if __name__ == "__main__":
         print(error)
         sys.exit(3)
     with pool:
-        json.dump(dict(pool.run(jobs, asked["timeout"])), sys.stdout)
+        outcomes = dict(pool.run(jobs, asked["timeout"]))
+        doubtful = [job for job in jobs if not outcomes[job.key]["sure"]]
+        json.dump(outcomes | dict(pool.run(doubtful, asked["timeout"], alone=True)), sys.stdout)

@@ -210,6 +210,6 @@ def test_canonical_solutions_of_other_benchmarks_pass(tmp_path, name):
 
 def test_grading_loads_nothing_that_is_slow_to_load():
     """SciPy's statistics would take longer than the start of everything else."""
-    look = "import sys, codestill.grading.grade_samples; print({'scipy.stats', 'pandas', 'torch'} & sys.modules.keys())"
+    look = "import sys, codestill.grading.scoring; print({'scipy.stats', 'pandas', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", look], cwd=ROOT / "scripts", capture_output=True, check=True)
     assert done.stdout == b"set()\n"

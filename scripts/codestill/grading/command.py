@@ -7,7 +7,10 @@ from codestill.kit.program import UserError, log
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.grading import Grading
 
-BENCHMARK = "humaneval, or a file of problems in a published format (docs/grading.md lists them), plain or gzip"
+BENCHMARK = (
+    "humaneval, humaneval+, mbpp, mbpp+, or a file of problems in a published format (docs/grading.md lists them), "
+    "plain or gzip"
+)
 
 
 def add_grading_flags(options, leave_out=()):
@@ -33,15 +36,15 @@ def check_grading_flags(options, leave_out=()):
         raise UserError(f"--memory: {options.memory} must be above 0 and at most {1 << 24} MiB")
 
 
-def pool_of(workers, memory, isolation=None, allow_weak_isolation=False, hidden=()):
-    """A pool; memory in MiB; hidden: modules not to be imported. Says which stronger isolation is not to be had.
+def pool_of(workers, memory, isolation=None, allow_weak_isolation=False, hidden=(), meanwhile=lambda: None):
+    """A pool; memory in MiB; hidden: modules not to be imported; meanwhile: what to do while it starts.
 
-    Raises UserError on an unknown one.
+    Says which stronger isolation is not to be had. Raises UserError on an unknown one.
     """
     names = [level.name for level in LEVELS]
     if isolation and isolation not in names:
         raise UserError(f"--isolation: {isolation!r} is none of {', '.join(names)}")
-    pool = Pool(workers, memory << 20, allow_weak_isolation, isolation, hidden)
+    pool = Pool(workers, memory << 20, allow_weak_isolation, isolation, hidden, meanwhile)
     for refusal in pool.refused:
         log(f"a stronger isolation is not to be had here: {refusal}")
     return pool

@@ -5,12 +5,17 @@ from codestill.grading.extraction import RULES
 from codestill.grading.grader import Grader
 from codestill.grading.packages import allowed, hidden
 from codestill.grading.problems import load_problems
-from codestill.grading.scoring import scores as scores_of
-from codestill.grading.scoring import table, warnings
 from codestill.grading.soundness import unsound
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError, log, progress
 from codestill.kit.provenance import provenance
+
+
+def _scoring():
+    """The module of scores; NumPy and SciPy, which it needs, load while the workers start."""
+    from codestill.grading import scoring
+
+    return scoring
 
 
 def grade_samples(
@@ -42,7 +47,7 @@ def grade_samples(
     drawn = read_json(protocol) if protocol else None
     importable = allowed(packages)
     without = hidden(packages, importable)
-    with pool_of(workers, memory, isolation, allow_weak_isolation, without) as pool:
+    with pool_of(workers, memory, isolation, allow_weak_isolation, without, _scoring) as pool:
         level = pool.level
         log(f"grading {samples} on {len(problems)} problems: {workers} workers, isolation {level.name}")
         grading = Grader(problems, samples, how, pool, timeout, trust)
@@ -55,14 +60,15 @@ def grade_samples(
         unsolved = {name: problems[name] for name in ([] if checked else grading.unsolved())}
         failing = read_json(checked)["unsound"] if checked else unsound(unsolved, pool, timeout, trust)
     written = grading.write(verdicts, {"isolation": level.name}, failing)
-    record = scores_of(grading, sorted(set(k)), failing)
-    told = list(warnings(record, samples, benchmark, rules))
+    scoring = _scoring()
+    record = scoring.scores(grading, sorted(set(k)), failing)
+    told = list(scoring.warnings(record, samples, benchmark, rules))
     settings = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
     head = {"benchmark": benchmark, "isolation": level.name, "trust": trust, "protocol": settings}
     head["packages"] = importable
     record = {**head, **record, "provenance": provenance()}
     write_json(scores, record)
-    for line in (*told, *table(record)):
+    for line in (*told, *scoring.table(record)):
         log(line)
     log(f"{written} samples: verdicts in {verdicts}, scores in {scores}")
     return record, told

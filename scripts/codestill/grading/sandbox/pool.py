@@ -110,13 +110,14 @@ class Job:
         return self.key, outcome
 
 
-def started(count, level, memory, hidden=()):
+def started(count, level, memory, hidden=(), meanwhile=lambda: None):
     """So many ready workers at a level, started side by side. Raises Refused where it is not to be had.
 
-    Raises UserError where `memory`, in bytes, is too little for any program.
+    meanwhile: what to do while they start. Raises UserError where `memory`, in bytes, is too little for any program.
     """
     workers = [Worker(level.name, memory, hidden) for _ in range(count)]
     try:
+        meanwhile()
         least = max(worker.ready() for worker in workers) + _ROOM
         if memory < least:
             shown = f"--memory: {memory >> 20} MiB"
@@ -139,11 +140,11 @@ class Pool:
     """Workers at the strongest level that this machine offers. `memory`: bytes of address space a candidate may have.
 
     count: programs that run side by side; those that sleep are not counted. allow_weak: also use levels that are not
-    acceptable; wanted: use the level of this name alone; hidden: modules that no program may import. Raises UserError
-    where no level may be used.
+    acceptable; wanted: use the level of this name alone; hidden: modules that no program may import; meanwhile: of
+    `started`. Raises UserError where no level may be used.
     """
 
-    def __init__(self, count, memory, allow_weak=False, wanted=None, hidden=()):
+    def __init__(self, count, memory, allow_weak=False, wanted=None, hidden=(), meanwhile=lambda: None):
         self.count, self.memory, self.hidden, self.workers = count, memory, hidden, []
         self.refused = []  # stronger levels that this machine does not offer, each with its reason
         scratch.sweep()
@@ -153,7 +154,7 @@ class Pool:
             if not (level.acceptable or allow_weak):
                 break
             try:
-                self.workers = started(count, level, memory, hidden)
+                self.workers = started(count, level, memory, hidden, meanwhile)
                 self.level = level
                 return
             except Refused as refusal:
