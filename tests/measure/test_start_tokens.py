@@ -15,6 +15,7 @@ from codestill.measure.function_parts import FunctionParts
 from codestill.models.token_bytes import text_pieces
 from codestill.models.tokenizers import plain_ids, without_start
 from codestill.sampling.prompts import read_tasks
+from codestill.sampling.settings import Settings
 from made_models import made_model
 
 TEXTS = [text.strip("\n") for text in made_tokenizers.TEXTS[:4]]
@@ -63,6 +64,6 @@ def test_rows_and_measures_agree_with_the_model(tokenizer, model):
 
 def test_prompts_open_with_it_and_have_one_token_less_room(tokenizer):
     rows = [{"task_id": "a", "prompt": "def f(x):\n"}]
-    (task,) = read_tasks(rows, tokenizer, 20, 100, "newline", "here")
-    (bare,) = read_tasks(rows, without_start(tokenizer), 20, 100, "newline", "here")
+    (task,) = read_tasks(rows, tokenizer, 20, Settings(max_new_tokens=100), "here")
+    (bare,) = read_tasks(rows, without_start(tokenizer), 20, Settings(max_new_tokens=100), "here")
     assert task.ids == [1, *bare.ids] and task.room == bare.room - 1 == 20 - len(task.ids)

@@ -15,6 +15,7 @@ from codestill.sampling.engines import LanesEngine, TransformersEngine, drawable
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.prompts import Task
 from codestill.sampling.sampler import LoadedModel
+from codestill.sampling.settings import Settings
 from codestill.sampling.stop_rules import GrowingText, StopRules
 from drawing import changed, draw, settings_for
 from small_models import EXTRA, KINDS, make_folder, make_tokenizer
@@ -25,7 +26,9 @@ from small_models import EXTRA, KINDS, make_folder, make_tokenizer
 def test_greedy_is_token_identical_to_generate(kind, n, tmp_path, benchmark):
     settings = settings_for(make_folder(tmp_path / kind, kind), temperature=0.0, n=n, batch_size=4, stop=[])
     model = LoadedModel(settings)
-    tasks = sampler.read_tasks(read_jsonl(benchmark), model.tokenizer, model.limit, 24, "newline", benchmark)
+    tasks = sampler.read_tasks(
+        read_jsonl(benchmark), model.tokenizer, model.limit, Settings(max_new_tokens=24), benchmark
+    )
     found = {}
     engine = LanesEngine(model.model, model.tokenizer, (), settings, tasks)
     assert engine.lanes.shared == (n >= 6 and kind != "codegen")

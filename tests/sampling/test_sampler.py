@@ -79,7 +79,7 @@ def test_a_prompt_is_read_as_training_text_is(folder, tmp_path):
     path = tmp_path / "bench.jsonl"
     path.write_text(json.dumps({"task_id": "T", "prompt": "a </s> b"}) + "\n")
     tokenizer = make_tokenizer()
-    (task,) = sampler.read_tasks(read_jsonl(path), tokenizer, None, 5, "newline", path)
+    (task,) = sampler.read_tasks(read_jsonl(path), tokenizer, None, Settings(max_new_tokens=5), path)
     assert not set(task.ids) & set(tokenizer.all_special_ids)
     assert tokenizer.decode(task.ids) == "a </s> b"
 

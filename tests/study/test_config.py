@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from codestill.data import instruct
 from codestill.data.sources import FIELDS
 from codestill.kit.program import UserError
 from codestill.study.config import load_study, schema
@@ -194,7 +195,7 @@ def test_an_error_that_shows_twice_is_counted_once():
 
 
 def test_the_columns_of_a_source_are_those_that_its_reader_takes():
-    assert typing.get_args(Column) == FIELDS
+    assert typing.get_args(Column) == (*FIELDS, *instruct.FIELDS)
 
 
 def test_an_axis_is_shared_out_among_processes_too():

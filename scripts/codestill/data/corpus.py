@@ -10,6 +10,7 @@ import json
 from array import array
 from collections import Counter
 
+from codestill.data import instruct
 from codestill.data.functions import digest, does_something, normalised, parse_code, parse_function
 from codestill.data.normal_form import fingerprint, normal_form
 
@@ -19,6 +20,7 @@ _PRECEDENCE = {"test": 0, "validation": 1, "train": 2, None: 3}
 DROPS = (
     "without_code",
     "without_docstring",
+    "without_prompt",
     "does_not_parse",
     "not_a_function",
     "benchmark_solution",
@@ -53,9 +55,9 @@ class Intake:
         source = row["source"]
         self.read[source] += 1
         row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
-        function = parse_code(row["code"]) if row.get("format") == "code" else parse_function(row["code"])
+        function = _READERS.get(row.get("format"), _function)(row)
         reason = _unfit(row, function)
-        words, nodes = ([], 0) if reason else normal_form(function)
+        words, nodes = ([], 0) if reason or not function.body else normal_form(function)
         reason = reason or self._contaminated(row, function, words)
         if reason:
             self.dropped.setdefault(source, Counter())[reason] += 1
@@ -66,7 +68,7 @@ class Intake:
         self.sources.append(source)
         self.partitions.append(row.get("partition"))
         self.exact.append(digest(row["code"].strip() + "\x00" + row["docstring"].strip()))
-        self.normal.append(normalised(function))
+        self.normal.append(instruct.said(row) if row.get("format") == "instruct" else normalised(function))
         self.near.append(near)
         self.offsets.append(self.spool.tell())
         self.spool.write(json.dumps(row).encode() + b"\n")
@@ -82,10 +84,19 @@ class Intake:
         return f"benchmark_{how}"
 
 
+def _function(row):
+    return parse_function(row["code"])
+
+
+_READERS = {"code": lambda row: parse_code(row["code"]), "instruct": instruct.code_of}
+
+
 def _unfit(row, function):
     """The reason why a record cannot teach, or None. A docstring that only the code has is put in its field."""
     if not row["code"].strip():
         return "without_code"
+    if row.get("format") == "instruct":
+        return None if row["docstring"].strip() else "without_prompt"
     if function is None:
         return "does_not_parse"
     if function is False:

@@ -11,7 +11,7 @@ import sysconfig
 import tokenize
 from pathlib import Path
 
-from codestill.data import pocket
+from codestill.data import instruct, pocket
 from codestill.data.code_in_text import code_in
 from codestill.data.functions import documented_functions
 from codestill.data.kinds import Kind
@@ -51,9 +51,18 @@ def _clean(row, partition, origin):
     return row
 
 
+def _row(row, options, partition, origin):
+    """A row of a data set as a record of the corpus."""
+    if options.format == "instruct":
+        return instruct.record({**row, **({"partition": partition} if partition else {})}, options.columns, origin)
+    return _clean(_mapped(row, options.columns, origin), partition, origin)
+
+
 def _need_columns(row, options, origin):
     """Raise UserError where the first row lacks code or, of documented functions, a docstring."""
     columns = options.columns
+    if options.format == "instruct":
+        return  # each row says what it lacks
     for field in ("code", "docstring") if options.format == "functions" else ("code",):
         if columns.get(field, field) not in row:
             raise UserError(
@@ -77,9 +86,10 @@ def _hub(options, facts):
             continue
         if len(rows):
             _need_columns(rows.column_names, options, options.name)
-        wanted = [column for column in rows.column_names if column in {options.columns.get(f, f) for f in FIELDS}]
+        ours = {options.columns.get(one, one) for one in FIELDS}
+        wanted = [column for column in rows.column_names if column in ours or options.format == "instruct"]
         for row in rows.select_columns(wanted):
-            yield _clean(_mapped(row, options.columns, options.name), split, options.name)
+            yield _row(row, options, split, options.name)
 
 
 class _dataset_errors:
@@ -116,7 +126,7 @@ def _files(options, facts):
                 raise UserError(f"{origin}: not a JSON object; give one record a line")
             if number == 1:
                 _need_columns(row, options, origin)
-            yield _clean(_mapped(row, options.columns, origin), None, origin)
+            yield _row(row, options, None, origin)
 
 
 def _python(options, facts):

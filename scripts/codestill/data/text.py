@@ -7,6 +7,7 @@ import textwrap
 import tokenize
 
 from codestill.data.functions import FUNCTIONS, parse
+from codestill.data.instruct import Chat
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError, log
 
@@ -72,7 +73,7 @@ def read_functions(path):
     for number, record in enumerate(read_jsonl(path), 1):
         if not isinstance(record, dict) or not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
-        text = function_text(record)
+        text = Chat(record["messages"]) if record.get("format") == "instruct" else function_text(record)
         if _SURROGATE.search(text):
             lost.append(number)
             text = ""

@@ -53,11 +53,24 @@ def _tokenize(tokenizer, folder, source, output, settings, vocabulary, compared_
             f"{source}: no function in it; every split needs some (give the corpus more or larger fractions)"
         )
     functions = tokens.encode_functions(tokenizer, kept, settings.max_seq_length, f"tokenising {name}")
+    if not len(functions):
+        raise UserError(f"{source}: no response fits in {settings.max_seq_length} tokens; raise tokens.max_seq_length")
+    if functions.chats and vocabulary and read_json(vocabulary).get("chat_templates_differ"):
+        raise UserError(
+            f"{folder}: teacher and student have chat templates of their own, which differ; take models that share "
+            "one, or vocabulary.policy: transfer"
+        )
+    silent = set(functions.silent)
+    if silent:
+        log(f"{name}: {len(silent):,} conversations left out: their prompts fill {settings.max_seq_length} tokens")
     _check_rows(functions.ids.max(), folder, tokenizer)
     _check_spelt(functions, source)
     rows = tokens.rows_of(functions, settings.layout, settings.max_seq_length)
-    columns = tokens.columns_of(functions, rows, [origin for text, origin in read if text])
-    facts = tokens.account(functions, columns, len(read) - len(kept), tokenizer.eos_token_id, settings.max_seq_length)
+    origins = [origin for text, origin in read if text]
+    columns = tokens.columns_of(functions, rows, [one for at, one in enumerate(origins) if at not in silent])
+    facts = tokens.account(
+        functions, columns, len(read) - len(functions), tokenizer.eos_token_id, settings.max_seq_length
+    )
     unknown = tokenizer.unk_token_id
     facts["unknown_tokens"] = 0 if unknown is None else int((functions.ids == unknown).sum())
     if name == "train":

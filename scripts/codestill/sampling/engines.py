@@ -258,7 +258,7 @@ class VllmEngine(_Borrowed):
             top_p=self.settings.top_p,
             max_tokens=task.room,
             seed=row_key(self.settings.seed, task.name, index) % 2**63,
-            stop=list(self.settings.stop),
+            stop=list(self.settings.stops),
             stop_token_ids=self.ends,
             allowed_token_ids=self.allowed,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from codestill.kit.program import UserError
+from codestill.models.chat import prompt_ids
 from codestill.models.tokenizers import plain_ids, start_ids
 
 STRIPS = {
@@ -31,13 +32,13 @@ def positions_of(config):
     return None
 
 
-def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
-    """Tasks from a benchmark's rows ({task_id, prompt}). limit: the model's positions or None.
+def read_tasks(rows, tokenizer, limit, settings, source):
+    """Tasks from a benchmark's rows ({task_id, prompt}), by the Settings' format. limit: the model's positions or None.
 
     A prompt is never cut: where fewer than max_new_tokens fit behind it, its `room` is smaller, 0 at the least.
     Raises UserError on rows without task_id or prompt, on an id that comes twice, and on an empty prompt.
     """
-    tasks, seen, start = [], set(), start_ids(tokenizer)
+    tasks, seen, start, max_new_tokens = [], set(), start_ids(tokenizer), settings.max_new_tokens
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not all(isinstance(row.get(field), str) for field in ("task_id", "prompt")):
             raise UserError(f"{source}:{number}: a row needs task_id and prompt, both of them text")
@@ -45,10 +46,11 @@ def read_tasks(rows, tokenizer, limit, max_new_tokens, strip, source):
         if name in seen:
             raise UserError(f"{source}:{number}: task_id {name!r} comes twice")
         seen.add(name)
-        ids = plain_ids(tokenizer, [STRIPS[strip](row["prompt"])])[0]
+        text = STRIPS[settings.strip_prompt](row["prompt"])
+        ids = plain_ids(tokenizer, [text])[0]
         if not ids:
             raise UserError(f"{source}:{number}: the prompt of {name!r} has no token; give it some text")
-        ids = [*start, *ids]
+        ids = prompt_ids(tokenizer, text) if settings.format == "chat" else [*start, *ids]
         room = max_new_tokens if limit is None else max(0, min(max_new_tokens, limit - len(ids)))
         tasks.append(Task(name, ids, room))
     if not tasks:

@@ -82,7 +82,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
     input and where the model yields NaN.
     """
     rows = read_jsonl(benchmark)
-    tasks = read_tasks(rows, model.tokenizer, model.limit, settings.max_new_tokens, settings.strip_prompt, benchmark)
+    tasks = read_tasks(rows, model.tokenizer, model.limit, settings, benchmark)
     short = shortage(tasks, settings.max_new_tokens)
     if short["no_room"] or short["less_room"]:
         log(
@@ -90,7 +90,7 @@ def sample(model, settings, benchmark, output, protocol, work_dir, shard="1/1"):
             f"{len(short['less_room'])} less than {settings.max_new_tokens} tokens (of {model.limit} positions)"
         )
     with lease(work_dir):
-        engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stop, settings, tasks)
+        engine = engine_for(settings.engine, model.model, model.tokenizer, settings.stops, settings, tasks)
         batch = engine.facts()["batch_size"]
         science = {**settings.science(), "engine": engine.name}
         if not settings.exact:

@@ -18,6 +18,11 @@ class Settings(Generation):
     threads: int = field(0, "CPU threads of torch; 0 leaves torch's own choice", ge=0)
 
     @property
+    def stops(self):
+        """The stop strings; a chat model's answer ends by itself."""
+        return [] if self.format == "chat" else self.stop
+
+    @property
     def exact(self):
         """Whether samples are made independent of their batch: float32 logits are close enough for that."""
         return self.precision == "float32"

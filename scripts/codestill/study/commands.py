@@ -93,12 +93,18 @@ class Commands:
 
     def generation(self, benchmark):
         """How generate.py draws the samples of one benchmark."""
-        return f"{flags(n=self.study.benchmarks[benchmark].n)} {flags_of(self.study.generation, machine=False)}"
+        own = flags_of(self.study.generation, machine=False, **self._format())
+        return f"{flags(n=self.study.benchmarks[benchmark].n)} {own}"
+
+    def _format(self):
+        """The format of prompts, where it is not what the programs take by themselves."""
+        return {"format": "chat" if self.study.generation_format == "chat" else None}
 
     def grading(self, benchmark):
         """How grade.py judges the samples of one benchmark."""
         part = self.study.benchmarks[benchmark]
-        return f"{flags(k=part.k, trust=part.trust)} {flags_of(self.study.grading, machine=False)}"
+        own = flags_of(self.study.grading, machine=False, rules=self.study.grading_rules)
+        return f"{flags(k=part.k, trust=part.trust)} {own}"
 
     def checking(self, benchmark):
         """How check_benchmark.py judges a benchmark's own solutions."""

