@@ -106,7 +106,8 @@ wildcard_constraints:
     source=PLACE.one_of(STUDY.corpus.sources),
     benchmark=PLACE.one_of(STUDY.benchmarks),
     cell=CELL_PATTERN,
-    model=rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN])}|{CELL_PATTERN}",
+    variant=PLACE.one_of(GRID.graph.variants),
+    model=rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.variants])}|{CELL_PATTERN}",
 
 
 def program(name):

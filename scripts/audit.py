@@ -51,7 +51,7 @@ def main():
     texts = list(itertools.islice(filter(None, read_texts(options.functions)), options.max_functions))
     if not texts:
         raise UserError(f"{options.functions}: no functions; give a validation split that has some")
-    model = load_model(options.model).to(device).eval()
+    model = load_model(options.model, quantised=True).to(device).eval()
     longest = min(options.max_seq_length, getattr(model.config, "max_position_embeddings", None) or 2**31)
     figures = measure(
         model, load_tokenizer(options.model), texts, longest, device, options.samples, options.max_new_tokens

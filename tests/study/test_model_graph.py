@@ -148,3 +148,77 @@ def test_a_mistake_in_training_is_named_at_its_source():
         study = TINY | {"models": {"big": MODELS["big"]}, "training": TINY["training"] | {"learning_rate": -1}}
         build_grid(load_study(study, "my.yaml"))
     assert "more)" not in str(caught.value)
+
+
+VARIANTS = {
+    "int8": {"quantise": "int8"},
+    "p20": {"prune": 0.2},
+    "both": {"quantise": "nf4", "of": "p20"},
+    "narrow": {"prune": {"mlp": 0.75}, "of": ["teacher"], "heal": {"epochs": 1}},
+}
+
+
+def test_variants_are_of_the_teacher_and_the_chosen_student_and_of_each_other():
+    grid = grid_of(experiments={**EXPERIMENTS, "from_it": {"grid": {"teacher": "teacher.int8"}}}, variants=VARIANTS)
+    needs = {name: node.needs for name, node in grid.graph.variants.items()}
+    assert needs == {
+        "teacher.int8": ("teacher",),
+        "best_distilled.int8": ("best_distilled",),
+        "teacher.p20": ("teacher",),
+        "best_distilled.p20": ("best_distilled",),
+        "teacher.p20.both": ("teacher.p20",),
+        "best_distilled.p20.both": ("best_distilled.p20",),
+        "teacher.narrow": ("teacher",),
+    }
+    assert grid.graph.nodes[grid.experiments["from_it"][0]].needs == ("student", "teacher.int8")
+    (healed,) = grid.graph.healing["teacher.narrow"]
+    assert healed == "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_epochs-1.0_seed-1"
+    assert grid.graph.nodes[healed].needs == ("teacher.narrow", "teacher")
+    assert healed not in grid.graph.candidates["best_distilled"]
+
+
+def test_variants_are_judged_measured_and_carded():
+    study = load_study(TINY | {"variants": VARIANTS})
+    place = Layout(study, build_grid(study))
+    for name in ("teacher.int8", "best_distilled.p20.both", "teacher.narrow"):
+        assert name in place.judged("greetings") and name in place.models and name in place.timed
+        assert f"results/tiny/models/{name}/README.md" in place.cards()
+    told = place.resolved()
+    assert told["models"]["teacher.narrow"]["value"] == {"mlp": 0.75}
+    assert told["models"]["teacher.narrow"]["by"] == "activation" and told["models"]["teacher.p20"]["by"] == "magnitude"
+    assert told["made_from"]["teacher.p20.both"] == ["teacher.p20"]
+    commands = Commands(study, place)
+    assert commands.compress("teacher.p20") == "--operation prune --value 0.2 --by magnitude --threads 1"
+    # The resolved config is the study once more.
+    assert load_study(told["config"]) == study
+
+
+FAULTY_VARIANTS = [
+    ({"a": {"quantise": "int4"}}, "variants.a.quantise", "'int8' or 'nf4'"),
+    ({"a": {}}, "variants.a", "exactly one operation"),
+    ({"a": {"quantise": "int8", "cast": "bf16"}}, "variants.a", "exactly one operation"),
+    ({"a": {"quantise": "int8", "by": "activation"}}, "variants.a.by", "acts on prune"),
+    ({"a": {"quantise": "int8", "heal": {}}}, "variants.a.heal", "not trained here"),
+    ({"a": {"prune": 1.5}}, "variants.a.prune", "less than 1"),
+    ({"a": {"prune": {"hidden": 0.5}}}, "variants.a.prune", "hidden"),
+    ({"a": {"prune": {}}}, "variants.a.prune", "names nothing"),
+    ({"a": {"prune": 0.5, "heal": {"student": "x"}}}, "variants.a.heal", "variant's own"),
+    ({"a": {"prune": 0.5, "heal": {"epoch": 1}}}, "variants.a.heal", "no such axis"),
+    ({"a": {"prune": 0.5, "of": "bigger"}}, "variants.a.of", "'bigger' is no model"),
+    ({"a": {"prune": 0.5, "of": "b"}, "b": {"prune": 0.5, "of": "a"}}, "variants.", "cannot be made from itself"),
+    ({"a": {"quantise": "int8"}, "b": {"prune": 0.5, "of": "a"}}, "variants.b.of", "make a of b"),
+    ({"default": {"prune": 0.5}}, "variants.default", "is an experiment, too"),
+]
+
+
+@pytest.mark.parametrize(("variants", "field", "remedy"), FAULTY_VARIANTS)
+def test_a_fault_of_a_variant_is_one_line_before_any_job(variants, field, remedy):
+    with pytest.raises(UserError) as caught:
+        build_grid(load_study(TINY | {"variants": variants}, "my.yaml"), "my.yaml")
+    text = str(caught.value)
+    assert text.startswith("my.yaml: ") and field in text and remedy in text and "\n" not in text
+
+
+def test_a_quantised_model_teaches_and_does_not_learn():
+    with pytest.raises(UserError, match=r"experiments\.x: teacher\.int8 is quantised, which is not trained here"):
+        grid_of({}, {"x": {"grid": {"student": "teacher.int8"}}}, variants={"int8": VARIANTS["int8"]})

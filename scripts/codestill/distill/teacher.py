@@ -8,6 +8,7 @@ import torch
 
 from codestill.kit.program import UserError
 from codestill.models.heads import row_fault, split, target_rows
+from codestill.models.loading import place
 
 STATE_TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -33,7 +34,7 @@ class OnlineTeacher:
     kind = "online"
 
     def __init__(self, model, columns, device="cpu", dtype=torch.float32, states=None):
-        model.requires_grad_(False).eval().to(device=device, dtype=dtype)
+        place(model.requires_grad_(False).eval(), device, dtype)
         self.model, self.device, self.states = model, torch.device(device), states
         self._body, self.head_uncut = split(model)
         self.head = self.head_uncut.cut(min(columns, self.head_uncut.columns)).to()
@@ -68,7 +69,7 @@ def load_teacher(path, columns, device, dtype, packed, states=None):
     """
     from codestill.models.loading import load_model
 
-    model = load_model(path)
+    model = load_model(path, quantised=True)
     fault = row_fault(model, packed)
     if fault:
         raise UserError(f"{path}: {fault}")

@@ -163,7 +163,7 @@ def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="aut
     from datasets import load_from_disk
 
     from codestill.data.batches import Examples
-    from codestill.models.loading import device_of, load_model
+    from codestill.models.loading import device_of, load_model, place
     from codestill.models.tokenizers import load_tokenizer
 
     target = device_of(device)
@@ -176,10 +176,10 @@ def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="aut
     examples = Examples(dataset, source=tokens_dir)
     if "bytes" not in dataset.column_names:
         raise UserError(f"{tokens_dir}: no column bytes; make it with scripts/tokenize_corpus.py")
-    model = load_model(model_dir).eval().to(target, dtype)
+    model = place(load_model(model_dir, quantised=True), target, dtype)
     teacher = None
     if teacher_dir and not _same(model_dir, teacher_dir):
-        teacher = load_model(teacher_dir).eval().to(target, dtype)
+        teacher = place(load_model(teacher_dir, quantised=True), target, dtype)
     columns = max(model.get_output_embeddings().weight.shape[0], examples.largest_id() + 1)
     size = int(sum(dataset["bytes"]))
     if size <= 0:

@@ -36,7 +36,7 @@ class TimedModel:
         self.new = NEW if limit is None else min(NEW, limit - self.prompt)
         if self.prompt < 1 or self.new < 2:
             raise UserError(f"{folder}: {limit} positions are too few to time it")
-        self.parameters = sum(weight.numel() for weight in model.parameters())
+        self.parameters = model.num_parameters()  # of a quantised one, too, whose weights are packed
         self.weights = bytes_of([*model.parameters(), *model.buffers()])
         self.dtype = str(model.dtype).removeprefix("torch.")
         columns = model.get_output_embeddings().weight.shape[0]
@@ -148,13 +148,13 @@ def architecture(folder):
 
 def measure_folders(folders, batch_sizes=(1, 8, 32), seconds=10.0, device="auto", dtype=torch.float32):
     """The figures of each of the model folders, measured side by side; one of each architecture is timed."""
-    from codestill.models.loading import device_of, load_model
+    from codestill.models.loading import device_of, load_model, place
 
     kinds = [architecture(folder) for folder in folders]
     timed = {}
     for kind, folder in zip(kinds, folders, strict=True):
         if kind not in timed:
-            model = load_model(folder).eval().requires_grad_(False).to(device_of(device), dtype)
+            model = place(load_model(folder, quantised=True).requires_grad_(False), device_of(device), dtype)
             timed[kind] = TimedModel(model, folder)
     figures = dict(zip(timed, measure(list(timed.values()), batch_sizes, seconds), strict=True))
     return [figures[kind] for kind in kinds]

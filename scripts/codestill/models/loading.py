@@ -1,6 +1,7 @@
 """Loading models: one way for all programs, which refuses what would pass for a model and is none."""
 
 import contextlib
+import logging
 import sys
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def short(error):
 
 def quiet():
     """Silence the progress bars of transformers where standard error is not a terminal."""
-    from transformers.utils import logging
+    from transformers.utils import logging as of_transformers
 
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        of_transformers.disable_progress_bar()
 
 
 def load_config(folder):
@@ -51,12 +52,12 @@ def _reason(error):
     return short(error)
 
 
-def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0):
+def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0, quantised=False):
     """The causal language model of a folder, in eval mode: its weights, or its shape drawn anew from `seed`.
 
     dtype: torch's, or its name, or "auto" for the type that the weights are stored in. Raises UserError where the
     folder holds no such model, its weights are missing, unexpected, of another shape, torn or not finite, it needs
-    code of its own, or it is quantised.
+    code of its own, or it is quantised: `quantised` takes one that bitsandbytes serves, to run and not to train.
     """
     import torch
     from transformers import AutoModelForCausalLM, set_seed
@@ -68,7 +69,8 @@ def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0):
     if init == "random":
         set_seed(seed)
         return fuse_activations(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
-    _refuse_quantised(folder, config)
+    if not quantised or not _by_bitsandbytes(folder, config):
+        refuse_quantised(folder, config)
     check_whole(folder)
     how = {"config": config, "dtype": dtype, "local_files_only": True, "trust_remote_code": False}
     try:
@@ -84,24 +86,67 @@ def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0):
 @contextlib.contextmanager
 def _quiet_warnings():
     """No table of misfits from transformers: they are told in one line."""
-    from transformers.utils import logging
+    from transformers.utils import logging as of_transformers
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before = of_transformers.get_verbosity()
+    of_transformers.set_verbosity_error()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        of_transformers.set_verbosity(before)
 
 
-def _refuse_quantised(folder, config):
+def _method(config):
+    """How a config's weights are quantised, in transformers' word; None where they are not."""
     found = getattr(config, "quantization_config", None)
-    if found is not None:
-        method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+    method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+    return getattr(method, "value", method)
+
+
+def refuse_quantised(folder, config):
+    """Raise UserError where a folder's weights are quantised."""
+    if getattr(config, "quantization_config", None) is not None:
         raise UserError(
-            f"{folder}: its weights are quantised ({getattr(method, 'value', method)}), which this step cannot take; "
+            f"{folder}: its weights are quantised ({_method(config)}), which this step cannot take; "
             "give the model in float32, bfloat16 or float16"
         )
+
+
+def _by_bitsandbytes(folder, config):
+    if _method(config) != "bitsandbytes":
+        return False
+    check_bitsandbytes(folder)
+    return True
+
+
+def check_bitsandbytes(what):
+    """Raise UserError where bitsandbytes is not installed; what its kernels say by the line is silenced."""
+    try:
+        with _quiet_warnings():
+            import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise UserError(f"{what}: needs bitsandbytes; pip install -e '.[quantise]' in the workflow's folder") from None
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def load_quantised(folder, how):
+    """The model of a folder, quantised as transformers' config `how` says, on the CPU in eval mode."""
+    from transformers import AutoModelForCausalLM
+
+    quiet()
+    check_whole(folder)
+    options = {"dtype": "float32", "device_map": {"": "cpu"}, "local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet_warnings():
+            model = AutoModelForCausalLM.from_pretrained(str(folder), quantization_config=how, **options)
+    except Exception as error:  # one cause, a model that cannot be quantised, shows in many ways
+        raise UserError(f"{folder}: cannot be quantised ({_reason(error)})") from error
+    return model.eval()
+
+
+def place(model, device, dtype=None):
+    """`model` on a device and in a type; a quantised one has types of its own and is moved alone."""
+    return model.to(device) if getattr(model, "is_quantized", False) or dtype is None else model.to(device, dtype)
 
 
 def fuse_activations(model):

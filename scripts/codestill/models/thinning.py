@@ -39,14 +39,20 @@ def thinned(teacher, every=2):
     The recipe of DistilBERT (Sanh, Debut, Chaumond & Wolf 2019, section 3). Raises UserError where nothing would be
     left out, or where the layers would compute otherwise in their new places.
     """
-    from transformers import AutoModelForCausalLM
-
-    name, count = layer_stack(teacher)
+    _, count = layer_stack(teacher)
     kept = list(range(0, count, max(every, 1)))
     if len(kept) == count:
         raise UserError(
             f"--every {every}: the model has {count} layers, so every >= 2 and at least 2 layers are needed"
         )
+    return with_layers(teacher, kept, every), kept
+
+
+def with_layers(teacher, kept, every=1):
+    """The teacher with the layers numbered `kept` alone; `every` is their distance where that is one number."""
+    from transformers import AutoModelForCausalLM
+
+    name, count = layer_stack(teacher)
     fault = None
     for fields in _thinned_configs(teacher.config, count, kept, every):
         try:
@@ -59,11 +65,11 @@ def thinned(teacher, every=2):
         student.tie_weights()
         if _same_computation(teacher, student, name, kept):
             _say_kinds(teacher.config, config, count)
-            return student, kept
+            return student
         fault = "they compute by their place in the stack: a rule of the config by a layer's number"
     raise UserError(
-        f"{teacher.config.model_type}: its layers {', '.join(map(str, kept))} alone are another model ({fault}); use "
-        "another --every, or a shape"
+        f"{teacher.config.model_type}: its layers {', '.join(map(str, kept))} alone are another model ({fault}); keep "
+        "others (every), or use a shape"
     )
 
 

@@ -318,6 +318,14 @@ class Costs:
     def _choose(self, chosen):
         return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))
 
+    def _compress(self, variant):
+        """The parent is read and written once on the CPU, and both run on a few rows."""
+        threads, size = self.study.generation.threads, self._model_bytes(variant)
+        operations = 96 * self.study.tokens.max_seq_length * self.models[variant].forward(100)
+        seconds = size / 3e8 + self.seconds(operations, 0, "cpu", "float32", threads)
+        kind = self.layout.graph.variants[variant].part.operation
+        return Work("compress", kind, TORCH_START, seconds, 0, threads, TORCH_BYTES + 3 * size, size)
+
     def _download_model(self, base):
         size = self._model_bytes(base)
         return Work("download_model", base, 10.0, size / 3e7, memory=TORCH_BYTES + 2 * size, disk=size)

@@ -16,6 +16,7 @@ from codestill.plan.amounts import counted
 # The wildcards in the name of a rule's benchmark file, in their order; other rules have none.
 WILDCARDS = {
     "teach": ("base",),
+    "compress": ("variant",),
     "match_student": ("base",),
     "match_teacher": ("base",),
     "cache_teacher": ("teacher",),

@@ -53,7 +53,7 @@ class LoadedModel:
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False  # TF32 is no float32: its logits differ by batch
         self.tokenizer = load_tokenizer(folder)
-        model = load_model(folder, dtype_of(settings.precision))
+        model = load_model(folder, dtype_of(settings.precision), quantised=True)
         self.model = pack(model.requires_grad_(False).to(device))  # faster layers, which compute the same
         self.limit = positions_of(config)
         self.device = device

@@ -36,6 +36,13 @@ class Commands:
         folder = os.path.dirname(files[0])
         return flags(tokenizer=folder) if self.layout.graph.bases[base].part.shape else flags(layers_of=folder)
 
+    def compress(self, variant):
+        """How compress.py makes a variant."""
+        part = self.layout.graph.variants[variant].part
+        value = part.value if isinstance(part.value, str) else json.dumps(part.value, sort_keys=True)
+        threads = self.study.generation.threads
+        return flags(operation=part.operation, value=value, by=part.ranked_by, threads=threads)
+
     def source(self, name):
         """How download.py reads one source of the corpus."""
         return flags_of(self.study.corpus.sources[name])

@@ -26,6 +26,7 @@ from codestill.study.sections.models import FurtherModel, Student, Teacher, Voca
 from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.selection import BODIES, PASS, Selection
 from codestill.study.sections.training import Training
+from codestill.study.sections.variants import Variant
 
 
 @cache
@@ -51,6 +52,7 @@ class Study(Section):
     seeds: list[Seed] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
+    variants: dict[Name, Variant] = Field(default_factory=dict, description="models made smaller")
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
     selection: Selection = Field(default_factory=Selection, description="how the headline's settings are chosen")

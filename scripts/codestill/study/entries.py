@@ -46,3 +46,8 @@ def source_kinds():
 def benchmark_kinds():
     """The kinds of benchmarks of data/benchmarks.py: the same, and how many `problems` one has where that is known."""
     return entries("data/benchmarks.py", "KINDS")
+
+
+def compressions():
+    """The operations of models/compression.py: their `words`, and the `values`, `share` or `parts` that each takes."""
+    return entries("models/compression.py", "OPERATIONS")

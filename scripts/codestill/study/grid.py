@@ -178,7 +178,13 @@ def build_grid(study, origin="config"):
     controls = names(Query(grid={"alpha": 1.0}), "seeds")
     experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
     sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
-    graph = ModelGraph(study, cells, experiments, sweeps)
+    # A variant heals in cells of its own; none of them is a candidate, so the graph without them knows the variants.
+    healing = {}
+    for variant, (parent, axes) in ModelGraph(study, dict(cells), experiments, sweeps).heals().items():
+        learnt = {**axes, "teacher": parent, "student": variant, "init": "weights"}
+        location = ("variants", variant.rpartition(".")[2], "heal")
+        healing[variant] = names(Query(grid=learnt), *location)
+    graph = ModelGraph(study, cells, experiments, sweeps, healing)
     for location, fault in graph.faults():
         raise UserError(f"{named(origin, location)}: {'.'.join(location)}: {fault}")
     return Grid(defaults, cells, experiments, sweeps, controls, graph)

@@ -116,19 +116,20 @@ class Layout:
     @cached_property
     def models(self):
         """Every model that is judged."""
-        return [*self.graph.bases, *self.grid.cells]
+        return [*self.graph.bases, *self.grid.cells, *self.graph.variants]
 
     @property
     def timed(self):
-        """Speed and size belong to an architecture, not to a cell: those of a base are those of its cells."""
-        return list(self.graph.bases)
+        """Speed and size belong to an architecture, not to a cell: a cell has those of what it starts from."""
+        return [*self.graph.bases, *self.graph.variants]
 
     def judged(self, benchmark):
         """The models judged on one benchmark; on one for development, the candidates."""
         if benchmark in self.study.development:
             candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
             return [cell for cell in self.grid.cells if cell in candidates]
-        headline = ["teacher", "student", *self.chosen]
+        healed = [cell for cells in self.graph.healing.values() for cell in cells]
+        headline = ["teacher", "student", *self.chosen, *self.graph.variants, *healed]
         return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
 
     @property
@@ -182,7 +183,7 @@ class Layout:
 
     def cards(self):
         """The model cards of the models that a reader may take away."""
-        return [f"{self.results}/models/{model}/README.md" for model in ["teacher", *self.chosen]]
+        return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.variants]]
 
     def measured(self):
         """Everything that the whole study's report reads."""
@@ -310,6 +311,9 @@ class Layout:
         models |= {name: {"role": "model", "cell": None} for name in self.graph.bases if name not in models}
         models |= {name: {"role": "cell", "cell": cell.axes()} for name, cell in self.grid.cells.items()}
         models |= {name: {"role": "chosen", "cell": None} for name in self.chosen}
+        for name, node in self.graph.variants.items():
+            told = {"operation": node.part.operation, "value": node.part.value, "by": node.part.ranked_by}
+            models[name] = {"role": "variant", "cell": None, **told, "healed": self.graph.healing.get(name, [])}
         return {
             "study": self.study.study,
             "config": self.study.model_dump(),

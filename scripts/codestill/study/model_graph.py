@@ -1,7 +1,7 @@
 """The models of a study as a graph: every model by its name, and the models that it is made from.
 
 A base is brought or built, and may be fine-tuned before it teaches; a cell is distilled from a teacher into a student;
-a chosen model is a copy of one of its candidates.
+a chosen model is a copy of one of its candidates; a variant is another model made smaller.
 """
 
 import re
@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from codestill.kit.program import UserError
 from codestill.study.cell import AXES
+from codestill.study.entries import compressions
 
 CHOSEN = ("best_distilled", "best_finetuned")
 CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
@@ -25,7 +26,7 @@ class Node:
     """
 
     name: str
-    kind: str  # base, cell or chosen
+    kind: str  # base, cell, chosen or variant
     needs: tuple = ()
     part: object = None
     seed: int | None = None
@@ -33,10 +34,14 @@ class Node:
 
 
 class ModelGraph:
-    """The models of one study. `cells` are those of its grid, `experiments` and `sweeps` lists of their names."""
+    """The models of one study. `cells` are those of its grid, `experiments` and `sweeps` lists of their names.
 
-    def __init__(self, study, cells, experiments, sweeps):
+    healing: {variant: its cells}, in which it learns from its parent.
+    """
+
+    def __init__(self, study, cells, experiments, sweeps, healing=None):
         self.study, self.cells, self.experiments, self.sweeps = study, cells, experiments, sweeps
+        self.healing = healing or {}
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -88,7 +93,41 @@ class ModelGraph:
     @cached_property
     def named(self):
         """The names that an axis may hold beside those of experiments."""
-        return [*self.study.bases, *CHOSEN]
+        return [*self.study.bases, *CHOSEN, *self.variants]
+
+    @cached_property
+    def variants(self):
+        """{name: Node} of the models made smaller: `parent.variant`, for each parent of each variant."""
+        found, usual = {}, ["teacher"]
+        if any(cell.taught and cell.student == "student" for cell in self.cells.values()):
+            usual.append("best_distilled")
+        waiting = dict(self.study.variants)
+        while waiting:
+            ready = {name: one for name, one in waiting.items() if not waiting.keys() & set(self._of(one, usual))}
+            for name, part in ready.items():
+                for of in self._of(part, usual):
+                    # Of another variant: of each model that came of that.
+                    for parent in [node for node in found if found[node].section == of] or [of]:
+                        made = f"{parent}.{name}"
+                        found[made] = Node(made, "variant", (parent,), part, section=name)
+                del waiting[name]
+            if not ready:  # they wait for each other: the circle is told as one of the whole graph
+                found |= {
+                    name: Node(name, "variant", tuple(self._of(one, usual)), one) for name, one in waiting.items()
+                }
+                break
+        return found
+
+    @staticmethod
+    def _of(variant, usual):
+        of = usual if variant.of is None else variant.of
+        return [of] if isinstance(of, str) else of
+
+    def heals(self):
+        """{name of a variant: (parent, axes)} of the variants that learn from their parent once more."""
+        return {
+            name: (node.needs[0], node.part.heal) for name, node in self.variants.items() if node.part.heal is not None
+        }
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -99,7 +138,7 @@ class ModelGraph:
 
     @cached_property
     def candidates(self):
-        """{chosen: its candidates}: cells of the study's student, none of them made from a chosen model."""
+        """{chosen: its candidates}: cells of the study's student, none made from a chosen model or a variant."""
         ours = [name for name, cell in self.cells.items() if cell.student == "student"]
         first = [name for name in ours if not self._later(name, set())]
         found = zip(CHOSEN, (True, False), strict=True)
@@ -109,6 +148,8 @@ class ModelGraph:
         """Whether a model is made, over however many steps, from a chosen one."""
         if name in CHOSEN or name in seen:
             return name in CHOSEN
+        if name not in self.cells and name not in self.bases:  # a variant
+            return True
         seen.add(name)
         return any(self._later(need, seen) for need in self._plain_needs(name))
 
@@ -122,7 +163,7 @@ class ModelGraph:
         """{name: Node} of every model, bases first."""
         cells = {name: Node(name, "cell", self.needs_of(cell), cell) for name, cell in self.cells.items()}
         chosen = {name: Node(name, "chosen", tuple(of)) for name, of in self.candidates.items() if of}
-        return {**self.bases, **cells, **chosen}
+        return {**self.bases, **cells, **chosen, **self.variants}
 
     def faults(self):
         """Yield (location in the config, what is wrong there and what to do) for each fault of the graph."""
@@ -139,31 +180,55 @@ class ModelGraph:
             if part.layers_of is not None and part.layers_of not in self.named:
                 yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
                 return
+        for name, part in self.study.variants.items():
+            for of in self._of(part, []):
+                if of not in [*self.named, *self.study.variants]:
+                    known = [*self.study.bases, *CHOSEN, *self.study.variants]
+                    yield ("variants", name, "of"), f"{of!r} is no model; it has {', '.join(known)}"
+                    return
         yield from self._faulty_graph()
+        yield from self._faulty_variants()
+
+    def _faulty_variants(self):
+        for node in self.variants.values():
+            parent = self.variants.get(node.needs[0])
+            if parent and self._is_last(parent.name):
+                how = f"{parent.section} is {parent.part.operation}d, and nothing can follow that"
+                yield ("variants", node.section, "of"), f"{how}; make {parent.section} of {node.section}"
 
     def _faults_of(self, location, cells):
         for cell in cells:
             try:
-                self.needs_of(self.cells[cell])
+                student = self.needs_of(self.cells[cell])[0]
+                if student in self.variants and self._is_last(student):
+                    raise UserError(f"{student} is quantised, which is not trained here; let another model learn")
             except UserError as error:
                 yield location, str(error)
 
     def _faulty_names(self):
-        for name in self.study.models:
-            where = ("models", name)
+        every = [("models", name) for name in self.study.models] + [("variants", name) for name in self.study.variants]
+        for where in every:
+            name = where[1]
+            if where[0] == "variants" and name in self.study.models:
+                yield where, f"{name} is a model, too; rename one"
             if name in ("teacher", "student", *CHOSEN) or re.fullmatch(CELL_PATTERN, name) or "seed-" in name:
-                yield where, f"{name} is a name that the study gives itself; rename the model"
+                yield where, f"{name} is a name that the study gives itself; rename it"
             elif name in self.experiments:
                 yield where, f"{name} is an experiment, too; rename one"
             elif _KEYED.search(f"_{name}"):
-                yield where, f"{name} reads as an axis of a cell's name; rename the model"
+                yield where, f"{name} reads as an axis of a cell's name; rename it"
+
+    def _is_last(self, variant):
+        """Whether a variant cannot be trained, or made smaller still."""
+        return bool(compressions()[self.variants[variant].part.operation].get("last"))
 
     def _faulty_graph(self):
         try:
             TopologicalSorter({name: node.needs for name, node in self.nodes.items()}).prepare()
         except CycleError as error:
             circle = error.args[1]
-            place = next((self._place(name) for name in circle if name in self.study.models), self._place(circle[0]))
+            named = {**self.study.models, **self.study.variants}
+            place = next((self._place(name) for name in circle if name in named), self._place(circle[0]))
             yield place, f"{' -> '.join(circle)}: a model cannot be made from itself; break the circle"
         missing = {need for node in self.nodes.values() for need in node.needs} - self.nodes.keys()
         for node in self.nodes.values():
@@ -177,6 +242,9 @@ class ModelGraph:
     def _place(self, name):
         if name in self.study.models:
             return ("models", name)
+        section = self.variants[name].section or name if name in self.variants else None
+        if section:
+            return ("variants", section)
         for part, queries in (("experiments", self.experiments), ("sweeps", self.sweeps)):
             for query, cells in queries.items():
                 if name in cells:
