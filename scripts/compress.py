@@ -55,7 +55,7 @@ def main():
     from datasets import load_from_disk
 
     from codestill.data.batches import Examples, batches
-    from codestill.models.compression import Asked, compress
+    from codestill.models.compression import Compression, compress
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -63,7 +63,7 @@ def main():
     # One row a batch: none is filled up, and no filling counts.
     rows = [{name: batch[name] for name in ("input_ids", "position_ids")} for batch in batches(examples, 1)]
     log(f"{args.operation} {args.value} on {len(examples)} rows of {args.train_data}")
-    asked = Asked(args.model, variant.value, variant.ranked_by, rows)
+    asked = Compression(args.model, variant.value, variant.ranked_by, rows)
     compress(args.operation, asked, args.output_dir)
 
 

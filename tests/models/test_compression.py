@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from codestill.data.batches import Examples, batches
 from codestill.kit.program import UserError
-from codestill.models.compression import Asked, compress
+from codestill.models.compression import Compression, compress
 from codestill.models.loading import load_model
 from tiny_models import model, model_folder, token_set
 
@@ -52,7 +52,7 @@ def logits(one):
 
 
 def made(home, rows, tmp_path, name, value, kind="llama", by=None):
-    facts = compress(name, Asked(str(home / kind), value, by, rows), str(tmp_path / "out"))
+    facts = compress(name, Compression(str(home / kind), value, by, rows), str(tmp_path / "out"))
     return facts, tmp_path / "out"
 
 
@@ -133,7 +133,7 @@ def test_the_layer_that_turns_the_states_least_goes_first(home, rows, tmp_path):
     idle = tmp_path / "idle"
     model_folder(idle, kind="llama", width=128, num_hidden_layers=3)
     deep.save_pretrained(idle)
-    facts = compress("prune", Asked(str(idle), {"depth": 0.67}, "activation", rows), str(tmp_path / "out"))
+    facts = compress("prune", Compression(str(idle), {"depth": 0.67}, "activation", rows), str(tmp_path / "out"))
     assert facts["kept"] == {"depth": "layers 0, 2 of 3"}
     assert load_model(tmp_path / "out").config.num_hidden_layers == 2
     assert (logits(deep) - logits(load_model(tmp_path / "out"))).abs().max() < 0.05 * logits(deep).abs().max()
@@ -177,7 +177,7 @@ def test_a_quantised_model_is_small_near_and_read_back_exactly(home, rows, tmp_p
     with pytest.raises(UserError, match="quantised"):
         load_model(out)  # nothing trains it
     with pytest.raises(UserError, match="quantised"):
-        compress("quantise", Asked(str(out), value, None, rows), str(tmp_path / "twice"))
+        compress("quantise", Compression(str(out), value, None, rows), str(tmp_path / "twice"))
 
 
 def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(home, rows, tmp_path):
@@ -186,7 +186,7 @@ def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(home, rows, tmp_
     folder = model_folder(tmp_path / "half", kind="llama", **SIZE)
     half.save_pretrained(folder)
     with pytest.raises(UserError, match="nothing is gained"):
-        compress("cast", Asked(str(folder), "bf16", None, rows), str(tmp_path / "out"))
+        compress("cast", Compression(str(folder), "bf16", None, rows), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
 
 

@@ -225,11 +225,11 @@ def test_requests_grow_with_the_attempt_and_follow_what_was_measured():
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CONFIG.glob("*.yaml")))
 def test_every_ready_study_can_be_reckoned_for_every_rule(name):
-    study, layout = study_of(name)
+    study, layout = study_of(name, variants={"int8": {"quantise": "int8", "of": "teacher"}})
     found = Estimator(study, layout)
     wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
-    wildcards |= {"part": "2-of-4", "teacher": "teacher"}
+    wildcards |= {"part": "2-of-4", "teacher": "teacher", "variant": "teacher.int8"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
     rules = re.findall(r'benchmark_of\("(\w+)"', texts)
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for

@@ -37,7 +37,7 @@ class Operation:
 
 
 @dataclass
-class Asked:
+class Compression:
     """What an operation is given: the parent's folder, its field's value, what it ranks by, and batches to rank on.
 
     batches: list of {input_ids, position_ids} of training text, on the CPU.
