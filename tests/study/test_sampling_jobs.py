@@ -13,7 +13,7 @@ from codestill.study.sampling_jobs import jobs_of, known_problems
     [
         ({"kind": "humaneval"}, 164),
         ({"kind": "humaneval", "problems": 10}, 10),
-        ({"kind": "pocket", "problems": 500}, 160),
+        ({"kind": "pocket", "problems": 500}, 320),
         ({"kind": "file", "path": "plain.jsonl"}, 7),
         ({"kind": "file", "path": "packed.jsonl.gz"}, 7),
         ({"kind": "file", "path": "torn.jsonl.gz"}, 200),

@@ -85,7 +85,7 @@ def _file(options):
 KINDS = {
     "humaneval": Kind(_humaneval, problems=164),
     "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500),
-    "pocket": Kind(_pocket, takes=("seed",), problems=160),
+    "pocket": Kind(_pocket, takes=("seed",), problems=320),
     "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),

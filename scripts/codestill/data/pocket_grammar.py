@@ -68,12 +68,8 @@ CONDITIONS = (
     _is(NUMBER, "even", "{x} % 2 == 0", "{x} % 2 != 0"),
     _is(NUMBER, "odd", "{x} % 2 != 0", "{x} % 2 == 0"),
     _is(NUMBER, "positive", "{x} > 0", "{x} <= 0"),
-    _is(NUMBER, "negative", "{x} < 0", "{x} >= 0"),
     _behind(NUMBER, "above ten", "{x} > 10", "{x} <= 10"),
-    _behind(NUMBER, "divisible by three", "{x} % 3 == 0", "{x} % 3 != 0"),
-    _is(WORD, "palindromic", "{x} == {x}[::-1]", "{x} != {x}[::-1]"),
     _behind(WORD, "longer than four", "len({e}) > 4", "len({e}) <= 4"),
-    _behind(WORD, "shorter than three", "len({e}) < 3", "len({e}) >= 3"),
     Condition("containing", WORD, "", "containing 'e'", "contains 'e'", "'e' in {x}", "'e' not in {x}"),
     Condition(
         "starting", WORD, "", "starting with 'a'", "starts with 'a'", "{x}.startswith('a')", "not {x}.startswith('a')"
@@ -85,14 +81,10 @@ MAPPINGS = (
     Mapping(NUMBER, NUMBER, "doubles", "double", "{x} * 2", False),
     Mapping(NUMBER, NUMBER, "halves", "half", "{x} // 2", False),
     Mapping(NUMBER, NUMBER, "opposites", "opposite", "-{x}", False),
-    Mapping(NUMBER, NUMBER, "sizes", "size", "abs({e})", True),
-    Mapping(NUMBER, NUMBER, "remainders by seven", "remainder by seven", "{x} % 7", False),
     Mapping(WORD, WORD, "reversals", "reversal", "{x}[::-1]", True),
     Mapping(WORD, WORD, "capitals", "capital form", "{x}.upper()", True),
     Mapping(WORD, WORD, "tails", "tail", "{x}[1:]", True),
-    Mapping(WORD, WORD, "echoes", "echo", "{x} * 2", False),
     Mapping(WORD, NUMBER, "lengths", "length", "len({e})", True),
-    Mapping(WORD, NUMBER, "counts of 'a'", "count of 'a'", "{x}.count('a')", True),
 )
 
 SELECTIONS = (
@@ -100,9 +92,6 @@ SELECTIONS = (
     Excerpt((NUMBER,), "two smallest", "sorted({list})[:2]"),
     Excerpt((WORD,), "two longest", "sorted({list}, key=len)[-2:]"),
     Excerpt(_BOTH, "first four", "{list}[:4]"),
-    Excerpt(_BOTH, "distinct", "list(dict.fromkeys({list}))"),
-    Excerpt(_BOTH, "sorted", "sorted({list})"),
-    Excerpt(_BOTH, "reversed", "{list}[::-1]"),
 )
 
 REDUCTIONS = (
@@ -112,13 +101,12 @@ REDUCTIONS = (
     Reduction((NUMBER,), "the smallest of", "min({gen}, default=0)", several=True),
     Reduction(_BOTH, "the list of", "{list}"),
     Reduction((WORD,), "the text of", "''.join({gen})"),
-    Reduction(_BOTH, "the variety of", "len(set({gen}))", numeric=True),
 )
 QUANTIFIERS = {"any": "any", "each": "all"}  # whether any of the numbers is even: what calls it
 
 ARGUMENTS = {
-    NUMBER: (("numbers", "number"), ("values", "value"), ("scores", "score"), ("prices", "price")),
-    WORD: (("words", "word"), ("names", "name"), ("lines", "line"), ("labels", "label")),
+    NUMBER: (("numbers", "number"), ("values", "value")),
+    WORD: (("words", "word"), ("names", "name")),
 }
 LABELS = ("good", "special")
 VERBS = ("solve", "compute", "derive", "process")

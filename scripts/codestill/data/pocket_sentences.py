@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from codestill.data import pocket_grammar as grammar
 
-FILTERED = (0.55, 0.3)  # how often a noun has a condition: the argument itself, a mapping's values
+FILTERED = (0.6, 0.15)  # how often a noun has a condition: the argument itself, a mapping's values
 SELECTED = 0.3  # how often a noun has a selection
-QUANTIFIED = 0.15  # how often a function returns whether any or each
-WITHOUT_OTHERS = 0.5  # how often a number is less that of the others, where there are others
+QUANTIFIED = 0.1  # how often a function returns whether any or each
+WITHOUT_OTHERS = 0.3  # how often a number is less that of the others, where there are others
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Sentence:
     words: str
     names: tuple[str, ...]
     line: str
+    label: grammar.Condition | None = None  # the condition that it gives a name
 
 
 class Writer:
@@ -154,7 +155,7 @@ class Writer:
         return Sentence(words, ("replace", condition.name, first.plural, second.plural), line)
 
     def defined(self):
-        """(a sentence that defines a word, the condition that the word is). It has no line of its own."""
+        """A sentence that defines a word. It has no line of its own."""
         word = self.rng.choice(grammar.LABELS)
         if self.rng.random() < 0.5:
             mapping = self._mapping(self.kind)
@@ -169,7 +170,7 @@ class Writer:
             said, names = f"it {one.predicate} or {two.predicate}", (one.name, "or", two.name)
             code, negated = f"({one.code} or {two.code})", f"{one.negated} and {two.negated}"
         label = grammar.Condition("label", self.kind, word, "", "", code, negated)
-        return Sentence(f"Call a {self.element} {word} if {said}.", ("define", *names), ""), label
+        return Sentence(f"Call a {self.element} {word} if {said}.", ("define", *names), "", label)
 
 
 def _reduced(reduction, code):
