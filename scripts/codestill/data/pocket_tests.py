@@ -9,7 +9,7 @@ from codestill.data.pocket_grammar import NUMBER, WORD
 LETTERS = "aebno"  # of most words: those of the grammar, and others
 EDGES = (-2, -1, 0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 14, 15, 21)  # around the grammar's numbers
 CHECKS = 12  # assertions of a problem, at least
-MUTANTS = 10  # one-edit mutants that a problem has, at least: a shorter one asks too little
+MUTANTS = 14  # one-edit mutants that a problem has, at least: a shorter one asks too little
 POOL = 64  # inputs of a kind that a problem's assertions are chosen from
 PROBES = 12  # inputs of each kind of probe, on which two functions that agree count as doing the same
 _KEY = 3  # of the probes, by which functions that may agree are looked up
