@@ -51,18 +51,24 @@ class Bench:
         """Seconds beyond the usual limit that a candidate for this problem has."""
         return self.prepared[name].allowance if name in self.prepared else 0.0
 
-    def _start(self):
+    def start(self):
+        """Fork it and wait until it is locked in. Raises Refused where it cannot be."""
         self.control, theirs = socket.socketpair()
         self.known = set(self.prepared)
         self.pid = os.fork()
         if self.pid:
             theirs.close()
+            try:
+                wire.receive(self.control.fileno(), _ANSWERS)
+            except wire.Closed:
+                raise Refused("the tests' process cannot be locked in") from None
             return
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
             tempfile.tempdir = confine_tests(self.level, self.folder)
+            wire.send(theirs.fileno(), "ready")
             examiner.serve(theirs, self.prepared, self.progress, self.memory)
         finally:
             os._exit(0)
@@ -72,7 +78,7 @@ class Bench:
         if self.pid and name in self.prepared and name not in self.known:
             self.end()
         if not self.pid:
-            self._start()
+            self.start()
         if name not in self.known:
             wire.send(self.control.fileno(), ["problem", name, *self.texts[name]])
             self.heard(PREPARES)
@@ -228,6 +234,7 @@ def main():
     bench = Bench([requests, answers, *zygote.private], memory, zygote.tests, named(level))
     try:
         preloaded.load()  # while the zygote starts
+        bench.start()
         wire.send(answers, ["ready", zygote.ready()])
         while True:
             what, *rest = wire.receive(requests)
