@@ -240,15 +240,14 @@ def _await_program(link, progress, entry_point):
         raise _Ended("missing entry point", entry_point)
 
 
-def serve(control, problems, progress, memory):
-    """Examine candidates until `control`, a socket, closes. memory: bytes that this process may take for itself.
+def serve(control, problems, progress):
+    """Examine candidates until `control`, a socket, closes.
 
     ["problem", name, prompt, test, entry_point] adds to `problems` and is answered by its name.
     ["examine", name] comes with the two pipe ends of a candidate; answered by ["verdict", kind, detail]. A process
     that has seen much says ["last", kind, detail] instead and ends, and its worker starts another.
     """
     sys.stdin = sys.stdout = sys.stderr = Mute()
-    limit_more(memory)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def report(what, kind, detail):

@@ -67,9 +67,10 @@ class Bench:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in (*self.private, self.control.fileno()):
                 os.close(descriptor)
+            examiner.limit_more(self.memory)  # what it has is not to be known any more once it is locked in
             tempfile.tempdir = confine_tests(self.level, self.folder)
             wire.send(theirs.fileno(), "ready")
-            examiner.serve(theirs, self.prepared, self.progress, self.memory)
+            examiner.serve(theirs, self.prepared, self.progress)
         finally:
             os._exit(0)
 
