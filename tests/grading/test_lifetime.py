@@ -39,7 +39,8 @@ def processes(grader):
             chain = [zygote]
             while below := chain[-1].children():
                 chain.append(below[0])
-            if len(chain) > 1 and chain[-1].cpu_times().user >= 0:
+            own = 2 if "namespaces" in " ".join(zygote.cmdline()) else 1  # processes of the zygote's
+            if len(chain) > own and chain[-1].cpu_times().user >= 0:
                 return {"grader": psutil.Process(grader), "worker": worker, "zygote": chain[0], "its inside": chain[-2],
                         "tests": tests, "candidate": chain[-1]}  # fmt: skip
     raise AssertionError("no candidate came")

@@ -251,6 +251,7 @@ def main():
     except wire.Closed:
         return
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends, and first tidies up
         if bench.pid:
             bench.end()
         zygote.close()
