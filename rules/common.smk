@@ -101,13 +101,16 @@ onerror:
     )
 
 
+MODEL = rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.variants])}|{CELL_PATTERN}"
+
+
 wildcard_constraints:
     base=PLACE.one_of(GRID.graph.bases),
     source=PLACE.one_of(STUDY.corpus.sources),
     benchmark=PLACE.one_of(STUDY.benchmarks),
     cell=CELL_PATTERN,
     variant=PLACE.one_of(GRID.graph.variants),
-    model=rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.variants])}|{CELL_PATTERN}",
+    model=MODEL,
 
 
 def program(name):

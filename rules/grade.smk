@@ -32,6 +32,7 @@ rule grade:
     input:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
         check=rules.check_benchmark.output.check,
+        near_copies=rules.near_copies.output[0],
         samples=rules.generate.output.samples,
         protocol=rules.generate.output.protocol,
     output:
@@ -41,6 +42,8 @@ rule grade:
         log_of("grade", "{benchmark}/{model}"),
     benchmark:
         benchmark_of("grade", "{benchmark}/{model}")
+    wildcard_constraints:
+        model=f"{MODEL}|{PLACE.one_of(PLACE.baselines)}",
     conda:
         "../envs/grade.yaml"
     threads: STUDY.grading.workers
@@ -54,5 +57,5 @@ rule grade:
         machine=machine_of("grade"),
     shell:
         "python {params.script:q} --benchmark {input.tasks} --samples {input.samples} --protocol {input.protocol} "
-        "--checked {input.check} "
+        "--checked {input.check} --near_copies {input.near_copies} "
         "--verdicts {output.verdicts} --scores {output.scores} {params.judging} {params.machine} > {log} 2>&1"

@@ -13,18 +13,20 @@ What a baseline solves was not generalised by a model that solves it too: print 
 grade.py judges the samples like any others.
 """
 
-from codestill.kit.program import UserError, log, parser, progress, run
+import typing
 
-NAMES = ("phrase_table", "nearest_neighbour", "minimal_pairs", "ngram")
+from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.study.sections.measures import Baseline
 
 
 def arguments():
     """The parsed flags."""
     flags = parser(__doc__)
-    flags.add_argument("--baseline", choices=NAMES, required=True, help="how to complete")
+    flags.add_argument("--baseline", choices=typing.get_args(Baseline), required=True, help="how to complete")
     flags.add_argument("--train", metavar="FILE", required=True, help="JSON lines of prepare_corpus.py: training text")
     flags.add_argument("--benchmark", metavar="FILE", required=True, help="JSON lines of download.py benchmark")
     flags.add_argument("--output", metavar="FILE", required=True, help="samples.jsonl to write, one sample a problem")
+    flags.add_argument("--protocol", metavar="FILE", help="JSON to write: how the samples were made")
     flags.add_argument("--order", type=int, default=10, help="ngram: tokens that are looked at, the next one included")
     args = flags.parse_args()
     if args.order < 1:
@@ -37,7 +39,8 @@ def main():
     args = arguments()
     from codestill.data.baselines import ABSTAINS, BASELINES
     from codestill.data.slots import problem_of
-    from codestill.kit.files import read_jsonl, write_jsonl
+    from codestill.kit.files import read_jsonl, write_json, write_jsonl
+    from codestill.kit.provenance import provenance
 
     options = {"order": args.order} if args.baseline == "ngram" else {}
     functions = progress(read_jsonl(args.train), unit="function", desc="learning")
@@ -47,8 +50,11 @@ def main():
         for row in progress(read_jsonl(args.benchmark), unit="problem", desc="completing"):
             problem = problem_of(row)
             completion = learnt.complete(problem) if problem else ABSTAINS
+            completion = completion if row["prompt"].endswith("\n") else f"\n{completion}"
             yield {"task_id": row["task_id"], "completion": completion, "sample": 0, "finish": "stop"}
 
+    if args.protocol:
+        write_json(args.protocol, {"baseline": args.baseline, **options, "provenance": provenance()})
     log(f"{args.output}: {write_jsonl(args.output, samples())} samples of {args.baseline}")
 
 

@@ -35,6 +35,9 @@ def arguments():
         "sample passes",
     )
     options.add_argument(
+        "--near_copies", help="what near_copies.py wrote of this benchmark: scores are given without these problems too"
+    )
+    options.add_argument(
         "--k",
         type=int,
         nargs="+",

@@ -24,7 +24,9 @@ def test_every_ready_study_plans_its_full_grid(tmp_path, name):
         len(grid.cells) if one.use == "development" else 4 if one.models == "headline" else models
         for one in study.benchmarks.values()
     )  # what chooses is taken of the candidates alone
-    assert counts["generate"] == counts["grade"] == judged
+    looked_up = len(study.reported) * len(study.measures.baselines)
+    assert (counts["generate"], counts.get("complete_without_model", 0)) == (judged, looked_up)
+    assert counts["grade"] == judged + looked_up and counts["near_copies"] == len(study.benchmarks)
     assert counts["teach"] == counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
     assert counts.get("download_model", 0) == 2 - counts.get("build_model", 0)
 

@@ -119,6 +119,13 @@ def test_the_table_holds_every_model_and_measure(finished):
     assert set(table.model) >= {"teacher", "student", *CELLS}
     assert {"pass@1", "bits_per_byte"} <= set(table.measure)
     page = (finished / "results/tiny/report/index.html").read_text()
+    looked_up = {}
+    for name in ("phrase_table", "nearest_neighbour", "ngram"):
+        scores = json.loads((finished / f"results/tiny/scores/greetings/{name}.json").read_text())
+        looked_up[name] = scores["pass@1"]
+        assert scores["n_problems"] == 2 and scores["protocol"]["samples"]["baseline"] == name
+    assert f"nearest neighbour {looked_up['nearest_neighbour']:.3f} [" in page
+    assert "greetings: no problem has a near copy in the training text." in page
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="http' not in page
 
 

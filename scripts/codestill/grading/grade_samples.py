@@ -28,6 +28,7 @@ def grade_samples(
     rules="auto",
     trust="split",
     checked=None,
+    near_copies=None,
     packages="environment",
     workers=2,
     timeout=3.0,
@@ -39,9 +40,9 @@ def grade_samples(
 
     benchmark: a name or a file of problems; k: the k of pass@k; protocol: a file that says how they were drawn;
     trust: of grading/programs.py; checked: what check_benchmark.py wrote, else own solutions are run of problems that
-    no sample passes; packages: of grading/packages.py; timeout: seconds a program, its tests included; memory: MiB of
-    its address space; isolation: a level's name, None for the strongest to be had. Raises UserError where no sample is
-    of the benchmark.
+    no sample passes; near_copies: what near_copies.py wrote, or None; packages: of grading/packages.py; timeout:
+    seconds a program, its tests included; memory: MiB of its address space; isolation: a level, None for the strongest
+    to be had. Raises UserError where no sample is of the benchmark.
     """
     rules = "human-eval" if rules == "auto" else rules
     problems, how = load_problems(benchmark), RULES[rules]
@@ -62,7 +63,8 @@ def grade_samples(
         failing = read_json(checked)["unsound"] if checked else unsound(unsolved, pool, timeout, trust)
     written = grading.write(verdicts, {"isolation": level.name}, failing)
     scoring = _scoring()
-    record = scoring.scores(grading, sorted(set(k)), failing)
+    copied = read_json(near_copies)["problems"] if near_copies else None
+    record = scoring.scores(grading, sorted(set(k)), failing, copied)
     told = list(scoring.warnings(record, samples, benchmark, rules))
     settings = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
     head = {"benchmark": benchmark, "isolation": level.name, "trust": trust, "protocol": settings}

@@ -7,17 +7,16 @@ from codestill.statistics.observations import of_rates
 from codestill.statistics.pass_at_k import mean, per_problem
 
 
-def scores(grading, ks, unsound=None):
-    """The scores of a finished Grader: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds."""
+def scores(grading, ks, unsound=None, near_copies=None):
+    """The scores of a finished Grader: n_problems, n_samples, pass@k, per_problem, intervals, funnel, kinds.
+
+    near_copies: {task_id: training records that hold it}; pass@k is then given without these problems, too.
+    """
     names = [name for name in grading.problems if name in grading.counts]
     counts = [tuple(grading.counts[name]) for name in names]
     record = {"n_problems": len(names), "n_samples": grading.graded}
-    intervals = {}
-    for k in ks:
-        score = mean(counts, k)
-        if score is not None:
-            record[f"pass@{k}"] = score
-            intervals[f"pass@{k}"] = interval(of_rates(per_problem(counts, k)))
+    passed, intervals = _pass_at(counts, ks)
+    record |= passed
     record["measures"] = {}
     for measure, found in grading.measures.items():
         means = [sum(values) / len(values) for values in found.values()]
@@ -31,9 +30,31 @@ def scores(grading, ks, unsound=None):
     record["run_again_alone"] = grading.run_alone
     record["formats"] = dict(sorted(grading.formats.items()))
     record["unsound"] = {name: reason for name, reason in (unsound or {}).items() if name in grading.counts}
+    if near_copies is not None:
+        record["without_near_copies"] = _without(grading, ks, near_copies)
     record["incomplete"] = incomplete(grading, ks)
     record["per_problem"] = {name: {"n": n, "c": c} for name, (n, c) in zip(names, counts, strict=True)}
     return record
+
+
+def _pass_at(counts, ks):
+    """({pass@k: value}, {pass@k: interval}) of (n, c) pairs, of the ks that all problems have samples for."""
+    found, intervals = {}, {}
+    for k in ks:
+        score = mean(counts, k)
+        if score is not None:
+            found[f"pass@{k}"] = score
+            intervals[f"pass@{k}"] = interval(of_rates(per_problem(counts, k)))
+    return found, intervals
+
+
+def _without(grading, ks, near_copies):
+    """What the training text holds near copies of, and the scores without these problems."""
+    names = [name for name in grading.problems if name in grading.counts]
+    clean = [tuple(grading.counts[name]) for name in names if name not in near_copies]
+    passed, intervals = _pass_at(clean, ks) if clean else ({}, {})
+    tasks = [name for name in names if name in near_copies]
+    return {"tasks": tasks, "n_problems": len(clean), **passed, "intervals": intervals}
 
 
 def _funnel(grading):

@@ -338,6 +338,14 @@ class Costs:
     def _download_benchmark(self, benchmark):
         return Work("download_benchmark", benchmark, PLAIN_START, 0.5, disk=2e5)
 
+    def _near_copies(self, benchmark):
+        count = self.amounts.functions["train"]
+        return Work("near_copies", benchmark, PLAIN_START, count * 5e-4, disk=1e4)
+
+    def _complete_without_model(self, benchmark, model):
+        count = self.amounts.functions["train"]
+        return Work("complete_without_model", model, PLAIN_START, count * 2e-3, memory=0.3e9 + count * 2e4, disk=2e5)
+
     def _prepare_corpus(self):
         count = sum(self.amounts.functions.values())
         return Work("prepare_corpus", "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)

@@ -25,6 +25,8 @@ WILDCARDS = {
     "generate_part": ("benchmark", "model", "part"),
     "gather_samples": ("benchmark", "model"),
     "check_benchmark": ("benchmark",),
+    "near_copies": ("benchmark",),
+    "complete_without_model": ("benchmark", "model"),
     "grade": ("benchmark", "model"),
     "measure_language": ("model",),
     "measure_validation": ("model",),

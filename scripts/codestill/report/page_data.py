@@ -41,7 +41,7 @@ def tell(results, tables):
         "measures": ["eval_loss", "bits_per_byte", "kl", *[f"{name} pass@1" for name in results.benchmarks]],
         "benchmarks": list(results.benchmarks),
         "sweeps": comparisons.axis_sentences(tables["comparisons"]),
-        "discrimination": summary.discrimination(results, tables),
+        "discrimination": [*summary.discrimination(results, tables), *summary.given_away(results)],
         "claims": study_facts.claims(results, tables),
         "hyperparameters": study_facts.hyperparameters(results),
         "data": study_facts.data(results),

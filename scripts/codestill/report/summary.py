@@ -173,6 +173,43 @@ def discrimination(results, tables):
     return said
 
 
+def given_away(results):
+    """Sentences on what the training text gives away: what is solved without a model, and near copies of problems."""
+    said = []
+    for benchmark in results.benchmarks:
+        shown = []
+        for name in results.study.get("without_model", []):
+            scores = results.optional(f"scores/{benchmark}/{name}.json")
+            if scores and "pass@1" in scores:
+                low, high = scores["intervals"]["pass@1"]
+                shown.append(f"{name.replace('_', ' ')} {scores['pass@1']:.3f} [{low:.3f}, {high:.3f}]")
+        if shown:
+            said.append(f"{benchmark} without a model, by looking into the training functions: {', '.join(shown)}.")
+        said += _near_copies(results, benchmark)
+    return said
+
+
+def _near_copies(results, benchmark):
+    """One sentence on the problems that have near copies in the training text, with the chosen student's pass@1."""
+    model = results.chosen("best_distilled") or results.by_name.get("teacher")
+    scores = results.scores(model, benchmark) if model else None
+    clean = (scores or {}).get("without_near_copies")
+    if clean is None:
+        return []
+    tasks = clean["tasks"]
+    if not tasks:
+        return [f"{benchmark}: no problem has a near copy in the training text."]
+    named = ", ".join(tasks[:5]) + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")
+    if "pass@1" not in clean or "pass@1" not in scores:
+        return [f"{benchmark}: {len(tasks)} problems have near copies in the training text ({named})."]
+    low, high = clean["intervals"]["pass@1"]
+    return [
+        f"{benchmark}: {len(tasks)} problems have near copies in the training text ({named}); without them pass@1 of "
+        f"{setting_label(results, model)} is {clean['pass@1']:.3f} [{low:.3f}, {high:.3f}], with them "
+        f"{scores['pass@1']:.3f}."
+    ]
+
+
 def experiments(results, tables):
     """The experiments beside the controls: a dict a setting, in the study's order, for one table."""
     frame = tables["settings"]

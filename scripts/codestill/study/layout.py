@@ -185,9 +185,16 @@ class Layout:
         """The model cards of the models that a reader may take away."""
         return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.variants]]
 
+    @property
+    def baselines(self):
+        """What completes the reported benchmarks without a model."""
+        return list(dict.fromkeys(self.study.measures.baselines))
+
     def measured(self):
         """Everything that the whole study's report reads."""
         scores = [path for name in self.study.reported for path in self.scores([name], self.judged(name))]
+        folder = f"{self.results}/scores"
+        scores += [f"{folder}/{name}/{one}.json" for name in self.study.reported for one in self.baselines]
         choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
         return [*scores, *self.language(self.models), *self.efficiency(), *choices, self.inputs("audit.json")]
 
@@ -323,6 +330,7 @@ class Layout:
             "experiments": self.grid.experiments,
             "sweeps": self.grid.sweeps,
             "baselines": self.grid.baselines,
+            "without_model": self.baselines,
             "benchmarks": {
                 name: {"n": one.n, "k": one.k, "use": one.use, "models": self.judged(name)}
                 for name, one in self.study.benchmarks.items()
