@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +211,21 @@ BAD = [
 def test_bad_input_is_one_line(home, tmp_path, more, said):
     done = subprocess.run(flags(home, tmp_path / "out", *more), capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr, done.stderr
+
+
+def test_an_operation_of_the_walk_through_is_one_function_and_one_entry(home, tmp_path):
+    """docs/extending.md to the letter: the config takes it, and the program makes the model."""
+    page = (ROOT / "docs/extending.md").read_text()
+    block = next(one for one in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "OPERATIONS" in one)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(tmp_path / "scripts/codestill/models/compression.py", "a") as handle:
+        handle.write("\n\n" + block)
+    command = flags(home, tmp_path / "out", "--operation", "first_layers", "--value", "0.5")
+    command[1] = tmp_path / "scripts/compress.py"
+    subprocess.run(command, capture_output=True, check=True)
+    assert load_model(tmp_path / "out").config.num_hidden_layers == 1
+    assert json.loads((tmp_path / "out/compression.json").read_text())["layers"] == [0]
+    assert subprocess.run(flags(home, tmp_path / "no", *command[-4:]), capture_output=True).returncode == 2
 
 
 def test_heads_that_the_config_cannot_lose_are_told(home, rows, tmp_path):

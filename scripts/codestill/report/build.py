@@ -5,6 +5,7 @@ from pathlib import Path
 from codestill.kit.program import UserError
 from codestill.report import figures, latex, page, passports, table
 from codestill.report.comparisons import comparison_frame
+from codestill.report.ladder import ladder_frame
 from codestill.report.page_data import tell
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of, setting_frame
@@ -19,6 +20,7 @@ def write_tables(results, folder, benchmarks=None):
         "scores": scores,
         "settings": setting_frame(results, evidence, scores),
         "comparisons": comparison_frame(results, evidence),
+        "ladder": ladder_frame(results, evidence),
         "curves": table.curve_frame(results),
         "problems": problems,
         "timeline": timeline_frame(benchmarks),

@@ -29,10 +29,11 @@ class Evidence:
 
     def __init__(self, scores, problems, design, language=lambda model: None):
         self.design, self._language = design, language
-        self._values, self._counts, self.roles = {}, {}, {}
+        self._values, self._counts, self.roles, self._settings = {}, {}, {}, {}
         columns = ("model", "role", "setting", "seed", "benchmark", "measure", "value")
         for model, role, setting, seed, benchmark, measure, value in zip(*(scores[c] for c in columns), strict=True):
             self.roles.setdefault(setting, role)
+            self._settings[model] = setting
             seed = model if seed is None or seed != seed else int(seed)
             self._values.setdefault((setting, benchmark, measure), {})[model] = (seed, value)
         for (model, benchmark), rows in problems.groupby(["model", "benchmark"], sort=False):
@@ -95,6 +96,23 @@ class Evidence:
         if one is None or two is None:
             return None
         return min_f_prime.compare(one, two, self.pool(benchmark, measure))
+
+    def of_model(self, model, benchmark, measure):
+        """The value of one model, whatever its setting; None where it is not measured."""
+        found = self._values.get((self._settings.get(model), benchmark, measure), {})
+        return float(found[model][1]) if model in found else None
+
+    def compare_models(self, model, against, benchmark, measure):
+        """The Difference of two given models, over problems or functions alone; None where it cannot be told."""
+        sides = [self._one(name, benchmark, measure) for name in (model, against)]
+        return None if None in sides else min_f_prime.compare(*sides)
+
+    def _one(self, model, benchmark, measure):
+        """The Observations of one model, its training not in question."""
+        if measure.startswith("pass@"):
+            return self._rates([model], benchmark, int(measure[5:]), [model], True)
+        document = self._language(model)
+        return language_measures.observations([document], measure, [model], True) if document else None
 
     def share(self, setting, teacher, benchmark, measure):
         """(share of the teacher's value, low, high); None where it is not defined."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from codestill.kit.program import progress
-from codestill.report import draw_grid, draw_models, draw_runs, style
+from codestill.report import draw_grid, draw_models, draw_runs, ladder, style
 from codestill.report.table import read_csv
 
 # name: (what draws it, title). All are always written; one without data says so in its panel.
@@ -13,10 +13,11 @@ FIGURES = {
     "heat_map": (draw_grid.heat_map, "Temperature and alpha"),
     "curves": (draw_runs.curves, "CE, KL and total loss in training"),
     "quality_cost": (draw_grid.quality_cost, "Quality against size and speed"),
+    "ladder": (ladder.draw, "The ladder of compression"),
     "funnel": (draw_models.funnel, "How far completions get"),
     "time_line": (draw_runs.time_line, "Time line of the run"),
 }
-TABLES = ("scores", "settings", "comparisons", "curves", "timeline")
+TABLES = ("scores", "settings", "comparisons", "ladder", "curves", "timeline")
 
 
 def load_tables(folder):

@@ -3,6 +3,7 @@
 from codestill.kit.files import atomic
 from codestill.kit.program import UserError
 from codestill.report.comparisons import reference
+from codestill.report.ladder import made_words
 from codestill.report.measures import describe, pass_at, show, show_interval
 from codestill.report.objectives import objective_of
 from codestill.report.settings import evidence_of, setting_frame, settings
@@ -27,7 +28,7 @@ def _kind(model):
 def metadata(results, model, rows):
     """The card's YAML front matter as a mapping, in the hub's fields."""
     config = results.study.get("config", {})
-    base = (config.get("teacher" if model.role == "teacher" else "student") or {}).get("name")
+    base = _base(results, config, model.name)
     sources = ((config.get("corpus") or {}).get("sources") or {}).values()
     found = {
         "language": ["code"],
@@ -43,6 +44,22 @@ def metadata(results, model, rows):
     found["metrics"] = sorted({row["measure"] for row in rows})
     found["model-index"] = [{"name": f"{results.name}/{model.name}", "results": [_result(row) for row in rows]}]
     return found
+
+
+def _base(results, config, name):
+    """The hub's name of the base model that a model goes back to, over what it was made from; None without one."""
+    bases = {name: config.get(name) for name in ("teacher", "student")} | (config.get("models") or {})
+    while name not in bases:
+        model = results.by_name.get(name)
+        name = results.made_from(model.name if model else name)[0]
+    return (bases[name] or {}).get("name")
+
+
+def _what(results, model):
+    """What a model is, as the beginning of a sentence."""
+    if model.role == "variant":
+        return f"The model {results.made_from(model.name)[0]} of the study, made smaller: {made_words(results, model)}"
+    return WHAT[_kind(model)]
 
 
 def _result(row):
@@ -83,7 +100,7 @@ def write(results, name, path):
         .render(
             front=front,
             name=f"{results.name}: {name}",
-            what=WHAT[_kind(model)],
+            what=_what(results, model),
             kind=_kind(model),
             label=setting_label(results, model),
             rows=[

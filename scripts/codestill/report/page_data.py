@@ -1,6 +1,6 @@
 """All that a page tells, as plain data: gathered once, written as HTML, as Markdown and to the terminal."""
 
-from codestill.report import advice, comparisons, completions, study_facts, summary
+from codestill.report import advice, comparisons, completions, ladder, study_facts, summary
 from codestill.report.figures import FIGURES
 
 CAPTIONS = {
@@ -18,6 +18,9 @@ CAPTIONS = {
     "are different quantities: compare CE and KL.",
     "quality_cost": "Quality (means over seeds, with 95 % intervals of the main models) against parameters and speed; "
     "the dashed line joins models that no other beats in both. Models of one architecture are timed once.",
+    "ladder": "Each model's weights on disk against its quality, on a logarithmic axis; the dashed line joins models "
+    "that no other beats in both. Variants, healed students and later generations stand beside what they came of; "
+    "of plain cells only the chosen ones.",
     "funnel": "Share of samples that reach each stage on the way to passing, each stage within the one before.",
     "time_line": "When each rule's jobs ran, how many there were and their seconds together.",
 }
@@ -42,6 +45,7 @@ def tell(results, tables):
         "benchmarks": list(results.benchmarks),
         "sweeps": comparisons.axis_sentences(tables["comparisons"]),
         "discrimination": [*summary.discrimination(results, tables), *summary.given_away(results)],
+        "ladder": ladder.sentences(tables["ladder"]),
         "claims": study_facts.claims(results, tables),
         "hyperparameters": study_facts.hyperparameters(results),
         "data": study_facts.data(results),

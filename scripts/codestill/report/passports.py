@@ -16,6 +16,7 @@ SOURCES = {
     "heat_map": ("scores", "eval_results"),
     "curves": ("trainer_state",),
     "quality_cost": ("scores", "language", "efficiency"),
+    "ladder": ("scores", "language", "efficiency"),
     "funnel": ("scores",),
     "time_line": (),
 }

@@ -1,0 +1,176 @@
+"""The ladder of compression: every model by its bytes, latency and memory against its quality, beside its parent.
+
+A model here is one training (or one folder made of it), not a method: intervals are over problems or functions alone,
+paired, of the model less the one that it came of.
+"""
+
+from codestill.report.measures import describe, show
+from codestill.report.table import setting_label
+
+COLUMNS = ["model", "kind", "parent", "made", "benchmark", "measure", "value", "difference", "low", "high", "healed"]
+COLUMNS += ["bytes_on_disk", "latency_ms", "memory_bytes", "share_of_bytes", "hours", "front"]
+
+
+def steps(results):
+    """[(model, kind, the name of its parent or None)] of what stands on the ladder, in the study's order."""
+    healing = {cell: name for name, one in results.study["models"].items() for cell in one.get("healed", ())}
+    found = []
+    for model in results.models:
+        needs = results.study.get("made_from", {}).get(model.name, [])
+        if model.role == "variant":
+            found.append((model, "variant", needs[0]))
+        elif model.name in healing:
+            found.append((model, "healed", results.study["made_from"][healing[model.name]][0]))
+        elif model.role != "cell":
+            found.append((model, model.role, needs[0] if needs else None))
+        elif model.chosen or model.axes.get("student", "student") != "student" or _later(model):
+            found.append((model, "cell", needs[1] if len(needs) > 1 else None))
+    return found
+
+
+def _later(model):
+    return model.axes.get("teacher") not in (None, "teacher")
+
+
+def ladder_rows(results, evidence):
+    """Yield a row of COLUMNS for each step, benchmark and measure that both a quality and a size are known of."""
+    rungs = steps(results)
+    measures = [*[(name, "pass@1") for name in results.benchmarks], ("", "bits_per_byte")]
+    for benchmark, measure in measures:
+        rows = [_row(results, evidence, *rung, benchmark, measure) for rung in rungs]
+        rows = [row for row in rows if row["value"] is not None]
+        for row in rows:
+            row["front"] = _on_front(row, rows, describe(measure).better == "more")
+        yield from rows
+
+
+def _row(results, evidence, model, kind, parent, benchmark, measure):
+    above, cost = results.by_name.get(parent), results.efficiency(model) or {}
+    found = above and evidence.compare_models(model.name, above.name, benchmark, measure)
+    whole = (results.efficiency(above) or {}).get("bytes_on_disk") if above else None
+    size, name = cost.get("bytes_on_disk"), " ".join([model.name, *(f"({one})" for one in model.chosen)])
+    return {
+        "model": name,
+        "kind": kind,
+        "parent": parent,
+        "made": made_words(results, model),
+        **{"benchmark": benchmark, "measure": measure, "value": evidence.of_model(model.name, benchmark, measure)},
+        **{key: getattr(found, key, None) for key in ("difference", "low", "high")},
+        "healed": _healed(results, evidence, model, above, benchmark, measure) if kind == "healed" else None,
+        **{key: cost.get(key) for key in ("bytes_on_disk", "latency_ms", "memory_bytes")},
+        "share_of_bytes": size / whole if size and whole else None,
+        "hours": _seconds(results, model.name, set()) / 3600,
+    }
+
+
+def made_words(results, model):
+    """How a model was made, in words."""
+    entry = results.study["models"][model.name]
+    if model.role != "variant":
+        return setting_label(results, model)
+    by = f", by {entry['by']}" if entry.get("by") else ""
+    value = entry["value"]
+    shown = ", ".join(f"{part} {share:g}" for part, share in value.items()) if isinstance(value, dict) else value
+    return f"{entry['operation']} {shown}{by}"
+
+
+def _healed(results, evidence, model, parent, benchmark, measure):
+    """The share of what the operation lost that learning from the parent won back; None where nothing was lost."""
+    names = (parent.name, results.made_from(model.name)[0], model.name)
+    whole, cut, healed = (evidence.of_model(name, benchmark, measure) for name in names)
+    return None if None in (whole, cut, healed) or whole == cut else (healed - cut) / (whole - cut)
+
+
+def _seconds(results, name, seen):
+    """Seconds of training that a model took, with those of all that it was made from, each once."""
+    if name in seen:
+        return 0.0
+    seen.add(name)
+    model = results.by_name.get(name)
+    own = (results.trained(model, "train_results") or {}).get("train_runtime", 0.0) if model else 0.0
+    needs = results.study.get("made_from", {}).get(model.name if model else name, [])
+    return own + sum(_seconds(results, need, seen) for need in needs)
+
+
+def _on_front(row, rows, more):
+    """Whether no other model is as small and as good, and better in one of the two; None without a size."""
+    if row["bytes_on_disk"] is None:
+        return None
+
+    def beats(other):
+        if other["bytes_on_disk"] is None:
+            return False
+        gain = (other["value"] - row["value"]) * (1 if more else -1)
+        smaller = row["bytes_on_disk"] - other["bytes_on_disk"]
+        return gain >= 0 and smaller >= 0 and (gain > 0 or smaller > 0)
+
+    return not any(beats(other) for other in rows)
+
+
+def ladder_frame(results, evidence):
+    import pandas
+
+    return pandas.DataFrame(list(ladder_rows(results, evidence)), columns=COLUMNS)
+
+
+def sentences(frame):
+    """What the ladder says of each model that has a parent, a line each: its loss, its interval, its share of bytes."""
+    said = []
+    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        if row["parent"] is None or row["difference"] is None or row["kind"] in ("model", "teacher", "student"):
+            continue
+        unit, better = describe(row["measure"]).unit, describe(row["measure"]).better
+        gained = (row["difference"] > 0) == (better == "more")
+        gained = gained and row["difference"] != 0
+        verb = "gains" if gained else "loses"
+        ends = sorted(end if gained else -end for end in (_toward(row, better, key) for key in ("low", "high")))
+        interval = f" [{_signed(ends[0], unit)}, {_signed(ends[1], unit)}]"
+        size = "" if row["share_of_bytes"] is None else f" at {row['share_of_bytes']:.0%} of the bytes of"
+        what = f"{row['measure']} on {row['benchmark']}" if row["benchmark"] else "bits per byte"
+        won = "" if row["healed"] is None else f"; healing won back {row['healed']:.0%} of what was lost"
+        amount = f" {show(abs(row['difference']), unit)}{interval} of"
+        said.append(f"{row['model']} ({row['made']}) {verb}{amount} {what}{size or ' beside'} {row['parent']}{won}.")
+    return said
+
+
+def _toward(row, better, key):
+    """An end of the interval, signed so that more is better."""
+    return row[key] if better == "more" else -row[key]
+
+
+def _signed(value, unit):
+    return ("-" if value < 0 else "") + show(abs(value), unit)
+
+
+def draw(plt, tables):
+    """A panel a quality: bytes on a logarithmic axis, a mark a model, the front joined."""
+    from matplotlib import ticker
+
+    from codestill.report.style import BLUE, COLUMN, GREEN, GREY, INK, ORANGE, empty
+
+    frame = tables["ladder"]
+    frame = frame[frame["bytes_on_disk"].notna()]
+    panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))[-2:]
+    figure, places = plt.subplots(max(1, len(panels)), 1, figsize=(COLUMN, 2.4 * max(1, len(panels))), squeeze=False)
+    if not panels:
+        empty(places[0, 0], "size and quality are not both measured yet")
+        return figure
+    looks = {"variant": (ORANGE, "v"), "healed": (GREEN, "P"), "cell": (BLUE, "o"), "teacher": (INK, "s")}
+    named = {}
+    for axes, (benchmark, measure) in zip(places[:, 0], panels, strict=True):
+        part = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == measure)]
+        for kind, rows in part.groupby("kind", sort=False):
+            colour, marker = looks.get(kind, (GREY, "X"))
+            named[kind] = axes.plot(rows["bytes_on_disk"] / 1e6, rows["value"], marker, color=colour, zorder=3)[0]
+        front = part[part["front"].astype(str) == "True"].sort_values("bytes_on_disk")
+        axes.plot(front["bytes_on_disk"] / 1e6, front["value"], "--", color=GREY, linewidth=0.8, zorder=1)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.set_ylabel(f"{measure} on {benchmark}" if benchmark else "bits per byte\n(less is better)")
+        axes.grid(color="#e4e4e4", linewidth=0.6)
+        axes.margins(0.12)
+    places[-1, 0].set_xlabel("MB of weights on disk (fewer is better)")
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3)
+    return figure

@@ -1,0 +1,86 @@
+"""The ladder: what stands on it, each beside its parent, who is on the front, and what healing won back."""
+
+import pytest
+from made_study import make
+
+from codestill.kit.files import read_json, write_json
+from codestill.report.ladder import ladder_frame, sentences
+from codestill.report.results import Results
+from codestill.report.settings import evidence_of
+from codestill.report.table import problem_frame, score_frame
+
+HEALED = "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_seed-0"
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory):
+    """A made study to which a pruned teacher and its healed cell were added, by bits per byte .8, 1.0 and .9."""
+    folder = make(tmp_path_factory.mktemp("ladder") / "results")
+    study = read_json(folder / "study.json")
+    axes = {"temperature": 2.0, "alpha": 0.5, "student": "teacher.narrow", "init": "weights", "seed": 0}
+    study["models"]["teacher.narrow"] = {
+        "role": "variant", "cell": None, "operation": "prune", "value": {"mlp": 0.75}, "by": "activation",
+        "healed": [HEALED],
+    }  # fmt: skip
+    study["models"][HEALED] = {"role": "cell", "cell": axes}
+    study["made_from"] = {"teacher.narrow": ["teacher"], HEALED: ["teacher.narrow", "teacher"]}
+    study["timed"] = ["teacher", "student", "teacher.narrow"]
+    write_json(folder / "study.json", study)
+    bits = {"teacher": 0.8, "teacher.narrow": 1.0, HEALED: 0.9}
+    for name, value in bits.items():
+        write_json(folder / f"language/{name}.json", {"bits_per_byte": value, "tokens": 4000, "bytes": 16000})
+    size = read_json(folder / "efficiency/teacher.json")["bytes_on_disk"]
+    write_json(folder / "efficiency/teacher.narrow.json", {"bytes_on_disk": size / 2, "latency_ms": 1.0})
+    write_json(folder / f"models/{HEALED}/train_results.json", {"train_runtime": 3600.0})
+    for name in ("teacher.narrow", HEALED):
+        scores = read_json(folder / "scores/pocket/teacher.json")
+        # One problem in three that the teacher passed is lost.
+        for number, counts in enumerate(scores["per_problem"].values()):
+            counts["c"] = 0 if number % 3 == 0 else counts["c"]
+        rates = [counts["c"] / counts["n"] for counts in scores["per_problem"].values()]
+        scores["pass@1"] = sum(rates) / len(rates)
+        write_json(folder / f"scores/pocket/{name}.json", scores)
+    results = Results.load(folder / "study.json", folder)
+    scores = score_frame(results)
+    return ladder_frame(results, evidence_of(results, scores, problem_frame(results)))
+
+
+def rows(frame, measure, **where):
+    found = frame[frame["measure"] == measure]
+    for column, value in where.items():
+        found = found[found[column] == value]
+    return found.to_dict("records")
+
+
+def test_a_variant_stands_beside_its_parent_and_says_how_it_was_made(frame):
+    (narrow,) = rows(frame, "bits_per_byte", model="teacher.narrow")
+    assert (narrow["kind"], narrow["parent"]) == ("variant", "teacher")
+    assert narrow["made"] == "prune mlp 0.75, by activation" and narrow["share_of_bytes"] == 0.5
+
+
+def test_healing_won_back_half_and_has_the_variant_s_size_and_its_hour(frame):
+    (healed,) = rows(frame, "bits_per_byte", model=HEALED)
+    assert healed["kind"] == "healed" and healed["parent"] == "teacher"
+    assert healed["healed"] == pytest.approx(0.5)
+    assert healed["share_of_bytes"] == 0.5
+    assert healed["hours"] == pytest.approx(1 + 20.5 / 3600)  # its own, and its teacher's
+
+
+def test_the_interval_is_paired_over_the_problems_that_both_were_given(frame):
+    (narrow,) = rows(frame, "pass@1", model="teacher.narrow", benchmark="pocket")
+    assert narrow["low"] < narrow["difference"] < narrow["high"] < 0
+    (unpaired,) = rows(frame, "pass@1", model="teacher", benchmark="pocket")
+    assert unpaired["value"] + narrow["difference"] == pytest.approx(narrow["value"])
+
+
+def test_the_front_holds_what_none_beats_in_bytes_and_quality(frame):
+    part = frame[(frame["measure"] == "bits_per_byte") & frame["bytes_on_disk"].notna()]
+    for row in part.to_dict("records"):
+        better = part[(part["bytes_on_disk"] <= row["bytes_on_disk"]) & (part["value"] <= row["value"])]
+        strictly = better[(better["bytes_on_disk"] < row["bytes_on_disk"]) | (better["value"] < row["value"])]
+        assert row["front"] == strictly.empty
+
+
+def test_a_sentence_says_loss_interval_and_share_of_bytes(frame):
+    said = [one for one in sentences(frame) if one.startswith("teacher.narrow (prune mlp 0.75, by activation) loses")]
+    assert any("pass@1 on pocket at 50% of the bytes of teacher" in one and "[" in one for one in said)

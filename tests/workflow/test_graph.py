@@ -1,0 +1,58 @@
+"""Two teachers, three students, a second generation and four variants, from an empty folder to the report."""
+
+import json
+
+import pandas as pd
+import pytest
+from running import ROOT, snakemake
+from test_whole_chain import functions
+from walkthrough import blocks
+
+CONFIG = ROOT / "tests/workflow/graph.yaml"
+SECOND = "T-2.0_alpha-0.5_teacher-best_distilled_student-tiny_seed-1"
+HEALED = "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_epochs-1.0_seed-1"
+VARIANTS = ["teacher.int8", "best_distilled.int8", "best_distilled.nf4", "teacher.p20", "teacher.narrow"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("graph")
+    (folder / "functions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in functions(120)))
+    (folder / "greetings.jsonl").write_text(blocks("json")[0])
+    snakemake(folder, "--configfile", CONFIG, "--cores", 2, "--nolock")
+    again = snakemake(folder, "--configfile", CONFIG, "--cores", 1)
+    assert "Nothing to be done" in again.stdout + again.stderr
+    return folder / "results/graph"
+
+
+def test_every_model_is_a_folder_that_is_judged_and_measured(results):
+    for name in ["teacher", "student", "big", "assistant", "tiny", SECOND, HEALED, *VARIANTS]:
+        assert (results / f"models/{name}/model.safetensors").is_file(), name
+        assert json.loads((results / f"language/{name}.json").read_text())["bits_per_byte"] > 0
+        assert "pass@1" in json.loads((results / f"scores/greetings/{name}.json").read_text())
+    for name in VARIANTS:
+        assert (results / f"models/{name}/README.md").is_file() and (results / f"efficiency/{name}.json").is_file()
+
+
+def test_each_learns_from_the_model_that_it_names(results):
+    from codestill.models.weights import model_identity
+
+    def taught_by(cell):
+        found = json.loads((results / f"models/{cell}/provenance.json").read_text())
+        return found["cell"]["teacher"], found
+
+    assert taught_by(SECOND)[0] == "best_distilled"
+    assert taught_by("T-2.0_alpha-0.5_teacher-big_seed-1")[0] == "big"
+    states = json.loads((results / "teacher_states/best_distilled/manifest.json").read_text())
+    assert model_identity(results / "models/best_distilled") in json.dumps(states)
+
+
+def test_the_ladder_tells_each_variant_beside_its_parent(results):
+    ladder = pd.read_csv(results / "report/ladder.csv")
+    ladder = ladder[ladder["measure"] == "bits_per_byte"].set_index("model")
+    for name in VARIANTS:
+        assert ladder.loc[name, "parent"] == name.rsplit(".", 1)[0]
+        assert ladder.loc[name, "low"] <= ladder.loc[name, "difference"] <= ladder.loc[name, "high"]
+    assert ladder.loc[HEALED, "kind"] == "healed"
+    assert "Made smaller, and later generations" in (results / "report/table.md").read_text()
+    assert (results / "report/figures/ladder.svg").is_file()
