@@ -24,13 +24,12 @@ from codestill.plan.estimates import Requests
 from codestill.plan.partition_limits import read_limits
 from codestill.plan.teacher_pass import TeacherPass
 from codestill.study.commands import Commands
-from codestill.study.config import load_study, science_of
+from codestill.study.config import science_of
 from codestill.study.config_files import ConfigFiles
 from codestill.study.flags import flags
-from codestill.study.grid import build_grid
-from codestill.study.layout import SPLITS, Layout
-from codestill.study.local_paths import check_local
+from codestill.study.layout import SPLITS
 from codestill.study.model_graph import CELL_PATTERN, CHOSEN
+from codestill.study.reading import checked
 from codestill.study.remarks import remarks
 
 # Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
@@ -57,17 +56,19 @@ try:
         snakemake_view.config_files(workflow),
         snakemake_view.command_line_config(workflow),
     )
-    STUDY = load_study(config, FILES)
-    GRID = build_grid(STUDY, FILES)
-    PLACE = Layout(STUDY, GRID)
+    # Only the user's own call tries shapes: a job's process would find them tried.
+    STUDY, GRID, PLACE = checked(
+        config, FILES, trial=snakemake_view.is_driver(workflow)
+    )
     COMMANDS = Commands(STUDY, PLACE)
     TEACHER_PASS = TeacherPass(STUDY, PLACE)
-    check_local(STUDY, PLACE.inputs(), FILES)
     REQUESTS = Requests(
         STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
     if snakemake_view.is_driver(workflow):
-        for line in remarks(STUDY, GRID):
+        student = PLACE.inputs("models/student")
+        here = snakemake_view.cores(workflow) is not None
+        for line in remarks(STUDY, GRID, student, here):
             print(f"note: {FILES}: {line}", file=sys.stderr, flush=True)
 except UserError as error:
     stop(error)

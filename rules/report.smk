@@ -15,7 +15,8 @@ rule resolve_study:
         script=program("resolve_study"),
         code=code_of("resolve_study"),
         # A price, a limit of the plan or a machine's setting changes no result, so it reruns nothing.
-        config=json.dumps(science_of(STUDY), sort_keys=True),
+        # A function, since Snakemake looks for wildcards in a text.
+        config=lambda wildcards: json.dumps(science_of(STUDY), sort_keys=True),
     shell:
         "python {params.script:q} --config {params.config:q} --output {output} > {log} 2>&1"
 

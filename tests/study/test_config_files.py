@@ -110,7 +110,24 @@ def test_a_path_that_is_not_there_is_said_unless_what_it_named_was_brought(tmp_p
     check_local(study, tmp_path / "inputs", "study")
 
 
+def test_a_path_with_braces_is_refused_since_snakemake_would_fill_them_in(tmp_path):
+    study = load_study(yaml.safe_load(HOME) | {"benchmarks": {"mine": {"kind": "file", "path": "a{b}"}}})
+    (tmp_path / "a{b}").touch()
+    with pytest.raises(UserError, match=r"^study: benchmarks.mine.path: a\{b\}: Snakemake takes"):
+        check_local(study, tmp_path, "study")
+
+
 def test_hub_names_and_folders_of_this_machine_pass(tmp_path):
     (tmp_path / "my model").mkdir()
     study = load_study(yaml.safe_load(HOME) | {"teacher": {"name": "my model"}, "student": {"name": "gpt2"}})
     check_local(study, tmp_path, "study")
+
+
+def test_a_folder_of_sources_without_python_is_refused(tmp_path):
+    (tmp_path / "code").mkdir()
+    sources = {"mine": {"kind": "python", "path": "code"}}
+    study = load_study(yaml.safe_load(HOME) | {"corpus": {"sources": sources}})
+    with pytest.raises(UserError, match=r"^study: corpus.sources.mine.path: no .py file lies in code"):
+        check_local(study, tmp_path / "inputs", "study")
+    (tmp_path / "code/a.py").touch()
+    check_local(study, tmp_path / "inputs", "study")

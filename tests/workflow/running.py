@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
+os.environ.setdefault("CODESTILL_CACHE", tempfile.mkdtemp(prefix="shapes-tried-"))  # homes below are made up
 
 
 def snakemake(folder, *arguments, snakefile=ROOT / "Snakefile", check=True):

@@ -11,8 +11,8 @@ from running import ROOT
 
 CONFIG = {
     "study": "made",
-    "teacher": {"shape": {"model_type": "gpt2", "n_layer": 2, "n_embd": 32}},
-    "student": {"shape": {"model_type": "gpt2", "n_layer": 1, "n_embd": 24}},
+    "teacher": {"shape": {"model_type": "gpt2", "n_layer": 2, "n_embd": 32, "n_head": 2}},
+    "student": {"shape": {"model_type": "gpt2", "n_layer": 1, "n_embd": 24, "n_head": 2}},
     "vocabulary": {"policy": "same", "size": 300},
     "corpus": {"sources": {"pocket": {"kind": "pocket"}}},
     "training": {"epochs": 2, "threads": 1},

@@ -1,19 +1,16 @@
 """The plan of a config file, from one dry run of its graph."""
 
-from pathlib import Path
-
 from codestill.cluster.dry_run import dry_run
 from codestill.cluster.snakemake_view import jobs_of, names_of
-from codestill.kit.program import UserError
 from codestill.plan.estimates import Estimator
 from codestill.plan.plan import Plan
 from codestill.plan.stranded_outputs import stranded
+from codestill.study.reading import open_study
 
 
 def planned(snakefile, configfile, targets=(), cores=1, forceall=False):
     """(Plan, stranded outputs or None where only targets are asked for). Raises UserError where the graph is none."""
-    if not Path(configfile).is_file():
-        raise UserError(f"--configfile {configfile}: no such file; the ready studies are in config/")
+    open_study([configfile])  # Snakemake would tell a mistake in other words, or none
     with dry_run(snakefile, [configfile], targets=targets, cores=cores, forceall=forceall) as workflow:
         study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
         jobs = jobs_of(workflow, explain=True)

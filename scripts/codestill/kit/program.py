@@ -2,9 +2,13 @@
 
 import argparse
 import io
+import json
+import os
+import re
 import shutil
 import sys
 import time
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -58,8 +62,9 @@ def run(main):
     try:
         code = main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        attempt.end(error.cause, str(error))
+        message = as_fields(str(error))
+        print(f"error: {message}", file=sys.stderr, flush=True)
+        attempt.end(error.cause, message)
         sys.exit(2)
     except SystemExit as error:  # argparse: its message is in the log
         attempt.end(attempts.BAD_INPUT if error.code == 2 else None, "flags that the program does not take")
@@ -75,6 +80,21 @@ def run(main):
     else:
         attempt.end()
     sys.exit(code)
+
+
+FIELDS = "CODESTILL_FIELDS"  # set within a study: JSON {program: {flag: field of the config}}
+_FLAG = re.compile(r"--([a-z][a-z_]*)(?: (?=warn\b|stop\b|online\b|cache\b|extract\b|same_process\b|cpu\b|[0-9.]+\b))?")
+
+
+def as_fields(message):
+    """A message whose remedies name fields of the config in place of flags, where this program runs within a study."""
+    fields = json.loads(os.environ.get(FIELDS, "{}")).get(Path(sys.argv[0]).stem, {})
+
+    def field(found):
+        name = fields.get(found[1])
+        return found[0] if name is None else name + (": " if found[0].endswith(" ") else "")
+
+    return _FLAG.sub(field, message)
 
 
 def log(message):

@@ -29,8 +29,16 @@ def check_local(study, inputs, origin):
         (("benchmarks",), study.benchmarks, "benchmarks/{}.jsonl"),
     ):
         for name, one in section.items():
+            if one.path and set(one.path) & set("{}"):
+                _refuse(origin, (*part, name, "path"), f"{one.path}: Snakemake takes {{...}} for a wildcard; rename it")
             if one.path and not (Path(one.path).exists() or Path(inputs, brought.format(name)).exists()):
                 _refuse(origin, (*part, name, "path"), f"no file or folder {one.path} here; correct the path")
+            if getattr(one, "kind", "") == "python" and _without_python(one.path):
+                _refuse(origin, (*part, name, "path"), f"no .py file lies in {one.path}; correct the path")
+
+
+def _without_python(path):
+    return Path(path).is_dir() and next(Path(path).rglob("*.py"), None) is None
 
 
 def _is_gguf(name):

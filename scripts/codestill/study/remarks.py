@@ -1,11 +1,21 @@
 """What a study asks for that does not do what it says: no mistake that stops a run, but told before one."""
 
+from dataclasses import replace
+from pathlib import Path
+
+from codestill.kit.files import read_json
+from codestill.kit.program import UserError
 from codestill.study.grid import query_points
 
+_NO_DROPOUT = ("classifier", "summary", "layerdrop")  # fields named after dropout that act on no language model
 
-def remarks(study, grid):
-    """Lines, each with the config's field: queries that collapse, exclusions without effect, copies of one sample."""
-    found = []
+
+def remarks(study, grid, student=None, here=False):
+    """Lines, each with the config's field: queries that collapse, exclusions without effect, copies of one sample.
+
+    student: the folder of the student, where it is there already; here: jobs run on this machine.
+    """
+    found = [*_one_dropout(grid, student), *(_no_device(study) if here else [])]
     for part, queries in (("experiments", study.experiments), ("sweeps", study.sweeps)):
         cells = getattr(grid, part)
         for name, query in queries.items():
@@ -25,3 +35,37 @@ def remarks(study, grid):
                     "same sample; set n: 1 and k: [1], or a temperature above 0"
                 )
     return found
+
+
+def _one_dropout(grid, student):
+    """Cells that differ in nothing: dropout null is the model's own, which another asks for by its number."""
+    path = Path(student or "", "config.json")
+    if not student or not path.is_file():
+        return
+    try:
+        fields = read_json(path)
+    except UserError:
+        return  # whoever loads the model says so
+    own = {
+        value
+        for name, value in fields.items()
+        if ("dropout" in name or name.endswith("pdrop")) and not any(word in name for word in _NO_DROPOUT)
+    }
+    cells = {cell: name for name, cell in grid.cells.items()}
+    for cell, name in cells.items():
+        same = cells.get(replace(cell, dropout=None))
+        if cell.dropout is not None and own == {cell.dropout} and same:
+            yield f"dropout {cell.dropout} is the student's own: {name} and {same} are one training; drop one"
+
+
+def _no_device(study):
+    """Devices that the config asks for and this machine lacks."""
+    if any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists():
+        return
+    for where, section in (
+        ("training", study.training),
+        ("teacher.training", study.teacher.training),
+        ("generation", study.generation),
+    ):
+        if section.device == "cuda":
+            yield f"{where}.device: cuda, but this machine shows no GPU; take auto or cpu, or a machine with one"

@@ -1,0 +1,46 @@
+"""Configs that are no config: one line with file, line and remedy, by plan, doctor and `codestill run` alike."""
+
+import subprocess
+import sys
+
+import pytest
+from running import CONFIG, ROOT, snakemake
+
+CASES = {
+    "empty.yaml": (b"", "empty.yaml: a config is a mapping of fields"),
+    "list.yaml": (b"- a\n", "list.yaml: a config is a mapping of fields"),
+    "tab.yaml": (b"study: a\n\tteacher: b\n", "tab.yaml:2: not YAML"),
+    "latin.yaml": (b"study: caf\xe9\n", "latin.yaml: cannot be read"),
+    "folder.yaml": (None, "folder.yaml: cannot be read"),
+    "missing.yaml": (..., "missing.yaml: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("program", ["plan", "doctor", "run"])
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_no_config_is_one_line(tmp_path, name, program):
+    content, line = CASES[name]
+    if content is None:
+        (tmp_path / name).mkdir()
+    elif content is not ...:
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, ROOT / f"scripts/{program}.py", "--configfile", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and done.stdout == "", done.stdout + done.stderr
+    assert done.stderr.startswith(f"error: {line}") and done.stderr.count("\n") == 1
+
+
+def test_braces_in_a_text_of_the_config_are_text(tmp_path):
+    text = (CONFIG / "demo.yaml").read_text() + '\nx-own: "{word}"\n'
+    text = text.replace("generation:\n", 'generation:\n  stop: ["{word}", "{0}"]\n', 1)
+    assert "{0}" in text
+    (tmp_path / "braces.yaml").write_text(text)
+    snakemake(tmp_path, "--cores", 1, "--configfile", tmp_path / "braces.yaml", "--", "results/demo/study.json")
+    assert "{word}" in (tmp_path / "results/demo/study.json").read_text()
+
+
+def test_run_takes_targets_behind_the_config_and_hands_the_rest_on(tmp_path):
+    command = [sys.executable, ROOT / "scripts/run.py", "--configfile", CONFIG / "demo.yaml", "--config", "seeds=[7]"]
+    command += ["--cores", "1", "baselines", "--", "--dry-run", "--quiet", "rules"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    assert "distill                   1" in done.stdout, done.stdout
