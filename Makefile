@@ -9,7 +9,7 @@ SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo plan test test-slurm lint bench compare verify archive
+.PHONY: help install demo plan test test-slurm lint bench compare follow clean verify archive
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -45,8 +45,14 @@ test-slurm: install ## run the tests on a real SLURM of their own (Debian, root;
 	@test "$$(id -u)" = 0 || { echo "error: test-slurm needs root: SLURM's daemons run the jobs of others"; exit 1; }
 	CODESTILL_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
-compare: install ## compare two cells, experiments or archives: make compare A=... B=...
-	@$(BIN)/python scripts/compare.py --a "$(A)" --b "$(B)"
+compare: install ## compare two cells, experiments or archives: make compare STUDY=demo A=... B=...
+	@$(BIN)/python scripts/compare.py --results results/$(STUDY) --a "$(A)" --b "$(B)"
+
+follow: install ## say what a study's run is doing: make follow STUDY=demo
+	@$(BIN)/python scripts/follow.py $(STUDY)
+
+clean: install ## free what a study can make again, and say how much: make clean STUDY=demo (CLEAN=--states for more)
+	@$(BIN)/python scripts/clean.py --results results/$(STUDY) $(CLEAN)
 
 verify: install ## hash a finished study again: make verify STUDY=demo
 	@$(BIN)/python scripts/verify.py --results results/$(STUDY)

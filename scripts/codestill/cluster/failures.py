@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from codestill.cluster.snakemake_view import failed_jobs, targets
+from codestill.cluster.snakemake_view import failed_jobs, left_over, targets
 from codestill.kit import attempts
 
 LAST_LINES = 8  # of a log, shown in the summary
@@ -163,11 +163,14 @@ def gpu_hours_lost(jobs, folder):
     return total
 
 
-def summary(failures, jobs, folder, rerun):
-    """The lines of the summary; none where nothing failed. `rerun` is the call of Snakemake less its targets."""
+def summary(failures, jobs, folder, rerun, kept_going=True, waiting=0):
+    """The lines of the summary; none where nothing failed. `rerun` is the call of Snakemake less its targets.
+
+    kept_going: whether what did not depend on the failures was run; waiting: jobs that were not run.
+    """
     if not failures:
         return []
-    lines = [f"{len(failures)} job{'s' * (len(failures) > 1)} failed; what does not depend on them was finished."]
+    lines = [f"{len(failures)} job{'s' * (len(failures) > 1)} failed; {_rest(kept_going, waiting)}"]
     for failure in failures:
         kind, reason = cause(failure, jobs, folder)
         tries = f", {failure.attempts} attempts" if failure.attempts > 1 else ""
@@ -182,6 +185,14 @@ def summary(failures, jobs, folder, rerun):
     return [*lines, "", f"GPU-hours lost in attempts that failed: {hours:.2f}"]
 
 
+def _rest(kept_going, waiting):
+    jobs = f"{waiting} job{'s' * (waiting != 1)}"
+    if kept_going:
+        what = "what does not depend on them was finished"
+        return f"{what}; {jobs} that depend{'s' * (waiting == 1)} on them could not be run." if waiting else f"{what}."
+    return f"{jobs} not run because of that: --keep-going would run what does not depend on them."
+
+
 def _rerun(workflow):
     named = targets(workflow)
     words = [word for word in sys.argv[1:] if word not in named and word != "--"]
@@ -193,4 +204,5 @@ def report(workflow, driver_logs, folder):
     run_id, numbers = submissions(driver_logs)
     failures = [Failure(*job[:-1], slurm_id=numbers.get(job.number)) for job in failed_jobs(workflow)]
     jobs = slurm_jobs(run_id) if run_id and failures else []
-    return "\n".join(summary(sorted(failures, key=lambda one: (one.rule, one.name)), jobs, folder, _rerun(workflow)))
+    failures.sort(key=lambda one: (one.rule, one.name))
+    return "\n".join(summary(failures, jobs, folder, _rerun(workflow), *left_over(workflow)))

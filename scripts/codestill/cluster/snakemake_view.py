@@ -106,12 +106,25 @@ def targets(workflow):
     return tuple(map(str, workflow.dag_settings.targets or ()))
 
 
+@guarded("the summary does not tell what was not run", (True, 0))
+def left_over(workflow):
+    """(whether the call goes on where a job fails, how many jobs have neither been done nor failed)."""
+    done = {str(path) for job in workflow.scheduler.failed for part in _parts(job) for path in part.output}
+    waiting = [job for job in workflow.dag.needrun_jobs() if job.output and not workflow.dag.finished(job)]
+    waiting = [job for job in waiting if not any(str(path) in done for path in job.output)]
+    return workflow.execution_settings.keep_going, len(waiting)
+
+
+def _parts(job):
+    return job.jobs if job.is_group() else [job]
+
+
 @guarded("the summary names no job that failed", ())
 def failed_jobs(workflow):
     """The jobs that Snakemake gave up, as `FailedJob`s; of a group those whose outputs are missing."""
     found = []
     for job in workflow.scheduler.failed:
-        for part in job.jobs if job.is_group() else [job]:
+        for part in _parts(job):
             if job.is_group() and all(os.path.exists(path) for path in part.output):
                 continue
             found.append(

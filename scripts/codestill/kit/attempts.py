@@ -73,7 +73,8 @@ class Attempt:
             self.previous = ends[-1] if ends and ends[-1]["cause"] in HOPELESS else None
         gpus = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
         job = os.environ.get("SLURM_JOB_ID")
-        self._append(event="start", command=command, host=socket.gethostname(), job=job, gpus=len(gpus))
+        where = {"host": socket.gethostname(), "pid": os.getpid(), "log": _log()}
+        self._append(event="start", command=command, job=job, gpus=len(gpus), **where)
 
     def _append(self, **event):
         try:
@@ -99,6 +100,15 @@ class Attempt:
             "not tried again: the attempt before this one ended so, and so would any other", file=sys.stderr, flush=True
         )
         self.end(before["cause"], before["reason"], before["details"])
+
+
+def _log():
+    """The file that standard output goes to, as told from the working directory; None where it is no file."""
+    try:
+        path = os.readlink("/proc/self/fd/1")
+    except OSError:
+        return None
+    return os.path.relpath(path) if os.path.isfile(path) else None
 
 
 def last_words(error):
