@@ -102,20 +102,18 @@ def isolation():
         return Finding(BAD, f"grading: {error}", "grade on a node that allows user namespaces or Landlock (Linux 5.13)")
 
 
-def cluster(profile, study):
+def cluster(profile, study, layout):
     """SLURM, by the requests that the profile and the plan make of it."""
     found = list(slurm.controller())
     if any(one.mark == BAD for one in found):
         return found
     from codestill.plan.estimates import Requests
     from codestill.plan.partition_limits import read_limits
-    from codestill.study.grid import build_grid
-    from codestill.study.layout import Layout
 
-    layout = Layout(study, build_grid(study, study.study))
     requests = Requests(study, layout, read_limits(profile.parent / "partitions.yaml"))
     resources_of = slurm.read_profile(profile)
     found.append(slurm.accounts(resources_of("prepare_corpus")))
+    found.append(slurm.submit_limit(slurm.jobs_of(profile), resources_of("prepare_corpus").get("qos")))
     processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
     largest = max(processes, key=processes.get)
     trained = {"gpu": processes[largest], **resources_of(largest)}
@@ -128,6 +126,15 @@ def cluster(profile, study):
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
             found.append(slurm.submission(kind, resources, *asked))
     return found
+
+
+def disk(options):
+    """Bytes that the study will still write, by its plan; None within a job, which need not know."""
+    if options.inside:
+        return None
+    from codestill.cluster.planned import planned
+
+    return planned(ROOT / "Snakefile", options.configfile)[0].total().disk
 
 
 def within_job(options):
@@ -156,13 +163,13 @@ def main():
     )
     arguments.add_argument("--inside", action="store_true", help="look as from within a job: a GPU is expected")
     options = arguments.parse_args()
-    from codestill.study.config import load_study
-    from codestill.study.config_files import read_config
+    from codestill.study.reading import open_study
 
-    study = load_study(read_config(options.configfile), options.configfile)
-    findings = [packages(), *gpu(options.inside), isolation(), slurm.room(f"results/{study.study}")]
+    study, _, layout = open_study([options.configfile])
+    findings = [packages(), *gpu(options.inside), isolation(), slurm.room(layout.results, disk(options))]
+    findings += slurm.places()
     if not options.inside:
-        findings += [hub(study), *cluster(options.profile, study)]
+        findings += [hub(study), *cluster(options.profile, study, layout)]
     print(*findings, sep="\n", flush=True)
     failed = sum(one.mark == BAD for one in findings)
     if options.job and not failed:

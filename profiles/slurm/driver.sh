@@ -7,7 +7,8 @@
 # It needs a partition whose nodes may submit jobs, and outlives its own time limit: five minutes before it, Snakemake
 # is ended, its jobs go on, and this job goes back into the queue. The next Snakemake submits what was running once
 # more; those copies wait for the first ones (a lease in the work folder) and find the work done.
-# A driver of the same name waits until the first has ended, so that two never write one folder's metadata.
+# A driver of the same name waits until the first has ended, so that two never run one study at once. For a second study,
+# give the job a name of its own: sbatch --job-name=codestill-qwen profiles/slurm/driver.sh --configfile config/qwen.yaml
 #SBATCH --job-name=codestill-driver
 #SBATCH --partition=cpu
 #SBATCH --ntasks=1
@@ -29,6 +30,7 @@ go_on() {
     echo "$(date '+%F %T') the time limit is near: the jobs go on, and so does this one, from the queue"
     kill -KILL "$driver"
     wait "$driver" 2>/dev/null
+    requeued=1
     scontrol requeue "$job"
     sleep 60
 }
@@ -39,8 +41,28 @@ trap 'kill -INT "$driver"; wait "$driver"; exit 143' TERM
 # Job control: without it a shell starts what it sends to the background deaf to SIGINT.
 set -m
 echo "$(date '+%F %T') job $job on $(hostname), start $((${SLURM_RESTART_COUNT:-0} + 1))"
-# A driver that was killed leaves Snakemake's lock behind.
-"$snakemake" --profile slurm --unlock "$@" >/dev/null 2>&1
+# A driver that was killed leaves Snakemake's lock behind. It is lifted where a dead driver left its mark here, and no
+# other driver is at work in this folder.
+marks=.snakemake/drivers
+mkdir -p "$marks"
+left= alive=
+for mark in "$marks"/*; do
+    [ -e "$mark" ] || continue
+    other=${mark##*/}
+    if [ "$other" != "$job" ] && [ -n "$(squeue --noheader --states=RUNNING --jobs="$other" 2>/dev/null)" ]; then
+        alive=$other
+    else
+        left=1
+        rm -f "$mark"
+    fi
+done
+if [ -n "$left" ] && [ -z "$alive" ]; then
+    "$snakemake" --profile slurm --unlock "$@" >/dev/null 2>&1
+fi
+touch "$marks/$job"
 "$snakemake" --profile slurm "$@" &
 driver=$!
 wait "$driver"
+code=$?
+[ -n "$requeued" ] || rm -f "$marks/$job"
+exit "$code"

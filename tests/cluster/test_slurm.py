@@ -1,11 +1,13 @@
 """What the doctor asks SLURM for, from a profile; the rest of it is tested on a real SLURM (tests/slurm)."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from codestill.cluster.slurm import BAD, read_profile, room, sbatch_flags
+from codestill.cluster.slurm import BAD, OK, jobs_of, places, read_profile, room, sbatch_flags, submit_limit
 from codestill.kit.program import UserError
 from codestill.plan.costs import HEAVY
 
@@ -54,3 +56,52 @@ def test_the_rules_that_the_profile_gives_a_gpu_are_those_whose_requests_stop_at
 
 def test_a_folder_that_takes_no_file_is_told():
     assert room("/proc/self").mark == BAD
+
+
+def command(folder, name, text):
+    """Put a shell script called `name` before all others."""
+    (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_folder_must_have_room_for_the_plan(tmp_path):
+    assert room(tmp_path, 1).mark == OK
+    found = room(tmp_path, 2**60)
+    assert found.mark == BAD and "the plan needs 1,073,741,824.0" in found.text
+
+
+def test_the_places_of_downloads_and_of_unpacking_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", "/proc/self/nothing")
+    assert "HF_HOME: /proc/self/nothing" in next(places()).text
+    assert [found.text.split(":")[0] for found in places()] == ["HF_HOME", "TMPDIR"]
+
+
+def test_the_profile_s_jobs_stay_below_what_may_be_submitted(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command(tmp_path, "sacctmgr", 'case "$*" in *qos*) echo "normal|50"; echo "long|5";; *) echo "me|";; esac')
+    assert jobs_of(PROFILE) == 200
+    found = submit_limit(200)
+    assert found.mark == BAD and "qos normal may have 50" in found.text and "jobs: 50" in found.remedy
+    assert submit_limit(50).mark == OK and submit_limit(50, "long").mark == BAD
+    command(tmp_path, "sacctmgr", "exit 1")
+    assert submit_limit(200).mark == OK
+
+
+@pytest.mark.parametrize(
+    ("marks", "alive", "unlocked"),
+    [((), "", False), (("7",), "", True), (("8",), "", True), (("8",), "8", False), (("7", "8"), "8", False)],
+)
+def test_a_driver_unlocks_only_what_a_dead_one_left(tmp_path, marks, alive, unlocked):
+    """This one is job 7; `alive` is in the queue."""
+    for name in marks:
+        (tmp_path / ".snakemake/drivers").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".snakemake/drivers" / name).touch()
+    command(tmp_path, "snakemake", 'echo "$*" >> calls; case "$*" in *--unlock*) ;; *) exit 3;; esac')
+    command(tmp_path, "squeue", f'case "$*" in *--jobs={alive or "none"}*) echo running;; esac')
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    done = subprocess.run(["bash", PROFILE.parent / "driver.sh", "x"], cwd=tmp_path, env=environment, check=False)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert done.returncode == 3 and calls[-1] == "--profile slurm x"
+    assert ("--profile slurm --unlock x" in calls) == unlocked
+    left = {path.name for path in (tmp_path / ".snakemake/drivers").iterdir()}
+    assert left == ({alive} if alive else set())

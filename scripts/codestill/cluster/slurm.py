@@ -19,7 +19,9 @@ from codestill.plan.partition_limits import minutes
 OK, NOTE, BAD = "ok", "note", "FAIL"
 GIB = 2**30
 LEAST_AGE = 190  # seconds: the executor's longest wait between two questions, and a margin
-LEAST_FREE = 20 * GIB
+LEAST_FREE = 20 * GIB  # where there is no plan
+SPARE = 1.2  # of what a plan reckons: drafts lie beside what they will replace
+LEAST_CACHE, LEAST_TEMPORARY = 10 * GIB, GIB
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ def read_profile(path):
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise UserError(f"{path}: not a profile that can be read ({error}); see profiles/slurm/profile.yaml") from None
     return lambda rule: {**defaults, **own.get(rule, {})}
+
+
+def jobs_of(path):
+    """How many jobs a profile lets run or wait at once; None where it does not say."""
+    found = yaml.safe_load(Path(path).read_text(encoding="utf-8")).get("jobs")
+    return found if isinstance(found, int) else None
 
 
 def controller():
@@ -140,8 +148,50 @@ def accounts(resources):
     return Finding(OK, f"account: {chosen or ', '.join(known) or 'none needed'}")
 
 
-def room(folder):
-    """Whether `folder` can be written to, with names of 200 bytes and hard links, and how much is free there."""
+def submit_limit(jobs, qos=None):
+    """Whether the profile's `jobs` stay within what the user may have submitted, by association and QOS."""
+    found = {}
+    asked = (
+        (("user", getpass.getuser(), "withassoc"), "account,maxsubmitjobs", None),
+        (("qos",), "name,maxsubmitjobsperuser", qos or "normal"),
+    )
+    for what, shown, only in asked:
+        code, text = ask("sacctmgr", "--noheader", "--parsable2", "show", *what, f"format={shown}")
+        for line in text.splitlines() if code == 0 else ():
+            name, _, most = line.partition("|")
+            if most.isdigit() and only in (None, name):
+                found[f"{what[0]} {name}"] = int(most)
+    where = min(found, key=found.get, default=None)
+    if where is None or jobs is None:
+        return Finding(OK, "submitted jobs: no limit known")
+    if jobs > found[where]:
+        remedy = f"set jobs: {found[where]} or less in profiles/slurm/profile.yaml"
+        return Finding(BAD, f"submitted jobs: {where} may have {found[where]}, the profile's jobs are {jobs}", remedy)
+    return Finding(OK, f"submitted jobs: {jobs} of {found[where]} ({where})")
+
+
+def places():
+    """How much is free where libraries put what they bring and what they unpack: HF_HOME and TMPDIR."""
+    for name, folder in (
+        ("HF_HOME", os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"),
+        ("TMPDIR", tempfile.gettempdir()),
+    ):
+        existing = next(one for one in [Path(folder), *Path(folder).absolute().parents] if one.exists())
+        free = shutil.disk_usage(existing).free
+        least = LEAST_CACHE if name == "HF_HOME" else LEAST_TEMPORARY
+        text = f"{name}: {folder}, {free / GIB:,.1f} GiB free"
+        remedy = f"export {name}=FOLDER where there is room, before the run"
+        if not os.access(existing, os.W_OK):
+            yield Finding(BAD, f"{text}, and not writable", remedy)
+        else:
+            yield Finding(NOTE, text, remedy) if free < least else Finding(OK, text)
+
+
+def room(folder, needed=None):
+    """Whether `folder` can be written to, with names of 200 bytes and hard links, and how much is free there.
+
+    needed: bytes that a study's plan reckons with; None where there is no plan.
+    """
     existing = next(one for one in [Path(folder), *Path(folder).absolute().parents] if one.exists())
     try:
         with tempfile.TemporaryDirectory(dir=existing, prefix=".doctor-") as inner:
@@ -155,7 +205,11 @@ def room(folder):
     free = shutil.disk_usage(existing).free
     code, text = ask("quota", "--show-mntpoint", "--no-wrap", timeout=10)
     quota = f"; quota: {_last(text)}" if code == 0 and text else ""
-    if free < LEAST_FREE:
-        remedy = "make room, or work elsewhere: `make plan` says what the study needs"
-        return Finding(BAD, f"{existing}: only {free / GIB:.1f} GiB free{quota}", remedy)
-    return Finding(OK, f"{existing}: writable, {free / GIB:,.0f} GiB free{quota}")
+    least = LEAST_FREE if needed is None else SPARE * needed
+    wanted = "" if needed is None else f", the plan needs {needed / GIB:,.1f}"
+    if free < least:
+        remedy = (
+            "make room, or work elsewhere: `make plan` says what needs it, `make clean` frees what can be made again"
+        )
+        return Finding(BAD, f"{existing}: only {free / GIB:,.1f} GiB free{wanted}{quota}", remedy)
+    return Finding(OK, f"{existing}: writable, {free / GIB:,.0f} GiB free{wanted}{quota}")
