@@ -15,6 +15,7 @@ from codestill.kit import attempts
 from codestill.kit.files import write_json
 from codestill.kit.program import UserError, log, parser, run
 from codestill.kit.provenance import provenance
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags
 from codestill.study.sections.models import Teacher
 
@@ -23,8 +24,8 @@ def main():
     """The program."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--model", required=True, help="folder of the teacher")
-    add("--functions", required=True, help="JSON lines of validation functions (prepare_corpus.py)")
+    add("--model", type=given, required=True, help="folder of the teacher")
+    add("--functions", type=given, required=True, help="JSON lines of validation functions (prepare_corpus.py)")
     add("--output", required=True, help="JSON file that receives the figures and the judgement")
     add_flags(arguments, Teacher, ["audit"])
     add("--max_functions", type=int, default=200, help="read the first so many functions")

@@ -16,6 +16,7 @@ grade.py judges the samples like any others.
 import typing
 
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.kit.whole import given
 from codestill.study.sections.measures import Baseline
 
 
@@ -23,8 +24,12 @@ def arguments():
     """The parsed flags."""
     flags = parser(__doc__)
     flags.add_argument("--baseline", choices=typing.get_args(Baseline), required=True, help="how to complete")
-    flags.add_argument("--train", metavar="FILE", required=True, help="JSON lines of prepare_corpus.py: training text")
-    flags.add_argument("--benchmark", metavar="FILE", required=True, help="JSON lines of download.py benchmark")
+    flags.add_argument(
+        "--train", type=given, metavar="FILE", required=True, help="JSON lines of prepare_corpus.py: training text"
+    )
+    flags.add_argument(
+        "--benchmark", type=given, metavar="FILE", required=True, help="JSON lines of download.py benchmark"
+    )
     flags.add_argument("--output", metavar="FILE", required=True, help="samples.jsonl to write, one sample a problem")
     flags.add_argument("--protocol", metavar="FILE", help="JSON to write: how the samples were made")
     flags.add_argument("--order", type=int, default=10, help="ngram: tokens that are looked at, the next one included")

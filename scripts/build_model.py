@@ -22,17 +22,22 @@ The same arguments write the same bytes.
 """
 
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.kit.whole import given
 
 
 def arguments():
     """The parsed flags; raises UserError where they do not go together."""
     flags = parser(__doc__)
     flags.add_argument("--shape", metavar="JSON", help="the shape, as JSON text or as the path of a JSON file")
-    flags.add_argument("--layers_of", metavar="DIR", help="take every --every-th layer of the model in this folder")
+    flags.add_argument(
+        "--layers_of", type=given, metavar="DIR", help="take every --every-th layer of the model in this folder"
+    )
     flags.add_argument("--every", type=int, default=2, help="with --layers_of: keep layers 0, N, 2N, ...")
-    flags.add_argument("--train", metavar="FILE", help="train a tokenizer on the functions of this JSON-lines file")
+    flags.add_argument(
+        "--train", type=given, metavar="FILE", help="train a tokenizer on the functions of this JSON-lines file"
+    )
     flags.add_argument("--vocab_size", type=int, default=1000, help="with --train: tokens, special ones included")
-    flags.add_argument("--tokenizer", metavar="DIR", help="take the tokenizer of this folder instead")
+    flags.add_argument("--tokenizer", type=given, metavar="DIR", help="take the tokenizer of this folder instead")
     flags.add_argument("--seed", type=int, default=42, help="of the random weights")
     flags.add_argument("--output", metavar="DIR", required=True, help="folder to write")
     args = flags.parse_args()

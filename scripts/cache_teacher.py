@@ -13,15 +13,20 @@ the pass begins. A pass that is interrupted goes on in --work_dir; its files are
 import os
 
 from codestill.kit.program import parser, run
+from codestill.kit.whole import given
 
 
 def main():
     """The program."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--teacher_model_path", required=True, help="folder of the teacher")
-    add("--train_data", required=True, help="tokens folder of the training split")
-    add("--validation_data", help="tokens folder of the validation split (default: beside the training data)")
+    add("--teacher_model_path", type=given, required=True, help="folder of the teacher")
+    add("--train_data", type=given, required=True, help="tokens folder of the training split")
+    add(
+        "--validation_data",
+        type=given,
+        help="tokens folder of the validation split (default: beside the training data)",
+    )
     add("--output_dir", required=True, help="folder that receives the states")
     add("--work_dir", help="folder of an unfinished pass (default: OUTPUT_DIR.work)")
     add(

@@ -8,6 +8,7 @@ marks them. A benchmark that needs candidate and tests in one process is run so 
 
 from codestill.grading.command import BENCHMARK, add_grading_flags, check_grading_flags, pool_of
 from codestill.kit.program import UserError, log, parser, progress, run
+from codestill.kit.whole import given
 
 UNUSED = ("rules",)  # solutions are programs already
 
@@ -15,7 +16,7 @@ UNUSED = ("rules",)  # solutions are programs already
 def arguments():
     """The command line."""
     options = parser(__doc__)
-    options.add_argument("--benchmark", required=True, help=BENCHMARK)
+    options.add_argument("--benchmark", type=given, required=True, help=BENCHMARK)
     options.add_argument("--output", help="where the list goes, JSON; left out: it is only printed")
     add_grading_flags(options, UNUSED)
     return options.parse_args()

@@ -16,6 +16,7 @@ from pathlib import Path
 from codestill.kit.files import read_json, write_json
 from codestill.kit.model_files import MODEL_FILES, TOKENIZER_FILES
 from codestill.kit.program import UserError, log, parser, run
+from codestill.kit.whole import given
 from codestill.study.sections.selection import BODIES, LOSS, PASS
 
 WORDS = {
@@ -61,8 +62,12 @@ def copy(source, target):
 def main():
     """The program."""
     arguments = parser(__doc__)
-    arguments.add_argument("--cells", nargs="+", required=True, help="folders of distilled or fine-tuned students")
-    arguments.add_argument("--measures", nargs="+", default=[], help="a JSON file for each, named after its folder")
+    arguments.add_argument(
+        "--cells", type=given, nargs="+", required=True, help="folders of distilled or fine-tuned students"
+    )
+    arguments.add_argument(
+        "--measures", type=given, nargs="+", default=[], help="a JSON file for each, named after its folder"
+    )
     arguments.add_argument("--by", choices=[PASS, BODIES, LOSS], required=True, help="the measure that chooses")
     arguments.add_argument("--on", help="the development benchmark that it was taken on, for the record")
     arguments.add_argument("--output", required=True, help="folder that receives the chosen model and chosen.json")

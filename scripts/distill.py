@@ -22,6 +22,7 @@ import signal
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import UserError, parser, run
 from codestill.kit.signals import END_SIGNALS
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.distillation import Distillation
 
@@ -29,11 +30,11 @@ from codestill.study.sections.distillation import Distillation
 def add_arguments(arguments):
     """The flags of distilling, before those of every training."""
     add = arguments.add_argument
-    add("--teacher_model_path", help="folder of the teacher; not needed where --alpha is 1")
-    add("--student_model_path", required=True, help="folder of the student; its tokenizer is the study's")
+    add("--teacher_model_path", type=given, help="folder of the teacher; not needed where --alpha is 1")
+    add("--student_model_path", type=given, required=True, help="folder of the student; its tokenizer is the study's")
     add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
     add_flags(arguments, Distillation)
-    add("--teacher_cache", metavar="DIR", help="the states that scripts/cache_teacher.py stored in DIR")
+    add("--teacher_cache", type=given, metavar="DIR", help="the states that scripts/cache_teacher.py stored in DIR")
     add(
         "--stage_cache_in",
         metavar="DIR",

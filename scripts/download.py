@@ -22,6 +22,7 @@ from codestill.kit.disk_space import room_on_disk
 from codestill.kit.files import read_json, sha256, write_json, write_jsonl
 from codestill.kit.program import ManualFormatter, UserError, log, parser, progress, run
 from codestill.kit.provenance import provenance
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.benchmarks import Benchmark
 from codestill.study.sections.corpus import Source
@@ -55,7 +56,7 @@ def arguments():
     benchmark.add_argument("--output", required=True, help="JSON lines to write")
 
     manifest = command("manifest", "gather manifests into one")
-    manifest.add_argument("--inputs", nargs="+", required=True, help="manifests of single downloads")
+    manifest.add_argument("--inputs", type=given, nargs="+", required=True, help="manifests of single downloads")
     manifest.add_argument("--output", required=True, help="the JSON file to write")
     for one in (model, corpus, benchmark):
         one.add_argument("--manifest", required=True, help="JSON file for revision, checksums and versions")

@@ -7,14 +7,15 @@ Parts that overlap, were drawn differently, or leave samples out are refused.
 """
 
 from codestill.kit.program import UserError, log, parser, run
+from codestill.kit.whole import given
 from codestill.sampling.journal import gather
 
 
 def main():
     cli = parser(__doc__)
-    cli.add_argument("--benchmark", required=True, help="the benchmark's JSON lines")
-    cli.add_argument("--samples", required=True, nargs="+", help="the parts")
-    cli.add_argument("--protocols", required=True, nargs="+", help="their protocols, in the same order")
+    cli.add_argument("--benchmark", type=given, required=True, help="the benchmark's JSON lines")
+    cli.add_argument("--samples", type=given, required=True, nargs="+", help="the parts")
+    cli.add_argument("--protocols", type=given, required=True, nargs="+", help="their protocols, in the same order")
     cli.add_argument("--output", required=True, help="samples.jsonl to write")
     cli.add_argument("--protocol", required=True, help="its protocol")
     args = cli.parse_args()

@@ -11,14 +11,15 @@ protocols as benchmarks. `--shard 2/4` draws the second quarter; gather_samples.
 from pathlib import Path
 
 from codestill.kit.program import UserError, log, parser, run
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, checked, names_of
 from codestill.study.sections.generation import Generation
 
 
 def arguments():
     cli = parser(__doc__)
-    cli.add_argument("--model", required=True, help="model folder in Hugging Face format")
-    cli.add_argument("--benchmark", required=True, nargs="+", help="JSON lines with task_id and prompt")
+    cli.add_argument("--model", type=given, required=True, help="model folder in Hugging Face format")
+    cli.add_argument("--benchmark", type=given, required=True, nargs="+", help="JSON lines with task_id and prompt")
     cli.add_argument("--output", required=True, nargs="+", help="samples.jsonl to write, one per benchmark")
     cli.add_argument("--protocol", required=True, nargs="+", help="how they were drawn, JSON, one per benchmark")
     cli.add_argument("--work_dir", required=True, help="folder for unfinished work")

@@ -12,6 +12,7 @@ where problems or samples cannot be judged.
 
 from codestill.grading.command import BENCHMARK, add_grading_flags, check_grading_flags
 from codestill.kit.program import UserError, parser, run
+from codestill.kit.whole import given
 
 INCOMPLETE = 3  # the exit code of --strict
 
@@ -19,8 +20,8 @@ INCOMPLETE = 3  # the exit code of --strict
 def arguments():
     """The command line."""
     options = parser(__doc__)
-    options.add_argument("--benchmark", required=True, help=BENCHMARK)
-    options.add_argument("--samples", required=True, help="completions to grade, JSON lines")
+    options.add_argument("--benchmark", type=given, required=True, help=BENCHMARK)
+    options.add_argument("--samples", type=given, required=True, help="completions to grade, JSON lines")
     options.add_argument(
         "--verdicts", help="where each row goes with its verdict (default: beside the samples, NAME.verdicts.jsonl)"
     )
@@ -28,9 +29,10 @@ def arguments():
         "--scores",
         help="where pass@k, intervals and the funnel go, JSON (default: beside the samples, NAME.scores.json)",
     )
-    options.add_argument("--protocol", help="how the samples were drawn (JSON), copied into the scores")
+    options.add_argument("--protocol", type=given, help="how the samples were drawn (JSON), copied into the scores")
     options.add_argument(
         "--checked",
+        type=given,
         help="what check_benchmark.py wrote of this benchmark; left out: own solutions are run of problems that no "
         "sample passes",
     )

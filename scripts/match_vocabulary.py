@@ -18,6 +18,7 @@ the policy does not cover stops with the first tokens that differ and the remedy
 
 from codestill.kit.files import write_json
 from codestill.kit.program import log, parser, run
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags
 from codestill.study.sections.corpus import Tokens
 from codestill.study.sections.models import Vocabulary
@@ -26,8 +27,12 @@ from codestill.study.sections.models import Vocabulary
 def main():
     """Match and write one student."""
     flags = parser(__doc__)
-    flags.add_argument("--teacher", metavar="DIR", required=True, help="folder of the teacher and its tokenizer")
-    flags.add_argument("--student", metavar="DIR", required=True, help="folder of the student and its tokenizer")
+    flags.add_argument(
+        "--teacher", type=given, metavar="DIR", required=True, help="folder of the teacher and its tokenizer"
+    )
+    flags.add_argument(
+        "--student", type=given, metavar="DIR", required=True, help="folder of the student and its tokenizer"
+    )
     add_flags(flags, Vocabulary, ["policy", "embeddings"])
     add_flags(flags, Tokens, ["start"])
     flags.add_argument("--output", metavar="DIR", required=True, help="folder of the matched student")

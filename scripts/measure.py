@@ -10,6 +10,7 @@ its median is known to within 5 % or its time is spent; then the figures are mar
 
 from codestill.kit.files import write_json
 from codestill.kit.program import UserError, log, parser, run
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags
 from codestill.study.sections.generation import Generation
 from codestill.study.sections.measures import Measures
@@ -19,15 +20,17 @@ def arguments():
     cli = parser(__doc__)
     kinds = cli.add_subparsers(dest="kind", required=True)
     language = kinds.add_parser("language", help="bits per byte, CE, KL to the teacher and agreement, at T = 1")
-    language.add_argument("--teacher", help="model folder; without it, or for itself, kl and agreement are null")
-    language.add_argument("--tokens", required=True, help="token set, for example tokens/test")
+    language.add_argument(
+        "--teacher", type=given, help="model folder; without it, or for itself, kl and agreement are null"
+    )
+    language.add_argument("--tokens", type=given, required=True, help="token set, for example tokens/test")
     language.add_argument("--batch_size", type=int, default=8, help="rows at once")
     add_flags(language, Measures, ["max_rows"])
     efficiency = kinds.add_parser("efficiency", help="parameters, bytes, latency, tokens per second, memory")
     efficiency.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 8, 32], help="sequences at once")
     efficiency.add_argument("--seconds", type=float, default=10.0, help="at most, for each model and batch size")
     for kind in (language, efficiency):
-        kind.add_argument("--model", required=True, nargs="+", help="model folders in Hugging Face format")
+        kind.add_argument("--model", type=given, required=True, nargs="+", help="model folders in Hugging Face format")
         kind.add_argument("--output", required=True, nargs="+", help="JSON to write, one per model")
         add_flags(kind, Measures, ["precision"])
         add_flags(kind, Generation, ["device", "threads"], threads=0)

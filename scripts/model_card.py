@@ -7,12 +7,13 @@ Whatever is not measured yet is missing from the card.
 """
 
 from codestill.kit.program import log, parser, run
+from codestill.kit.whole import given
 
 
 def main():
     """The program."""
     options = parser(__doc__)
-    options.add_argument("--study", required=True, help="the resolved study (study.json)")
+    options.add_argument("--study", type=given, required=True, help="the resolved study (study.json)")
     options.add_argument("--results", required=True, help="its results folder")
     options.add_argument("--model", required=True, help="a model of the study, or best_distilled, best_finetuned")
     options.add_argument("--output", required=True, help="the README.md to write")

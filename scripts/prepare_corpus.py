@@ -9,14 +9,19 @@ record's own partition is honoured; others are split by a hash of what they do. 
 """
 
 from codestill.kit.program import parser, run
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.corpus import Split
 
 
 def arguments():
     top = parser(__doc__)
-    top.add_argument("--sources", nargs="+", required=True, help="JSON lines of download.py corpus, read in this order")
-    top.add_argument("--benchmarks", nargs="*", default=[], help="JSON lines of download.py benchmark, to keep out")
+    top.add_argument(
+        "--sources", type=given, nargs="+", required=True, help="JSON lines of download.py corpus, read in this order"
+    )
+    top.add_argument(
+        "--benchmarks", type=given, nargs="*", default=[], help="JSON lines of download.py benchmark, to keep out"
+    )
     for split in ("train", "validation", "test"):
         top.add_argument(f"--{split}", required=True, help=f"JSON lines to write: the {split} split")
     top.add_argument("--accounting", required=True, help="JSON file to write: what was read, kept and dropped, and why")

@@ -7,12 +7,13 @@ tables, table.md, figures/*.{png,pdf,svg} and index.html, and prints the table o
 """
 
 from codestill.kit.program import log, parser, run
+from codestill.kit.whole import given
 
 
 def main():
     """The program."""
     options = parser(__doc__)
-    options.add_argument("--study", required=True, help="the resolved study (study.json)")
+    options.add_argument("--study", type=given, required=True, help="the resolved study (study.json)")
     options.add_argument("--results", required=True, help="its results folder")
     options.add_argument("--output", required=True, help="folder to write the report into")
     options.add_argument("--benchmarks", help="folder of the workflow's benchmark files; default: benchmarks/<study>")

@@ -15,13 +15,16 @@ from dataclasses import replace
 
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import parser, run
+from codestill.kit.whole import given
 
 
 def main():
     """The program."""
     arguments = parser(__doc__)
-    arguments.add_argument("--model_path", required=True, help="folder of the model to fine-tune")
-    arguments.add_argument("--tokenizer_path", help="folder of the tokenizer of the tokens (default: the model's)")
+    arguments.add_argument("--model_path", type=given, required=True, help="folder of the model to fine-tune")
+    arguments.add_argument(
+        "--tokenizer_path", type=given, help="folder of the tokenizer of the tokens (default: the model's)"
+    )
     arguments.add_argument("--output_dir", default="teacher", help="folder that receives the model and its results")
     add_training_arguments(arguments)
     options = arguments.parse_args()

@@ -22,6 +22,7 @@ are one token or two of the body. Strip them before you let a model complete it,
 from pathlib import Path
 
 from codestill.kit.program import UserError, parser, run
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.corpus import Tokens
 
@@ -32,20 +33,30 @@ def arguments():
     """The parsed flags; raises UserError where they do not go together."""
     flags = parser(__doc__)
     flags.add_argument(
-        "--tokenizer", metavar="DIR", required=True, help="folder of the study's tokenizer, or of a model"
+        "--tokenizer", type=given, metavar="DIR", required=True, help="folder of the study's tokenizer, or of a model"
     )
     flags.add_argument(
-        "--inputs", metavar="FILE", nargs="+", required=True, help="JSON lines of functions, one file a split"
+        "--inputs",
+        type=given,
+        metavar="FILE",
+        nargs="+",
+        required=True,
+        help="JSON lines of functions, one file a split",
     )
     flags.add_argument(
         "--outputs", metavar="DIR", nargs="+", required=True, help="a folder for each input, named as its split"
     )
     flags.add_argument("--accounting", metavar="FILE", required=True, help="JSON file of the accounts")
     flags.add_argument(
-        "--vocabulary", metavar="FILE", help="match_vocabulary.py's report: how rows were made, by tokens"
+        "--vocabulary", type=given, metavar="FILE", help="match_vocabulary.py's report: how rows were made, by tokens"
     )
     flags.add_argument(
-        "--compared_with", metavar="DIR", nargs="+", default=[], help="folders of other tokenizers: tokens by each"
+        "--compared_with",
+        type=given,
+        metavar="DIR",
+        nargs="+",
+        default=[],
+        help="folders of other tokenizers: tokens by each",
     )
     add_flags(flags, Tokens, ROWS)
     args = flags.parse_args()

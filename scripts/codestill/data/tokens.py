@@ -17,6 +17,7 @@ import numpy as np
 
 from codestill.data.instruct import Chat
 from codestill.data.text import function_text  # noqa: F401  (part of this module's interface)
+from codestill.kit.files import rows_told
 from codestill.kit.program import UserError, progress
 
 IGNORE = -100  # torch's ignore_index
@@ -245,6 +246,11 @@ def load_tokens(path, max_samples=None):
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; make the tokens with scripts/tokenize_corpus.py")
+    told = rows_told(path)
+    if told not in (None, len(tokens)):
+        raise UserError(
+            f"{path}: {len(tokens):,} rows in place of {told:,}: torn; delete the folder and tokenise again"
+        )
     return tokens if max_samples is None else tokens.select(range(min(max_samples, len(tokens))))
 
 

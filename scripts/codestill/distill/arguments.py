@@ -3,6 +3,7 @@
 import os
 
 from codestill.kit.program import UserError
+from codestill.kit.whole import given
 from codestill.study.flags import add_flags, names_of, section_of
 from codestill.study.sections.training import Training
 
@@ -10,8 +11,12 @@ from codestill.study.sections.training import Training
 def add_training_arguments(parser):
     """Flags of data, training and machine."""
     data = parser.add_argument_group("data")
-    data.add_argument("--train_data", help="a tokens folder, or a file of functions (default: from the hub)")
-    data.add_argument("--validation_data", help="the same for validation; default: beside the training data")
+    data.add_argument(
+        "--train_data", type=given, help="a tokens folder, or a file of functions (default: from the hub)"
+    )
+    data.add_argument(
+        "--validation_data", type=given, help="the same for validation; default: beside the training data"
+    )
     data.add_argument(
         "--validation_fraction", type=float, default=0.05, help="of a file of functions that comes without validation"
     )

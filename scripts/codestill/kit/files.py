@@ -10,6 +10,18 @@ from pathlib import Path
 
 from codestill.kit.program import UserError
 
+MADE_AGAIN = "delete it, and run again what made it"
+# Where the maker of a study's rows wrote down how many there are: (the folder they lie in, the account as seen from
+# there, the way to the figure in it).
+_ACCOUNTS = (
+    ("inputs/corpus", "accounting.json", ("kept", "{name}")),
+    ("inputs/sources", "../manifests/source-{name}.json", ("functions",)),
+    ("inputs/benchmarks", "../manifests/benchmark-{name}.json", ("problems",)),
+    ("tokens", "accounting.json", ("splits", "{name}", "rows")),
+    ("samples/*", "{name}.protocol.json", ("samples",)),
+    ("verdicts/*", "../../scores/{folder}/{name}.json", ("n_samples",)),
+)
+
 
 @contextlib.contextmanager
 def atomic(path, mode="w"):
@@ -36,13 +48,36 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """The value in a JSON file. Raises UserError where it is missing or torn."""
+    """The object in a JSON file, as a dict. Raises UserError where it is missing, torn or no object."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        found = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not JSON ({error}); delete it and run again") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}); {MADE_AGAIN}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds {found!r:.40}, where a JSON object belongs; {MADE_AGAIN}")
+    return found
+
+
+def rows_told(path):
+    """How many rows the maker of a study's file, or folder of tokens, says that it has; None where nobody says."""
+    path = Path(path)
+    name = path.name.partition(".")[0]
+    for place, account, way in _ACCOUNTS:
+        if path.absolute().match(f"{place}/*"):
+            told = path.parent / account.format(name=name, folder=path.absolute().parent.name)
+            found = read_json(told) if told.is_file() else {}
+            for part in way:
+                found = found.get(part.format(name=name)) if isinstance(found, dict) else None
+            return found if isinstance(found, int) else None
+    return None
+
+
+def count_lines(path):
+    """Whole lines of a file."""
+    with open(path, "rb") as handle:
+        return sum(1 for line in handle if line.endswith(b"\n") and line.strip())
 
 
 def open_bytes(path):
@@ -56,24 +91,32 @@ def open_bytes(path):
 
 
 def read_jsonl(path):
-    """Yield the rows of a JSON-lines file in UTF-8 (a byte order mark may lead), plain or gzip.
+    """Yield the rows, JSON objects, of a JSON-lines file in UTF-8 (a byte order mark may lead), plain or gzip.
 
-    Raises UserError that names the line that is torn or in another encoding.
+    Raises UserError that names the line that is torn or in another encoding, and behind the last row where its maker
+    says that there are more.
     """
     with open_bytes(path) as handle:
-        read = 0
+        read = rows = 0
         try:
             for line in handle:
                 read += 1
                 if line.strip():
-                    yield json.loads(line.decode("utf-8-sig" if read == 1 else "utf-8"))
+                    rows += 1
+                    row = json.loads(line.decode("utf-8-sig" if read == 1 else "utf-8"))
+                    if not isinstance(row, dict):
+                        raise UserError(f"{path}:{read}: holds {row!r:.40}, where a JSON object belongs; correct it")
+                    yield row
         except UnicodeDecodeError as error:
             byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
             raise UserError(
                 f"{path}:{read}: not UTF-8 ({byte}); write it anew in UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)"
             ) from None
         except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path}:{read}: not a JSON line ({error})") from None
+            raise UserError(f"{path}:{read}: not a JSON line ({error}); {MADE_AGAIN}") from None
+    told = rows_told(path)
+    if told not in (None, rows):
+        raise UserError(f"{path}: {rows:,} rows in place of {told:,}: torn; {MADE_AGAIN}")
 
 
 def count_jsonl(path):

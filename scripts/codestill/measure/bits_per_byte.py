@@ -160,19 +160,13 @@ def kinds_of_tokens(pieces):
 
 def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="auto", dtype=torch.float32, max_rows=None):
     """`measure` for folders: a model, its teacher (or None, or the same folder), and a token set on disk."""
-    from datasets import load_from_disk
-
     from codestill.data.batches import Examples
+    from codestill.data.tokens import load_tokens
     from codestill.models.loading import device_of, load_model, place
     from codestill.models.tokenizers import load_tokenizer
 
     target = device_of(device)
-    try:
-        dataset = load_from_disk(tokens_dir)
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"{tokens_dir}: no token set; make it with scripts/tokenize_corpus.py") from error
-    if max_rows:
-        dataset = dataset.select(range(min(max_rows, len(dataset))))
+    dataset = load_tokens(tokens_dir, max_rows)
     examples = Examples(dataset, source=tokens_dir)
     if "bytes" not in dataset.column_names:
         raise UserError(f"{tokens_dir}: no column bytes; make it with scripts/tokenize_corpus.py")

@@ -6,17 +6,16 @@ whose weights do not fit it is refused.
 
 import hashlib
 import json
-import struct
 from pathlib import Path
 
 from codestill.kit.files import read_json, sha256
 from codestill.kit.program import UserError
+from codestill.kit.whole import check_file
 
 # In this order, as transformers looks for them.
 _NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _WRAPPERS = ("_orig_mod.", "module.")  # torch.compile's, and those of data parallel training
 _REMEDY = "give the folder the config.json that belongs to its weights, or fetch both again"
-_POINTER = b"version https://git-lfs"
 # Buffers of older checkpoints that are computed and never learned.
 _COMPUTED = ("inv_freq", "position_ids", "masked_bias", "causal_mask")
 # Fields of a config.json that say how the file came about, and nothing about what the model computes.
@@ -49,32 +48,7 @@ def _is_adapter(folder):
 def check_whole(folder):
     """Raise UserError where a file of a folder's weights is torn, or a git-lfs pointer in place of the file."""
     for path in weight_files(folder):
-        with open(path, "rb") as handle:
-            start = handle.read(64)
-            if start.startswith(_POINTER):
-                raise UserError(f"{path}: a git-lfs pointer, not the file itself; run `git lfs pull` there")
-            if path.suffix == ".safetensors":
-                _check_safetensors(path, handle, start)
-        if path.suffix == ".bin" and not start.startswith((b"PK\x03\x04", b"\x80")):
-            raise UserError(f"{path}: no file of PyTorch weights; fetch it again")
-
-
-def _check_safetensors(path, handle, start):
-    """The header's own account of a safetensors file: 8 bytes of length, JSON with offsets, then the tensors."""
-    size, torn = path.stat().st_size, UserError(f"{path}: torn, or not a safetensors file; fetch or make it again")
-    if len(start) < 8:
-        raise torn
-    length = struct.unpack("<Q", start[:8])[0]
-    if length > size - 8:
-        raise torn
-    handle.seek(8)
-    try:
-        entries = json.loads(handle.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise torn from None
-    if size != 8 + length + end:
-        raise UserError(f"{path}: torn: {size:,} bytes in place of {8 + length + end:,}; fetch or make it again")
+        check_file(path)
 
 
 def weights_checksum(folder):

@@ -84,7 +84,8 @@ def measured(results, model):
 
 
 def write(results, name, path):
-    """Write the card of the model called `name` (a cell, or what it was chosen as). Raises UserError if unknown."""
+    """Write the card of the model called `name` (a cell, or what it was chosen as). Raises UserError if unknown,
+    or where a file that it tells of is damaged."""
     from codestill.report.page import environment
 
     model = results.by_name.get(name)
@@ -118,6 +119,8 @@ def write(results, name, path):
             licences=licences(results),
         )
     )
+    if results.damaged:  # by now all that the card tells was read
+        raise UserError(next(iter(results.damaged.values())))
     with atomic(path) as handle:
         handle.write(text)
     return text

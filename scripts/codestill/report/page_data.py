@@ -56,6 +56,7 @@ def tell(results, tables):
         "figures": [{"name": name, "title": title, "caption": CAPTIONS[name]} for name, (_, title) in FIGURES.items()],
         # Last: by now everything was read.
         "damaged": sorted(results.damaged.values()),
+        "partial": [f"{model}: {what}" for model, what in sorted(results.partial.items())],
         "contamination": "Published models may have seen the corpus or a benchmark in pretraining (CodeGPT was "
         "pretrained on CodeSearchNet's Python functions): scores on them may be flattered.",
     }

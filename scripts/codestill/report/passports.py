@@ -41,10 +41,24 @@ def files_read(results):
     for part in READ:
         parts[part] = [folder / "models" / model.name / f"{part}.json" for model in results.models]
     parts["corpus"] = (folder / "inputs/corpus").glob("*.jsonl")
+    parts["models"] = _unrecorded(results)
+    parts["tokens"] = (folder / "tokens").glob("*/*")
     parts["chosen"] = (folder / "models").glob("*/chosen.json")
     accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
     parts["study"] = [folder / path for path in accounts]
     return {part: sorted({str(p.relative_to(folder)) for p in paths if p.exists()}) for part, paths in parts.items()}
+
+
+def _unrecorded(results):
+    """The files of models whose checksums neither a manifest nor a training wrote down."""
+    brought = results.optional("inputs/manifest.json") or {}
+    bases = [one for one in (results.folder / "inputs/models").glob("*") if one.name not in brought]
+    for folder in [*bases, *(results.folder / "models").glob("*")]:
+        weighed = (folder / "provenance.json").exists() or folder.name in results.choices
+        for path in folder.iterdir():
+            known = path.name == "README.md" or (weighed and path.name == "model.safetensors")
+            if path.is_file() and not known:
+                yield path
 
 
 def study_passport(results, tables_folder):

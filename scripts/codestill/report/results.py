@@ -39,11 +39,12 @@ class Results:
 
     `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
     copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A file that is there
-    and cannot be read counts as missing; `damaged` says which those are, and why.
+    and cannot be read counts as missing; `damaged` says which those are, and why. `partial` says of which models
+    some problems of a benchmark were not judged.
     """
 
     def __init__(self, study, folder):
-        self.study, self.folder, self._read, self.damaged = study, Path(folder), {}, {}
+        self.study, self.folder, self._read, self.damaged, self.partial = study, Path(folder), {}, {}, {}
         self.choices = self._read_choices()
         self.models = self._list_models()
         self.by_name = {model.name: model for model in self.models}
@@ -156,7 +157,12 @@ class Results:
         return self.study.get("made_from", {}).get(name) or ["student"]
 
     def scores(self, model, benchmark):
-        return self.document(model, f"scores/{benchmark}/{{}}.json")
+        """The scores of a model on a benchmark; None if missing. Those over fewer problems are told in `partial`."""
+        found = self.document(model, f"scores/{benchmark}/{{}}.json")
+        tasks, judged = len(self.problems(benchmark)), (found or {}).get("n_problems")
+        if tasks and judged is not None and judged < tasks:
+            self.partial[f"{benchmark} {model.name}"] = f"pass@k is over {judged} of {tasks} problems"
+        return found
 
     def verdicts(self, model, benchmark):
         """The graded samples of a model, as a list; None if missing."""

@@ -1,0 +1,53 @@
+"""The commands of README and docs as a reader types them: each is parsed by the program that it names, as it stands."""
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from running import ROOT, snakemake
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "config/README.md"]
+LINES = [
+    (page.name, found.strip())
+    for page in PAGES
+    for found in re.findall(r"^    ((?:snakemake|make|codestill) [^\n]*(?:\\\n[^\n]*)*)$", page.read_text(), re.M)
+]
+# They need a cluster, a finished study, or packages that are not pinned here.
+ELSEWHERE = ("--profile slurm", "--logger", "--report ", "--touch")
+
+
+def words_of(line):
+    return shlex.split(line.replace("\\\n", " "), comments=True)
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES if line.startswith("snakemake")])
+def test_a_command_of_snakemake_plans_what_it_says(tmp_path, line):
+    if any(word in line for word in ELSEWHERE):
+        pytest.skip("needs a cluster, a finished study or another package")
+    words = words_of(line)[1:]
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    done = snakemake(tmp_path, "--dry-run", *words)
+    valued = [word.startswith("-") and word != "--" for word in words]  # a flag, whose value may follow it
+    target = "all" if valued[-1] or valued[-2] else words[-1]
+    assert re.search(rf"^{target} +1$", done.stdout, re.M), done.stdout[-500:]
+    named = re.search(r"config/(\w+)\.yaml", " ".join(words))
+    study = yaml.safe_load((ROOT / named[0]).read_text())["study"] if named else "codegpt-distilgpt2"
+    assert f"results/{study}" in done.stdout or "--quiet" in words
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES if line.startswith("make")])
+def test_a_target_of_make_exists(line):
+    words = [word for word in words_of(line)[1:] if word not in ("&&", "source", ".venv/bin/activate")]
+    done = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES if line.startswith("codestill")])
+def test_a_program_of_codestill_takes_its_flags(line):
+    program, *flags = words_of(line)[1:]
+    text = (ROOT / f"scripts/{program}.py").read_text()
+    for flag in (word for word in flags if word.startswith("--") and word != "--"):
+        assert f'"{flag}"' in text, line
