@@ -72,8 +72,8 @@ RULES = (
 )
 
 
-def test_every_rule_that_reads_a_file_of_the_study_is_tried(planned):
-    assert set(RULES) | set(TOLERANT) == set(planned)
+def test_the_rules_tried_are_those_of_the_study(planned):
+    assert set(RULES) <= set(planned) - set(TOLERANT)
 
 
 @pytest.mark.parametrize("rule", RULES)
