@@ -1,7 +1,7 @@
 """From a folder of your own source and two models to a config that runs, and what that run would cost.
 
-    codestill new src/                                                  # asks for the rest on a terminal
-    codestill new src/ --teacher 4M --minutes 10                        # from scratch, on a CPU
+    python scripts/new.py src/                              # or `codestill new src/`; asks for the rest on a terminal
+    codestill new src/ --teacher 4M --minutes 10            # from scratch, on a CPU
     codestill new src/ --teacher Qwen/Qwen2.5-Coder-1.5B --student Qwen/Qwen2.5-Coder-0.5B --study ours
     codestill new owner/dataset --teacher microsoft/CodeGPT-small-py --student distilbert/distilgpt2
 

@@ -1,6 +1,6 @@
 """Complete a prompt in the terminal, several models side by side.
 
-    codestill try demo                                  # a study: its teacher, its control and its student
+    python scripts/try.py demo       # or `codestill try demo`; a study: its teacher, its control and its student
     codestill try results/demo/models/student --prompt 'def add(a, b):\\n    \"\"\"Return the sum.\"\"\"'
 
 Without --prompt it asks for one on a terminal, again and again (an empty line ends a prompt, end of file the
