@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from codestill.study.section import Name, Section, Seed, field, wrong
 from codestill.study.sections.training import Training
 
-ORIGINS = ("name", "shape", "every_layer_of_teacher", "layers_of", "narrow")
+ORIGINS = ("name", "shape", "every_layer_of_teacher", "layers_of")
 
 
 class Origin(Section):
