@@ -1,7 +1,7 @@
 """Complete a prompt in the terminal, several models side by side.
 
     python scripts/try.py demo       # or `codestill try demo`; a study: its teacher, its control and its student
-    codestill try results/demo/models/student --prompt 'def add(a, b):\\n    \"\"\"Return the sum.\"\"\"'
+    codestill try results/demo/models/student --prompt 'def add(a, b):\\n    return'
 
 Without --prompt it asks for one on a terminal, again and again (an empty line ends a prompt, end of file the
 program), and else reads one from standard input.

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from codestill.kit.program import FIELDS
-from codestill.study.flags import fields_of_programs
+from codestill.study.remedies import fields_of_programs
 
 
 def prepare():
