@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 from running import ROOT, snakemake
-from test_whole_chain import functions
+from tiny_study import functions
 from walkthrough import blocks
 
 CONFIG = ROOT / "tests/workflow/graph.yaml"

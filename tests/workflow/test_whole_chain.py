@@ -134,7 +134,7 @@ def test_a_benchmark_that_comes_goes_or_is_renamed_trains_nothing(edited):
     for benchmarks in ({**TINY["benchmarks"], "more": more}, {"more": more}, {"renamed": only}):
         (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "benchmarks": benchmarks}))
         counts = jobs(edited)[0]
-        assert counts["generate"] == counts["grade"] >= len(CELLS) + 2
+        assert counts["generate"] == counts["grade"] - counts["complete_without_model"] >= len(CELLS) + 2
         assert not {"prepare_corpus", "tokenize_corpus", "teach", "cache_teacher", "distill"} & set(counts), counts
 
 

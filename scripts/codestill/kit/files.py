@@ -66,7 +66,8 @@ def rows_told(path):
     name = path.name.partition(".")[0]
     for place, account, way in _ACCOUNTS:
         if path.absolute().match(f"{place}/*"):
-            told = path.parent / account.format(name=name, folder=path.absolute().parent.name)
+            account = account.format(name=name, folder=path.absolute().parent.name)
+            told = Path(os.path.normpath(path.parent / account))
             found = read_json(told) if told.is_file() else {}
             for part in way:
                 found = found.get(part.format(name=name)) if isinstance(found, dict) else None

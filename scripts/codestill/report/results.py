@@ -130,7 +130,8 @@ class Results:
                     raise UserError(f"{self.folder / path}: holds no {kind.__name__}; delete it and run again")
                 self._read[path] = value
             except UserError as error:
-                self.damaged[path] = str(error)
+                if str(error) not in self.damaged.values():  # rows are read beside their account, which may be torn
+                    self.damaged[path] = str(error)
         return self._read[path]
 
     def document(self, model, pattern):

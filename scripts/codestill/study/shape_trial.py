@@ -46,8 +46,9 @@ def answer(asked):
     except (OSError, ValueError, KeyError, TypeError):
         pass  # never asked, or torn
     path = os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    quiet = ["-B"] if sys.dont_write_bytecode else []  # a plan leaves no file behind
     done = subprocess.run(
-        [sys.executable, "-m", PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False,
+        [sys.executable, *quiet, "-m", PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     if done.returncode:
