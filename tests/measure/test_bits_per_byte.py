@@ -151,7 +151,7 @@ def test_batches_change_nothing_and_rows_can_be_limited(made):
 
 def test_bad_token_sets_are_named(made, tmp_path):
     place, _, _ = made
-    with pytest.raises(UserError, match="no token set"):
+    with pytest.raises(UserError, match="no tokens there"):
         bits_per_byte.measure_folder(str(place / "student"), None, str(tmp_path / "absent"), device="cpu")
     row = {"input_ids": [[1, 9999]], "position_ids": [[0, 1]], "labels": [[-100, 9999]], "bytes": [3]}
     datasets.Dataset.from_dict(row).save_to_disk(tmp_path / "beyond")
@@ -159,7 +159,7 @@ def test_bad_token_sets_are_named(made, tmp_path):
         bits_per_byte.measure_folder(str(place / "student"), None, str(tmp_path / "beyond"), device="cpu")
     del row["bytes"]
     datasets.Dataset.from_dict(row).save_to_disk(tmp_path / "no_bytes")
-    with pytest.raises(UserError, match="no column bytes"):
+    with pytest.raises(UserError, match="column 'bytes' is missing"):
         bits_per_byte.measure_folder(str(place / "student"), None, str(tmp_path / "no_bytes"), device="cpu")
 
 

@@ -97,7 +97,7 @@ def test_the_standard_library_gives_thousands_of_functions_and_no_tests(monkeypa
 
 def _options(**given):
     nothing = dict.fromkeys(("name", "config_name", "revision", "path", "max_samples"))
-    return SimpleNamespace(**{**nothing, "columns": {}, "seed": 0, **given})
+    return SimpleNamespace(**{**nothing, "columns": {}, "seed": 0, "format": "functions", **given})
 
 
 FOREIGN = [
@@ -135,7 +135,7 @@ def test_json_lines_with_other_columns_plain_or_packed_file_or_folder(monkeypatc
         ),
         (["--kind", "files", "--path", "{rows}", *COLUMNS, "kode=body"], "--columns: must be 'code'.*not 'kode'"),
         (["--kind", "files", "--path", "{torn}", *COLUMNS], r"torn\.jsonl:2: not a JSON line"),
-        (["--kind", "files", "--path", "{list}", *COLUMNS], r"list\.jsonl:1: not a JSON object"),
+        (["--kind", "files", "--path", "{list}", *COLUMNS], r"list\.jsonl:1: holds \[1\], where a JSON object belongs"),
         (["--kind", "files", "--path", "{nowhere}"], "nowhere.*: no such file or folder"),
         (["--kind", "files", "--path", "{empty}"], "holds no file that ends in .jsonl"),
         (["--kind", "python", "--path", "{empty}"], "holds no .py file"),

@@ -17,18 +17,20 @@ def test_every_ready_study_plans_its_full_grid(tmp_path, name):
     study = load_study(yaml.safe_load((CONFIG / name).read_text()))
     grid = build_grid(study)
     counts = dry_run(tmp_path, CONFIG / name)
-    models = len(grid.cells) + 2
+    models = len(grid.cells) + 2 + len(study.models)
     assert counts["distill"] == len(grid.cells)
     assert counts["measure_language"] == models
+    candidates = sum(1 for cell in grid.cells.values() if cell.student == "student")
     judged = sum(
-        len(grid.cells) if one.use == "development" else 4 if one.models == "headline" else models
+        candidates if one.use == "development" else 4 if one.models == "headline" else models
         for one in study.benchmarks.values()
     )  # what chooses is taken of the candidates alone
     looked_up = len(study.reported) * len(study.measures.baselines)
     assert (counts["generate"], counts.get("complete_without_model", 0)) == (judged, looked_up)
     assert counts["grade"] == judged + looked_up and counts["near_copies"] == len(study.benchmarks)
-    assert counts["teach"] == counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
-    assert counts.get("download_model", 0) == 2 - counts.get("build_model", 0)
+    assert counts["teach"] == 1 + sum(one.training is not None for one in study.models.values())
+    assert counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
+    assert counts.get("download_model", 0) == 2 + len(study.models) - counts.get("build_model", 0)
 
 
 def test_a_grid_of_a_thousand_cells(tmp_path):

