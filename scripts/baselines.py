@@ -58,9 +58,11 @@ def main():
             completion = completion if row["prompt"].endswith("\n") else f"\n{completion}"
             yield {"task_id": row["task_id"], "completion": completion, "sample": 0, "finish": "stop"}
 
+    count = write_jsonl(args.output, samples())
     if args.protocol:
-        write_json(args.protocol, {"baseline": args.baseline, **options, "provenance": provenance()})
-    log(f"{args.output}: {write_jsonl(args.output, samples())} samples of {args.baseline}")
+        facts = {"baseline": args.baseline, **options, "samples": count, "provenance": provenance()}
+        write_json(args.protocol, facts)
+    log(f"{args.output}: {count} samples of {args.baseline}")
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def test_nan_names_the_model(tmp_path, benchmark):
     [
         ([{"task_id": "a"}], "task_id and prompt"),
         ([{"task_id": "a", "prompt": 5}], "task_id and prompt"),
-        ([["a", "x"]], "task_id and prompt"),
+        ([["a", "x"]], "a JSON object belongs"),
         ([{"task_id": "a", "prompt": "x"}] * 2, "comes twice"),
         ([{"task_id": "a", "prompt": "\n"}], "no token"),
         ([], "no task"),

@@ -51,11 +51,11 @@ def test_it_works_beside_a_run(tmp_path):
         driver = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
-        while "running: teach teach on " not in (said := follow(folder)[1]) or "step " not in said:
+        while "running: teach teacher on " not in (said := follow(folder)[1]) or "step " not in said:
             assert time.monotonic() < deadline and driver.poll() is None, said
         assert " planned" in said and "of 1 jobs done" in said
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
     code, said = follow(folder)
-    assert code == 1 and "failed: teach teach: ended from outside" in said and "running" not in said
+    assert code == 1 and "failed: teach teacher: ended from outside" in said and "running" not in said
