@@ -48,15 +48,33 @@ def test_it_is_kept_where_that_is_asked_for_and_a_sound_one_says_nothing(home):
 
 
 @pytest.mark.parametrize(
-    ("untrained", "best", "what"),
-    [(5.98, 5.98, "before training"), (9.0, 4.7, "of a uniform guess"), (5.98, float("nan"), "before training")],
+    ("untrained", "best", "learnt", "what"),
+    [
+        (5.98, 5.98, 5.99, "before training"),
+        (5.98, 2117.0, 2000.0, "before training"),
+        (5.98, 7.5, 1.0, "before training"),  # worse than a uniform guess, whatever was learnt by heart
+        (9.0, 4.7, 1.0, "of a uniform guess"),
+        (5.98, float("nan"), 1.0, "before training"),
+    ],
 )
-def test_what_counts_as_no_gain(untrained, best, what):
+def test_what_counts_as_no_gain(untrained, best, learnt, what):
     options = SimpleNamespace(learning_rate=1e-3, preflight="stop")
     run = SimpleNamespace(untrained=untrained, head=SimpleNamespace(columns=100), options=options, steps=9)
     if untrained < 6:
         run.head.columns = 1000
     with pytest.raises(UserError, match=what) as refusal:
-        refuse_diverged(run, best, 3)
+        refuse_diverged(run, best, 3, learnt)
     assert refusal.value.cause == attempts.DIVERGED
-    refuse_diverged(run, 3.0, 3)
+    refuse_diverged(run, 3.0, 3, learnt)
+
+
+def test_a_strong_start_that_learns_few_rows_by_heart_overfits_and_is_kept(home):
+    """Taught on other rows first, then on three alone: validation gets worse while the training loss falls."""
+    tiny.token_set(home / "tokens/few", 3, seed=5)
+    validation = {"validation_data": home / "tokens/validation"}
+    code, log = teach(home, "strong", learning_rate=0.01, num_train_epochs=12, **validation)
+    assert code == 0, log
+    few = {"train_data": home / "tokens/few", "num_train_epochs": 20, "learning_rate": 0.003}
+    code, log = teach(home, "by_heart", model_path=home / "strong", tokenizer_path=home / "strong", **few, **validation)
+    assert code == 0 and "warning: overfits: the best validation CE" in log and "diverged" not in log, log
+    assert (home / "by_heart" / "model.safetensors").exists()

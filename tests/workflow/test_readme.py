@@ -33,7 +33,7 @@ def test_a_command_of_snakemake_plans_what_it_says(tmp_path, line):
     valued = [word.startswith("-") and word != "--" for word in words]  # a flag, whose value may follow it
     target = "all" if valued[-1] or valued[-2] else words[-1]
     assert re.search(rf"^{target} +1$", done.stdout, re.M), done.stdout[-500:]
-    named = re.search(r"config/(\w+)\.yaml", " ".join(words))
+    named = re.search(r"config/([\w-]+)\.yaml", " ".join(words))
     study = yaml.safe_load((ROOT / named[0]).read_text())["study"] if named else "codegpt-distilgpt2"
     assert f"results/{study}" in done.stdout or "--quiet" in words
 

@@ -1,4 +1,8 @@
-"""Whether a training diverged: its best model predicts no better than it did before, or than a uniform guess."""
+"""Whether a training diverged: its best model predicts no better than it did before, or than a uniform guess.
+
+A strong start that learns few rows by heart ends above its start too, but its training loss fell: that overfits, is
+said, and is kept.
+"""
 
 import math
 from pathlib import Path
@@ -23,11 +27,21 @@ def measure_untrained(run):
     return math.inf if found is None else found
 
 
-def refuse_diverged(run, best, step):
-    """Raise UserError (or warn, by --preflight) where the best validation CE is no gain; `step` is where it was."""
+def refuse_diverged(run, best, step, learnt):
+    """Raise UserError (or warn, by --preflight) where the best validation CE is no gain; `step` is where it was.
+
+    learnt: the training CE of the last steps, in nats a target.
+    """
     uniform = math.log(run.head.columns)
     bound, what = min((run.untrained, "before training"), (uniform, "of a uniform guess"))
     if best < bound:
+        return
+    if best < uniform and learnt is not None and learnt < run.untrained:
+        log(
+            f"warning: overfits: the best validation CE, {best:.3f} at step {step} of {run.steps}, is not below the "
+            f"{run.untrained:.3f} before training, while the training CE fell to {learnt:.3f}; more rows, fewer epochs "
+            f"or a lower learning rate than {run.options.learning_rate:g}"
+        )
         return
     problem = (
         f"diverged: the best validation CE, {best:.3f} at step {step} of {run.steps}, is not below the {bound:.3f} "

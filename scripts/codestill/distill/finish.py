@@ -25,7 +25,7 @@ def finish(run):
     results |= {"epoch": run.metrics.get("epoch", 0.0) or 0.0, "step": run.metrics.get("step", 0)}
     results["targets"] = run.validation_data.all_targets()
     if run.steps:
-        refuse_diverged(run, results["eval_loss"], results["step"])
+        refuse_diverged(run, results["eval_loss"], results["step"], _train_results(run)["train_loss_ce"])
     results["diagnosis"] = diagnose(history, run.steps) if run.steps else "not trained"
     if run.main:
         log(f"eval_loss {results['eval_loss']:.4f} nats a token at step {results['step']}")
