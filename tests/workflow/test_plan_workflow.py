@@ -120,7 +120,7 @@ def test_edited_code_is_named_and_can_be_accepted_as_it_is(home):
     found = planned(home)
     assert ("code", "scripts/codestill/made/grade.py edited") in causes(found)
     graded = {job for (kind, _), jobs in causes(found).items() for job in jobs if kind == "code"}
-    assert len(graded) == 5  # three cells, teacher and student
+    assert len(graded) == 8  # three cells, teacher and student, and three baselines without a model
     assert all(job["only_code"] for job in found["jobs"])
     text = plan(home).stdout
     assert "snakemake --configfile made.yaml --cores 1 --touch" in text

@@ -47,7 +47,8 @@ def read_config(path):
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{shown}: cannot be read ({error}); the ready studies are in config/") from None
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise UserError(f"{shown}: {reason}; the ready studies are in config/") from None
     try:
         return json.loads(text)  # as Snakemake does: JSON with tabs is no YAML
     except ValueError:
