@@ -41,7 +41,8 @@ for word in sys.argv[1:]:
         flags[name].append(word)
 folders = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 folders += ["trainer_state.json", "train_results.json", "eval_results.json", "provenance.json", "chosen.json"]
-folders += ["data-00000-of-00001.arrow", "dataset_info.json", "state.json", "scores.csv", "ladder.csv", "table.md", "index.html"]
+folders += ["data-00000-of-00001.arrow", "dataset_info.json", "state.json"]
+folders += ["scores.csv", "ladder.csv", "table.md", "index.html"]
 folders += ["passport.json", *(f"figures/{name}.{kind}" for name in FIGURES for kind in FIGURE_FORMATS)]
 contents = {
     "config.json": {"model_type": "gpt2", "n_layer": 1, "n_embd": 24, "vocab_size": 300},

@@ -12,7 +12,7 @@ CASES = {
     "tab.yaml": (b"study: a\n\tteacher: b\n", "tab.yaml:2: not YAML"),
     "latin.yaml": (b"study: caf\xe9\n", "latin.yaml: cannot be read"),
     "folder.yaml": (None, "folder.yaml: cannot be read"),
-    "missing.yaml": (..., "missing.yaml: cannot be read"),
+    "missing.yaml": (..., "missing.yaml: no such file"),
 }
 
 
