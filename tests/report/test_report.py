@@ -170,3 +170,17 @@ def test_make_install_makes_the_library_importable_anywhere(tmp_path):
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=plain, capture_output=True, text=True)
     assert done.stdout == "load_cell\n", done.stderr
+
+
+def test_a_time_taken_on_a_busy_machine_says_so(whole, tmp_path):
+    """Of the batch size that was not stable, and of no other."""
+    folder = tmp_path / "busy"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    found = read_json(folder / "efficiency/teacher.json")
+    write_json(folder / "efficiency/teacher.json", found | {"busy": {"1": True, "8": False}})
+    build(folder / "study.json", folder, folder / "report")
+    rows = [line.split("|") for line in (folder / "report/table.md").read_text().splitlines() if line.startswith("| ")]
+    latency = next(row for row in rows if "latency" in row[1])
+    assert "machine busy" in latency[2] and not any("machine busy" in cell for cell in latency[3:])
+    assert not any("busy" in "".join(row) for row in rows if "weights on disk" in row[1])
+    assert "machine busy" not in (whole / "report/table.md").read_text()

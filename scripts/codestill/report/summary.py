@@ -61,11 +61,20 @@ def headline(results, tables):
             cells[column] = _cell(row, known.unit)
             if row is None and setting:
                 cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
+            elif setting and not benchmark and _was_busy(results.efficiency(main_model(results, setting)), measure):
+                cells[column]["text"] += ", machine busy"
         label = f"{benchmark} {measure}" if benchmark else known.label
         head = label if benchmark else title(measure)
         told = {"label": label, "title": head, "unit": known.unit, "better": known.better}
         rows.append({**told, "cost": measure.startswith(COSTS), "cells": cells})
     return rows
+
+
+def _was_busy(efficiency, measure):
+    """Whether a time was not stable when it was taken, so that it says little."""
+    batch = measure.removeprefix("tokens_per_second_") if measure.startswith("tokens_per_second_") else "1"
+    timed = measure.startswith(("latency_ms", "tokens_per_second"))
+    return timed and bool(((efficiency or {}).get("busy") or {}).get(batch))
 
 
 def _cell(row, unit):
