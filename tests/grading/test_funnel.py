@@ -7,6 +7,7 @@ from test_grade import grade, written
 
 from codestill.grading.funnel import FUNNEL, funnel
 from codestill.grading.sandbox import wire
+from codestill.grading.sandbox.isolation import named
 from codestill.grading.sandbox.worker import Bench
 from grading.attacks import PROBLEM
 
@@ -49,7 +50,7 @@ def test_finished_is_the_samplers_word(finish, finished):
 
 
 def test_a_candidate_that_never_speaks_has_reached_nothing(tmp_path):
-    bench = Bench([os.open(os.devnull, os.O_RDONLY)], 1 << 30, tmp_path)
+    bench = Bench([os.open(os.devnull, os.O_RDONLY)], 1 << 30, str(tmp_path / "missing"), named("landlock+seccomp"))
     bench.add("T", *(PROBLEM[field] for field in ("prompt", "test", "entry_point")))
     bench.ready("T")
     bench.progress.reach("defines")  # as a candidate before it did
