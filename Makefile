@@ -27,7 +27,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 # flock instead of Snakemake's own lock: Snakemake itself holds it and no job does, so that a killed run needs no
 # unlocking and an interrupted one is over when make returns.
-demo: install ## run the demo study to its report (eight minutes on two cores)
+demo: install ## run the demo study to its report (some seven minutes on two cores)
 	@mkdir -p .snakemake
 	@flock --nonblock --no-fork --conflict-exit-code 75 .snakemake/demo.lock \
 	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host -- all \
