@@ -71,8 +71,8 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
     with progress(total=len(texts), desc=description, unit=" functions") as bar:
         for start in range(0, len(texts), _BATCH):
             batch = texts[start : start + _BATCH]
-            encodings = plain_encodings(tokenizer, batch)
-            for number, (text, encoding) in enumerate(zip(batch, encodings, strict=True), start):
+            encodings = iter(plain_encodings(tokenizer, [text for text in batch if not isinstance(text, Chat)]))
+            for number, text in enumerate(batch, start):
                 if isinstance(text, Chat):
                     ids, targets, sizes = chat.encode(tokenizer, text.messages)
                     kept, targets[0] = slice(0, max_seq_length), False  # nothing stands before a row's first token
@@ -87,6 +87,7 @@ def encode_functions(tokenizer, texts, max_seq_length, description="tokenising")
                     first_bytes.append(int(sizes[kept].sum()) - kept_bytes[-1])
                     cut_bytes.append(int(sizes[max_seq_length:].sum()))
                     continue
+                encoding = next(encodings)
                 unspelt += not spells(spelt_by, encoding.ids, text)
                 ids = np.array([*start_with, *encoding.ids, end], dtype=np.int32)
                 head = "" if led else text[: encoding.token_to_chars(0)[1]]

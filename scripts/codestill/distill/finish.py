@@ -24,13 +24,14 @@ def finish(run):
     # The trainer numbers epochs by steps; without a training there is none.
     results |= {"epoch": run.metrics.get("epoch", 0.0) or 0.0, "step": run.metrics.get("step", 0)}
     results["targets"] = run.validation_data.all_targets()
+    trained = _train_results(run)
     if run.steps:
-        refuse_diverged(run, results["eval_loss"], results["step"], _train_results(run)["train_loss_ce"])
+        refuse_diverged(run, results["eval_loss"], results["step"], trained["train_loss_ce"])
     results["diagnosis"] = diagnose(history, run.steps) if run.steps else "not trained"
     if run.main:
         log(f"eval_loss {results['eval_loss']:.4f} nats a token at step {results['step']}")
         log(f"diagnosis: {results['diagnosis']}")
-        _write(run, results, _train_results(run))
+        _write(run, results, trained)
         for folder in Path(options.work_dir).glob("checkpoint-*"):
             shutil.rmtree(folder)
         shutil.rmtree(Path(options.work_dir) / OWN, ignore_errors=True)

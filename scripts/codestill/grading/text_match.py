@@ -8,8 +8,6 @@ or deletion), whether the program compiles, and how many of the functions that t
 import ast
 import warnings
 
-from rapidfuzz import fuzz
-
 from codestill.data.functions import FUNCTIONS, body_of, nodes_under, parse
 
 MEASURES = ("edit_similarity", "compiles", "calls")
@@ -25,6 +23,8 @@ def outcome_of(problem, program):
 
     measures: {edit_similarity, compiles, calls}, each in [0, 1]; calls is None where the original calls nothing.
     """
+    from rapidfuzz import fuzz  # not at the start of every grading: most problems have tests
+
     prompt, wanted = problem["prompt"], problem["canonical_solution"]
     written = program.removeprefix(prompt)
     name = problem["entry_point"]

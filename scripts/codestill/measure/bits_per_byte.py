@@ -168,8 +168,6 @@ def measure_folder(model_dir, teacher_dir, tokens_dir, batch_size=8, device="aut
     target = device_of(device)
     dataset = load_tokens(tokens_dir, max_rows)
     examples = Examples(dataset, source=tokens_dir)
-    if "bytes" not in dataset.column_names:
-        raise UserError(f"{tokens_dir}: no column bytes; make it with scripts/tokenize_corpus.py")
     model = place(load_model(model_dir, quantised=True), target, dtype)
     teacher = None
     if teacher_dir and not _same(model_dir, teacher_dir):
