@@ -99,3 +99,36 @@ def test_a_pipe_is_graded_as_a_file(tmp_path):
     assert done.returncode == 0, done.stderr
     verdicts = [json.loads(line) for line in (tmp_path / "V.jsonl").read_text().splitlines()]
     assert [row["passed"] for row in verdicts] == [True, False]
+
+
+CHECKS = """
+def same(found, wanted):
+    assert found == wanted
+
+
+def check(candidate):
+    assert candidate(0, 0) == 0
+    for pair, wanted in {(1, 1): 2}.items():
+        same(candidate(*pair), wanted)
+    assert candidate(2, 2) == 4 and (
+        candidate(2, 3) == 5
+    )
+    assert candidate(3, 3) == 6, "three and three"
+"""
+
+
+def test_a_verdict_names_the_assertion_that_failed():
+    """By its own message, else by its text, in the test's own code: never by what the candidate says."""
+    texts = {
+        "assert candidate(0, 0) == 0": "    return a + b + (a == 0)\n",
+        "assert found == wanted": "    return a + b + (a == 1)\n",
+        "assert candidate(2, 2) == 4 and ( candidate(2, 3) == 5 )": "    return a + b + (a == 2)\n",
+        "three and three": "    return a + b + (a == 3)\n",
+    }
+    problem = {**PROBLEM, "test": CHECKS}
+    outcomes, _ = run({**texts, "forged": "    assert a, '<test>'\n    return a + b\n"}, problem=problem)
+    forged = outcomes.pop("forged")
+    assert (forged["kind"], forged["detail"]) == ("exception", "AssertionError: <test>")
+    assert {name: (one["kind"], one["detail"]) for name, one in outcomes.items()} == {
+        name: ("assertion", name) for name in texts
+    }

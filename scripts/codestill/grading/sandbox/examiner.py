@@ -9,6 +9,7 @@ import builtins
 import contextlib
 import dis
 import errno
+import functools
 import mmap
 import os
 import random
@@ -17,6 +18,7 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 import types
 
 from codestill.grading.sandbox import wire
@@ -27,6 +29,7 @@ from codestill.grading.sandbox.link import LITERALS, Link, classes_of
 from codestill.grading.sandbox.surroundings import mentioned
 
 RUNS = 500  # candidates that one process examines; then another takes its place
+TEST = "<test>"  # the file that a test's text counts as
 UNJUDGED = "cannot be judged here"  # the kind of verdict where a rule of the split may have decided
 SWOLLEN = 256 << 20  # bytes of memory at which one is replaced earlier
 SPARE = 256 << 20  # bytes of address space beyond a candidate's for the tests and the values that they receive
@@ -64,7 +67,7 @@ class Problem:
     def __init__(self, prompt, test, entry_point):
         self.entry_point, self.text = entry_point, test
         self.uses = mentioned(test)
-        self.test = compile(test, "<test>", "exec", dont_inherit=True)
+        self.test = compile(test, TEST, "exec", dont_inherit=True)
         self.test_names = sorted(set(_names(self.test)))
         tree = ast.parse(_closed(prompt))
         self.prompt = compile(tree, "<prompt>", "exec", dont_inherit=True)
@@ -84,6 +87,16 @@ class Problem:
         namespace = {"MEMORY": self.memory}
         exec(self.prompt, namespace)
         return namespace
+
+    @functools.cached_property
+    def _assertions(self):
+        return [node for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.Assert)]
+
+    def assertion(self, line):
+        """The text of the assertion on a line of the test; "" without one."""
+        found = [node for node in self._assertions if line and node.lineno <= line <= node.end_lineno]
+        lines = self.text.split("\n")[found[0].lineno - 1 : found[0].end_lineno] if found else []
+        return " ".join(one.strip() for one in lines)
 
     def run(self, link, folder):
         """Run the test; raises what it raises."""
@@ -175,15 +188,21 @@ def _of_candidate(error):
     return getattr(error, "from_candidate", False) is True
 
 
-def _verdict(error):
-    """(kind, detail) of what ended `check`."""
+def _verdict(error, problem):
+    """(kind, detail) of what ended `check`; of an assertion without a message, its own text."""
     detail = message_of(error)
     own = _of_candidate(error)
     if isinstance(error, AssertionError) and not own:
-        return "assertion", detail
+        return "assertion", detail or problem.assertion(_line(error))
     if isinstance(error, MemoryError):
         return "memory", detail if own else "of the tests' process, for what it was given"
     return "exception", f"{type(error).__name__}: {detail}" if detail else type(error).__name__
+
+
+def _line(error):
+    """The innermost line of a test's own text that an exception came through, or None."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return next((line for frame, line in reversed(list(frames)) if frame.f_code.co_filename == TEST), None)
 
 
 def examine(problem, receive_from, send_to, report, progress):
@@ -208,7 +227,7 @@ def examine(problem, receive_from, send_to, report, progress):
         with _own_folder("files" in problem.uses) as folder:
             problem.run(link, folder)
     except BaseException as error:
-        kind, detail = _verdict(error)
+        kind, detail = _verdict(error, problem)
         doubt = link.doubt or _doubt(error)
         judged = doubt is None or kind not in ("assertion", "exception")
         return (kind, detail) if judged else (UNJUDGED, f"{doubt}, then {kind}: {detail}")
