@@ -37,6 +37,15 @@ addEventListener("load", async () => {
     const list = [...document.getElementById(box.dataset.list).children];
     return [list.filter((one) => !one.hidden).length, Number(button.textContent.match(/[0-9]+/)[0]), list.length];
   });
+  // With the filter `gained` still on: the seeds in turn.
+  found.seeds = [...document.querySelectorAll(".seeds")].map((box) => [...box.children].map((button) => {
+    button.click();
+    const list = [...document.getElementById(box.dataset.list).children];
+    for (const one of list) one.open = true;
+    const panels = list.filter((one) => !one.hidden).map((one) =>
+      [...one.querySelectorAll("[data-seed]")].filter((panel) => panel.offsetParent));
+    return [button.dataset.seed, button.ariaPressed, panels.flat().map((panel) => panel.innerText), panels.length];
+  }));
   found.requests = performance.getEntriesByType("resource").map((one) => one.name).filter((one) => !/^data:/.test(one));
   const note = document.createElement("pre");
   note.id = "probe";

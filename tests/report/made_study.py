@@ -172,7 +172,9 @@ def _judged(folder, benchmark, name, chances, n, draw):
         for sample, good in enumerate(passed):
             body = f"    return x + {number}\n" if good else "    return x </script><b>\n"
             row = {"task_id": f"{benchmark}/{number}", "completion": body, "sample": sample, "finish": "stop"}
-            rows.append(row | {"passed": good, "result": "passed" if good else "failed: AssertionError"})
+            rows.append(
+                row | {"passed": good, "result": "passed" if good else f"assertion: assert f(1) == {number + 1}"}
+            )
     write_jsonl(folder / "verdicts" / benchmark / f"{name}.jsonl", rows)
     total, good = len(rows), sum(row["passed"] for row in rows)
     rate = good / total

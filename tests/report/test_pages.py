@@ -10,6 +10,7 @@ import browser
 import pytest
 import yaml
 
+from codestill.kit.files import read_json
 from codestill.report.figures import FIGURES
 from codestill.report.page_data import CAPTIONS
 from codestill.study.config import load_study
@@ -44,6 +45,23 @@ def test_the_page_is_whole_by_itself_and_works(whole, tmp_path):
         assert values == in_order(values, asked == "ascending"), (table, head, asked)
     for visible, promised, total in found["filters"]:
         assert visible == promised < total
+
+
+def test_another_seed_shows_its_own_completions_and_which_problems_they_solve(whole, tmp_path):
+    """Under the filter `gained`: of each seed the problems that its distilled student alone solved, as verdicts say."""
+    found, _ = browser.probe(whole / "report/index.html", tmp_path)
+    (pocket,) = found["seeds"]
+    for seed, pressed, panels, count in pocket:
+        names = ("alpha-1.0_seed-", "T-2.0_alpha-0.5_seed-")
+        passed = [read_json(whole / f"scores/pocket/{name}{seed}.json")["per_problem"] for name in names]
+        gained = [task for task in passed[0] if passed[1][task]["c"] and not passed[0][task]["c"]]
+        assert pressed == "true" and count == len(panels) == len(gained), seed
+        for text, task in zip(panels, gained, strict=True):
+            number = int(task.split("/")[1])
+            assert f"fine-tuned alone, seed {seed} failed 0 of 5" in text and f"distilled, seed {seed} passed" in text
+            assert f"assertion: assert f(1) == {number + 1}" in text
+            assert re.search(rf"^[ +]     return x \+ {number}$", text, re.M)
+    assert len({panels[0] for _, _, panels, _ in pocket if panels}) > 1
 
 
 def in_order(values, up):

@@ -23,14 +23,38 @@ function sort(table, head, column) {
   });
   table.tBodies[0].append(...rows);
 }
-for (const box of document.querySelectorAll(".filters")) {
-  const list = document.getElementById(box.dataset.list);
+function press(button) {
+  for (const one of button.parentNode.children) one.setAttribute("aria-pressed", String(one === button));
+}
+function filter(box) {
+  const kind = box.querySelector("[aria-pressed=true]").dataset.kind;
+  for (const problem of document.getElementById(box.dataset.list).children) {
+    problem.hidden = kind !== "all" && problem.dataset.kind !== kind;
+  }
+}
+for (const box of document.querySelectorAll(".filters, .seeds")) {
   box.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    box.querySelectorAll("button").forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
-    for (const problem of list.children) {
-      problem.hidden = button.dataset.kind !== "all" && problem.dataset.kind !== button.dataset.kind;
-    }
+    press(button);
+    if (button.dataset.seed) take(box.dataset.list, button.dataset.seed);
+    filter(document.querySelector(`.filters[data-list="${box.dataset.list}"]`));
   });
+}
+function take(list, seed) { // the completions of another seed, and which problems they solve
+  const counts = { all: 0 };
+  for (const problem of document.getElementById(list).children) {
+    for (const panel of problem.querySelectorAll("[data-seed]")) {
+      panel.hidden = panel.dataset.seed !== seed;
+      if (!panel.hidden) problem.dataset.kind = panel.dataset.kind;
+    }
+    const kind = problem.dataset.kind, shown = problem.querySelector(".kind");
+    shown.className = `kind ${kind}`;
+    shown.textContent = kind;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+    counts.all += 1;
+  }
+  for (const button of document.querySelectorAll(`.filters[data-list="${list}"] button`)) {
+    button.textContent = `${button.dataset.kind} ${counts[button.dataset.kind] ?? 0}`;
+  }
 }
