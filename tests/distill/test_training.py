@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -13,58 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from trainings import STEPS, alike, distill, flags, killed_and_resumed, together, weights
 
 import children
-import tiny_models as tiny
 from codestill.distill.checkpoints import prune
-from codestill.kit.files import read_json, sha256
+from codestill.kit.files import read_json
 from codestill.study.layout import MODEL_FILES, TRAINED_FILES
-
-STEPS = 30  # 120 rows, batches of 6, two of them a step, three epochs
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A trained teacher, a student and tokens."""
-    root = tmp_path_factory.mktemp("home")
-    tiny.model_folder(root / "raw_teacher", width=32, seed=1, resid_pdrop=0.0)
-    tiny.model_folder(root / "student", width=16, seed=2)
-    tiny.token_set(root / "tokens/train", 120, seed=1)
-    tiny.token_set(root / "tokens/validation", 20, seed=2)
-    flags = ["--model_path", root / "raw_teacher", "--train_data", root / "tokens/train", "--threads", 1]
-    flags += ["--output_dir", root / "teacher", "--num_train_epochs", 4, "--learning_rate", 0.01]
-    assert children.run("teach", flags, root / "teach.log") == 0, (root / "teach.log").read_text()
-    return root
-
-
-def flags(home, output, **changes):
-    """The flags of a small cell whose results land in `output`."""
-    values = {
-        "teacher_model_path": home / "teacher",
-        "student_model_path": home / "student",
-        "train_data": home / "tokens/train",
-        "output_dir": output,
-        "num_train_epochs": 3,
-        "learning_rate": 0.01,
-        "threads": 1,
-        "teacher_pass": "online",
-        "device": "cpu",
-    } | changes
-    words = []
-    for name, value in values.items():
-        words += [] if value is None else [f"--{name}"] if value is True else [f"--{name}", value]
-    return words
-
-
-def distill(home, output, expect=0, environment=None, **changes):
-    """Run a cell to its end; returns its output folder."""
-    log = Path(f"{output}.log")
-    assert children.run("distill", flags(home, output, **changes), log, environment) == expect, log.read_text()
-    return Path(output)
-
-
-def weights(folder):
-    return sha256(folder / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -138,30 +91,9 @@ def test_alpha_one_needs_no_teacher_and_ignores_temperature(home):
     assert read_json(other / "provenance.json")["cell"]["temperature"] is None
 
 
-def _newest(work):
-    """The step of the newest checkpoint in a work folder, 0 without one."""
-    return max((int(path.name.rsplit("-", 1)[1]) for path in work.glob("checkpoint-*")), default=0)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_points_the_weights_are_bit_identical(home, cell, tmp_path, seed):
-    draw, attempts = random.Random(seed), 0
-    command = flags(home, tmp_path / "cell", save_steps=3)
-    # Each kill comes a moment after some step: soon after the start, then ever later.
-    kills = [0, *sorted(draw.sample(range(3, 25), 4))]
-    for attempts in range(1, 30):
-        process = children.start("distill", command, tmp_path / "log")
-        step = kills[attempts - 1] if attempts <= len(kills) else STEPS + 1
-        while process.exitcode is None and _newest(tmp_path / "cell.work") < step:
-            process.join(0.002)
-        process.join(draw.uniform(0, 0.1))
-        if process.exitcode is None:
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-        elif process.exitcode == 0:
-            break
-    assert process.exitcode == 0, (tmp_path / "log").read_text()
-    assert attempts > 1
+    killed_and_resumed(flags(home, tmp_path / "cell", save_steps=3), tmp_path / "cell", seed)
     assert weights(tmp_path / "cell") == weights(cell)
     found, expected = (read_json(folder / "eval_results.json") for folder in (tmp_path / "cell", cell))
     assert found == expected
@@ -261,49 +193,16 @@ def test_checkpoints_of_other_settings_are_not_resumed(home, cell, tmp_path):
     assert weights(tmp_path / "cell") == weights(cell)
 
 
-def losses(folder):
-    """[(step, total, CE, KL, evaluation)] of a training."""
-    names = ("step", "loss_total", "loss_ce", "loss_kl", "eval_loss", "eval_loss_kl")
-    history = read_json(folder / "trainer_state.json")["log_history"]
-    return [[row.get(name, 0.0) for name in names] for row in history if "loss_ce" in row or "eval_loss" in row]
-
-
-def alike(one, other, tolerance=2e-3):
-    """The same losses at every step, but for the order of float32 sums."""
-    assert len(losses(one)) == len(losses(other)) == STEPS + 3
-    for found, expected in zip(losses(one), losses(other), strict=True):
-        assert found == pytest.approx(expected, rel=tolerance)
-    assert losses(one)[0] == pytest.approx(losses(other)[0], rel=1e-5)
-
-
 def test_how_a_step_is_split_into_passes_changes_no_loss(home):
     whole = distill(home, home / "whole", train_batch_size=12, gradient_accumulation_steps=1, dropout=0.0)
     alike(distill(home, home / "split", train_batch_size=4, gradient_accumulation_steps=3, dropout=0.0), whole)
 
 
 def test_two_processes_train_the_same_cell(home, tmp_path):
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     # 19 batches, the last of 3 rows: one process has nothing left to do in the last step of an epoch.
     uneven = {"dropout": 0.0, "max_train_samples": 111, "teacher_pass": "cache"}
     one = distill(home, home / "one", **uneven)
-    command, world = flags(home, tmp_path / "two", **uneven), {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    processes = [
-        children.start(
-            "distill",
-            command,
-            tmp_path / f"log{rank}",
-            {**world, "MASTER_PORT": port, "RANK": rank, "LOCAL_RANK": rank},
-        )
-        for rank in ("0", "1")
-    ]
-    for process in processes:
-        process.join(120)
-    text = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
-    assert [process.exitcode for process in processes] == [0, 0], text
+    together(flags(home, tmp_path / "two", **uneven), tmp_path)
     alike(tmp_path / "two", one, tolerance=1e-5)
     assert read_json(tmp_path / "two/provenance.json")["facts"]["processes"] == 2
 

@@ -53,6 +53,10 @@ def _train_results(run):
     seconds = trainer.seconds() if run.steps else 0.0
     epochs = run.options.epochs if run.steps else 0.0
     targets = run.train_data.all_targets() * epochs
+    own = trainer.own_text
+    if own:
+        targets = own.told["corpus_targets"] + own.told["tokens"]
+        results["own_text"] = {name: own.told[name] for name in ("batches", "tokens", "seconds")}
     return results | {
         "epoch": epochs,
         "steps": run.steps,

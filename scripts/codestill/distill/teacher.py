@@ -61,6 +61,22 @@ class OnlineTeacher:
         return (rounded(states, self.states) if self.states else states).to(device)
 
 
+class MixedTeacher:
+    """Stored states (a CachedTeacher) for batches of the corpus, an OnlineTeacher for what the student wrote itself."""
+
+    def __init__(self, stored, run):
+        self._stored, self._run, self.model = stored, run, run.model
+        self.head, self.embeddings = stored.head, stored.embeddings
+
+    def head_on(self, device):
+        """The teacher's head where the student's loss is computed."""
+        return self._stored.head_on(device)
+
+    def hidden(self, batch, training=True):
+        """States [targets, width] at the positions of `batch` that predict a target, in order."""
+        return (self._run if batch.get("own") else self._stored).hidden(batch, training)
+
+
 def load_teacher(path, columns, device, dtype, packed, states=None):
     """An OnlineTeacher from a model folder, for rows that are `packed` or not (see `heads.row_fault`).
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from codestill.distill import teacher_cache
-from codestill.distill.teacher import load_teacher
+from codestill.distill.teacher import MixedTeacher, load_teacher
 from codestill.kit.program import UserError, log
 from codestill.models.weights import model_identity
 from codestill.study.teacher_states import SPLITS
@@ -27,17 +27,21 @@ def choose_teacher(run):
     options, way = run.options, pass_of(run.options)
     device = torch.device("cpu") if options.teacher_device == "cpu" else run.device
     facts = {"path": run.job.teacher_path, "pass": way, "states": options.cache_dtype, "device": str(device)}
-    log(f"teacher: {way}, its states in {options.cache_dtype}")
-    if way == "online":
+    also = ", run on what the student writes" if way == "cache" and options.on_policy else ""
+    log(f"teacher: {way}, its states in {options.cache_dtype}{also}")
+    online = None
+    if way == "online" or options.on_policy:
         packed = run.train_data.packed or run.validation_data.packed
-        teacher = load_teacher(
+        online = load_teacher(
             run.job.teacher_path, run.head.columns, device, run.dtype, packed, states=options.cache_dtype
         )
-    else:
+    teacher = online
+    if way == "cache":
         data = dict(zip(SPLITS, (run.train_data, run.validation_data), strict=True))
         folder = run.agree(lambda: _stored(run, data, device))
         teacher = teacher_cache.CachedTeacher(_staged(run, folder), data, run.head.columns, run.dtype)
         facts["cache"] = {key: teacher.manifest[key] for key in ("dtype", "model", "splits", "kl_error")}
+        teacher = MixedTeacher(teacher, online) if online else teacher
     return teacher, facts | {"columns": teacher.head.columns}
 
 

@@ -3,6 +3,8 @@
 import math
 import time
 import types
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from transformers import Trainer
@@ -12,13 +14,19 @@ from codestill.distill.checkpoints import SEAL, prune, seal
 from codestill.distill.evaluation import batch_sums
 from codestill.distill.objective import distillation_loss
 from codestill.kit import attempts
-from codestill.kit.files import read_json
+from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError
 from codestill.models.heads import split, target_rows
 
+OWN_TEXT = "own_text_{}.json"  # in a checkpoint, by process: what the student wrote and has not learnt yet
+
 
 def student_forward(model, batch, count, objective, teacher, dtype):
-    """Losses of `batch` (see `codestill.distill.objective`) for a student split into body and head."""
+    """Losses of `batch` (see `codestill.distill.objective`) for a student split into body and head.
+
+    A batch that the student wrote (`own`, see `codestill.distill.on_policy`) has no labels: of the objective's terms
+    only the teacher's acts on it, at its weight, and its CE is 0.
+    """
     body, head = split(model, check=False)
     hidden = body(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).last_hidden_state
     rows = target_rows(batch["labels"])
@@ -29,7 +37,11 @@ def student_forward(model, batch, count, objective, teacher, dtype):
             "teacher_head": teacher.head_on(hidden.device),
         }
     targets = batch["labels"][:, 1:][rows]
-    losses = distillation_loss(hidden[:, :-1][rows], targets, head, objective, count, dtype=dtype, **taught)
+    own = batch.get("own", False)
+    asked = replace(objective, alpha=0.0) if own else objective
+    losses = distillation_loss(hidden[:, :-1][rows], targets, head, asked, count, dtype=dtype, **taught)
+    if own:
+        return losses.loss * (1 - objective.alpha), torch.zeros_like(losses.ce), losses.soft
     return losses.loss, losses.ce, losses.soft
 
 
@@ -39,15 +51,18 @@ class DistillationTrainer(Trainer):
     `teacher` gives hidden states of a batch's targets (see `codestill.distill.teacher`), None where alpha is 1.
     `dtype` is the type of the head's matrix products. The student's forward is replaced while the trainer lives
     (`restore` undoes it), so that wrappers for several processes and mixed precision see one ordinary forward pass.
+    `own_text` (see `codestill.distill.on_policy`) has the student write a share of the batches itself.
     """
 
-    def __init__(self, model, args, train_dataset, validation, objective, teacher, dtype, **options):
+    def __init__(self, model, args, train_dataset, validation, objective, teacher, dtype, own_text=None, **options):
+        self.own_text = own_text
         self.objective, self.teacher, self.dtype, self.validation = objective, teacher, dtype, validation
         model.forward = types.MethodType(_forward(self), model)
         super().__init__(model=model, args=args, train_dataset=train_dataset, eval_dataset=validation, **options)
         # The loss is divided by the targets of the whole step, and labels are shifted here.
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._parts, self._steps_at_log, self._last_examples = None, 0, None
+        self._labelled, self._labelled_steps = None, 0
         self.seconds_before, self.attempts, self._started = 0.0, 1, time.monotonic()
 
     def restore(self):
@@ -67,6 +82,20 @@ class DistillationTrainer(Trainer):
             batches_of_all.sampler = Filled(batches_of_all.sampler, block)
         return loader
 
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """As Trainer's: the batches of a step, some of them in the student's own text, and their targets in all."""
+        if self.own_text is None:
+            return super().get_batch_samples(epoch_iterator, num_batches, device)
+        done, steps = self.state.global_step, self.state.max_steps
+        found = self.own_text.batches(epoch_iterator, num_batches, done, steps)
+        corpus = [target_rows(batch["labels"]).sum() for batch in found if "own" not in batch]
+        corpus = torch.stack([*corpus, torch.zeros((), dtype=torch.int64, device=device)]).sum()
+        self._labelled = int(self.accelerator.reduce(corpus, "sum"))
+        self._labelled_steps += self._labelled > 0
+        count = self._get_num_items_in_batch(found, device)
+        self.own_text.count(self._labelled, int(count))
+        return found, count
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The batch's share of the step's loss; scaled by the processes, whose gradients are averaged later."""
         if num_items_in_batch is None:
@@ -75,7 +104,8 @@ class DistillationTrainer(Trainer):
         loss, ce, soft = model(batch=inputs, count=num_items_in_batch)
         if not math.isfinite(loss.item()):
             raise UserError(self._where(f"the loss is {loss.item()}"), attempts.DIVERGED)
-        parts = torch.stack((ce.detach(), soft.detach())) / num_items_in_batch
+        labelled = num_items_in_batch if self._labelled is None else max(self._labelled, 1)
+        parts = torch.stack((ce.detach() / labelled, soft.detach() / num_items_in_batch))
         self._parts = parts if self._parts is None else self._parts + parts
         return loss * self.accelerator.num_processes
 
@@ -89,10 +119,12 @@ class DistillationTrainer(Trainer):
     def _save_checkpoint(self, model, trial):
         """As Trainer's, then sealed (see `codestill.distill.checkpoints`) with the seconds of training so far."""
         super()._save_checkpoint(model, trial)
+        folder = f"{self.args.output_dir}/checkpoint-{self.state.global_step}"
+        if self.own_text:
+            write_json(Path(folder) / OWN_TEXT.format(self.args.process_index), self.own_text.state())
         if self.accelerator.num_processes > 1:
             self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            folder = f"{self.args.output_dir}/checkpoint-{self.state.global_step}"
             seal(folder, seconds=self.seconds(), attempts=self.attempts)
             prune(self.args.output_dir, self.state.best_global_step)
 
@@ -108,14 +140,20 @@ class DistillationTrainer(Trainer):
         return norm
 
     def log(self, logs, start_time=None):
-        """Add loss_ce, loss_kl (T^2 times the divergence) and loss_total, averaged over steps since the last log."""
+        """Add loss_ce, loss_kl (T^2 times the divergence) and loss_total, averaged over steps since the last log.
+
+        loss_ce is per label: over the steps that have some, none where the student wrote all.
+        """
         if "loss" in logs and self._parts is not None:
             steps = self.state.global_step - self._steps_at_log
-            ce, soft = (self.accelerator.reduce(self._parts, "sum") / max(steps, 1)).tolist()
-            logs["loss_ce"], logs["loss_total"] = ce, logs["loss"]
+            labelled = steps if self.own_text is None else self._labelled_steps
+            ce, soft = self.accelerator.reduce(self._parts, "sum").tolist()
+            logs["loss_total"] = logs["loss"]
+            if labelled or self.own_text is None:
+                logs["loss_ce"] = ce / max(labelled, 1)
             if self.objective.needs_teacher:
-                logs["loss_kl"] = soft
-            self._parts, self._steps_at_log = None, self.state.global_step
+                logs["loss_kl"] = soft / max(steps, 1)
+            self._parts, self._steps_at_log, self._labelled_steps = None, self.state.global_step, 0
         super().log(logs, start_time)
 
     def train(self, resume_from_checkpoint=None, **options):
@@ -125,6 +163,9 @@ class DistillationTrainer(Trainer):
             facts = read_json(f"{resume_from_checkpoint}/{SEAL}")
             self.seconds_before, self.attempts = facts["seconds"], facts["attempts"] + 1
             self._steps_at_log = int(str(resume_from_checkpoint).rsplit("-", 1)[1])
+            if self.own_text:
+                kept = Path(resume_from_checkpoint) / OWN_TEXT.format(self.args.process_index)
+                self.own_text.restore(read_json(kept))
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
 
     @torch.no_grad()

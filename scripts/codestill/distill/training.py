@@ -1,6 +1,7 @@
 """One training from its flags to its model folder: the part that teach.py and distill.py share."""
 
 import contextlib
+import importlib
 import math
 import os
 from dataclasses import dataclass, field
@@ -173,6 +174,13 @@ class _Training:
 
             self.teacher, self.teacher_facts = choose_teacher(self)
 
+    def _own_text(self, per_step):
+        """The student's own text, where it writes a share of what it learns (`--on_policy`)."""
+        if self.job.objective.needs_teacher and self.options.on_policy and self.steps:
+            # Named by a string: the sampler is no part of the code by which other cells would be trained anew.
+            return importlib.import_module("codestill.distill.on_policy").own_text_of(self, per_step)
+        return None
+
     def _preflight(self):
         from codestill.distill.preflight import preflight
 
@@ -249,6 +257,7 @@ class _Training:
             self.job.objective,
             self.teacher,
             self.dtype,
+            self._own_text(accumulation),
             data_collator=collate,
             callbacks=[self.schedule, *self._tellers()],
         )

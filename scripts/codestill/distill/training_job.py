@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.training import TrainingJob
+from codestill.kit.program import UserError
 from codestill.study.cell import AXES, Cell
 
 
@@ -25,6 +26,8 @@ def distillation_job(options):
     """The job of distill.py's parsed flags. Raises UserError for an objective that makes no sense."""
     chosen = (options.temperature, options.alpha, options.objective, options.beta)
     objective = Objective(*chosen, label_smoothing=options.label_smoothing)
+    if options.on_policy and not objective.needs_teacher:
+        raise UserError(f"--on_policy {options.on_policy}: own text has no labels; give a teacher and --alpha below 1")
     return TrainingJob(
         options,
         model_path=options.student_model_path,

@@ -29,6 +29,8 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
         idle = set() if self.taught else set(TAUGHT)
         if self.taught and not divergences()[self.objective].get("uses_beta"):
             idle.add("beta")
+        if not self.on_policy:
+            idle |= {"on_policy_tokens", "on_policy_refresh"}
         if self.alpha == 0:  # no label acts
             idle.add("label_smoothing")
         return replace(self, **dict.fromkeys(idle))

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from codestill.study.entries import divergences
-from codestill.study.section import Fraction, Name, Section, Seed, field
+from codestill.study.section import Fraction, Name, Positive, Section, Seed, field
 
 
 class Distillation(Section):
@@ -20,6 +20,17 @@ class Distillation(Section):
     beta: float = field(
         0.5, "where the divergence uses it (jsd): weight of the teacher in the mixture",
         axis="beta", taught=True, gt=0, lt=1,
+    )  # fmt: skip
+    on_policy: Fraction = field(
+        0.0, "lambda: share of the batches whose text the student writes itself, as it is at that step (GKD); the "
+        "divergence alone is learnt from it", axis="on_policy", taught=True,
+    )  # fmt: skip
+    on_policy_tokens: Positive = field(
+        64, "new tokens with which the student completes a function's prompt, at most", axis="own_tokens", taught=True
+    )
+    on_policy_refresh: Positive = field(
+        1, "optimiser steps for which the student writes at once; 1: it writes as it is at each step", axis="refresh",
+        taught=True,
     )  # fmt: skip
     teacher: Name = field(
         "teacher",

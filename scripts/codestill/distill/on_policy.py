@@ -1,0 +1,238 @@
+"""Text that the student writes itself, as it is at that step: on-policy distillation (GKD, Agarwal et al. 2023).
+
+With share lambda a batch's functions are taken back to their prompts and completed by the student, at temperature 1,
+up to so many new tokens; the teacher is run on what it wrote, and the divergence of the two is taken at the new tokens
+(arXiv 2306.13649, algorithm 1). Own text has no labels: of the objective alpha CE + (1 - alpha) T^2 D only the second
+term acts on it. Where GKD tosses a coin for each batch, the share is spread evenly over the batches, so that it is
+lambda exactly.
+
+What is written depends on the weights, the seed and the batch's number alone, never on what was written before: a
+resumed training writes the same. `refresh` steps are written at once, which costs less than each alone; what is not
+learnt yet goes with the checkpoint.
+"""
+
+import contextlib
+import math
+import os
+import time
+from collections import deque
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from codestill.data.batches import IGNORE, collate
+from codestill.data.text import body_start
+from codestill.kit import attempts
+from codestill.kit.program import UserError
+from codestill.sampling.continuous_batching import Decoder
+from codestill.sampling.engines import DEFAULT_BATCH, drawable
+from codestill.sampling.kv_cache import Lanes, Unsupported
+from codestill.sampling.prompts import Task, positions_of
+from codestill.sampling.stop_rules import StopRules
+from codestill.sampling.truncation import BadLogits
+
+ROUND = 64  # a lane's capacity is rounded up to this, so that it changes seldom
+
+
+def prompt_length(ids, labels, pieces):
+    """How many tokens of one function (ids, labels [tokens]) are its prompt; 0 where nothing of it is learnt.
+
+    A conversation's is what is not learnt of its beginning; a function's its signature and docstring, without the
+    newline that follows; of a text without a function its first half. pieces: the bytes of each token id.
+    """
+    targets = np.flatnonzero(labels != IGNORE)
+    if not len(targets):
+        return 0
+    if targets[0] > 1:
+        return int(targets[0])
+    spelt = [pieces[index] for index in ids]
+    text = b"".join(spelt).decode(errors="replace")
+    start = body_start(text)
+    if start is None:
+        return (len(ids) + 1) // 2
+    ends = np.cumsum([len(piece) for piece in spelt])
+    return int(np.searchsorted(ends, len(text[:start].encode()), side="right"))
+
+
+def prompts_of(batch, pieces):
+    """The prompt's ids of each function in a batch of the corpus, in order."""
+    found = []
+    for ids, positions, labels in zip(
+        *(batch[name].cpu().numpy() for name in ("input_ids", "position_ids", "labels")), strict=True
+    ):
+        starts = np.append(np.flatnonzero(positions == 0), len(ids))
+        for start, stop in pairwise(starts):
+            length = prompt_length(ids[start:stop], labels[start:stop], pieces)
+            if length:
+                found.append(ids[start : start + length].tolist())
+    return found
+
+
+class StudentWriter:
+    """The student as a sampler in the training's own process.
+
+    columns: token ids that may be drawn are below it, since the teacher must know them. limit: positions of the two
+    models, or None. Raises UserError where the sampler cannot hold the model.
+    """
+
+    def __init__(self, model, tokenizer, columns, limit, new_tokens, seed):
+        own, banned = drawable(model, tokenizer)
+        columns = min(own, columns)
+        self.model, self.limit, self.new_tokens = model, limit or 2**31, new_tokens
+        self.end, self.rules = tokenizer.eos_token_id, StopRules(tokenizer, [], columns)
+        self.lanes = Lanes(model, columns, [number for number in banned if number < columns])
+        settings = SimpleNamespace(temperature=1.0, top_p=1.0, seed=seed)
+        # Not `exact`: that learns from what was drawn before, which a resumed training does not know.
+        self.decoder = Decoder(self.lanes, self.rules, settings, [self.end], exact=False)
+        try:
+            with self._as_itself():
+                self.lanes.trial()
+        except Unsupported as reason:
+            raise UserError(f"--on_policy: the student cannot be sampled in lanes ({reason}); use 0") from None
+
+    @contextlib.contextmanager
+    def _as_itself(self):
+        """The student in evaluation mode with its own forward pass, which a trainer replaces."""
+        model, training = self.model, self.model.training
+        replaced = {name: model.__dict__.pop(name) for name in ("forward", "_original_forward") if name in vars(model)}
+        model.eval()
+        try:
+            yield
+        finally:
+            model.__dict__.update(replaced)
+            model.train(training)
+
+    @torch.no_grad()
+    def write(self, prompts):
+        """{name: new ids} for {name: prompt ids}; the end token is among them. A prompt without room gets none."""
+        rooms = {name: min(self.new_tokens, self.limit - len(ids)) for name, ids in prompts.items()}
+        tasks = [Task(name, ids, rooms[name]) for name, ids in prompts.items() if rooms[name] > 0]
+        written = {name: [] for name in prompts}
+
+        def finished(sample):
+            end = [self.end] if sample.finish == "end" else []
+            written[sample.task.name] = [*sample.text.ids, *end]
+
+        if not tasks:
+            return written
+        tasks.sort(key=lambda task: -len(task.ids))
+        count = min(len(tasks), DEFAULT_BATCH.get(self.lanes.device.type, 128))
+        capacity = -(-max(len(task.ids) + task.room for task in tasks) // ROUND) * ROUND
+        with self._as_itself():
+            # By this text alone: a resumed training must meet arrays of the same shape.
+            if self.lanes.lanes < count or self.lanes.capacity != capacity:
+                self.lanes.allocate(count, capacity)
+            try:
+                self.decoder.run([(task, 0) for task in tasks], finished)
+            except BadLogits:
+                raise UserError("the student's logits hold NaN; lower --learning_rate", attempts.DIVERGED) from None
+        return written
+
+
+def own_text_of(run, per_step):
+    """The OwnText of a `codestill.distill.training` run whose process learns `per_step` batches in a step."""
+    from codestill.models.tokenizers import load_tokenizer
+
+    options, models = run.options, [run.model, run.teacher.model]
+    limits = [positions_of(model.config.get_text_config()) for model in models]
+    limit = min((one for one in limits if one), default=None)
+    tokenizer = load_tokenizer(run.job.tokenizer_path)
+    # The teacher must be able to read what the student writes.
+    writer = StudentWriter(run.model, tokenizer, run.teacher.embeddings, limit, options.on_policy_tokens, options.seed)
+    rank = int(os.environ.get("RANK", "0"))
+    return OwnText(writer, options.on_policy, options.on_policy_refresh, per_step, rank, run.processes)
+
+
+class OwnText:
+    """Which batches of a training the student writes, and what it wrote for those that are still to be learnt.
+
+    share: lambda. per_step: batches that this process learns in a step.
+    """
+
+    def __init__(self, writer, share, refresh, per_step, rank=0, processes=1):
+        self.writer, self.share, self.refresh, self.per_step = writer, share, refresh, per_step
+        self.rank, self.processes = rank, processes
+        self.texts = {}  # by the number of the batch: [[prompt's ids, new ids], ...]
+        self.told = {"batches": 0, "tokens": 0, "corpus_targets": 0, "seconds": 0.0}
+        self._iterator, self._ahead = None, deque()
+
+    def written_by_student(self, number):
+        """Whether the student writes the batch of this number, counted over the steps and processes of the training."""
+        return math.floor((number + 1) * self.share) > math.floor(number * self.share)
+
+    def number(self, step, place):
+        """The number of this process' batch at `place` of a step."""
+        return (step * self.per_step + place) * self.processes + self.rank
+
+    def batches(self, iterator, count, step, steps):
+        """The next `count` batches of the corpus' iterator, those of the student's share in its own text.
+
+        step: optimiser steps done, of `steps` in all. Text is written where it lacks, up to the next multiple of
+        `refresh` or the end of the iterator's epoch.
+        """
+        if iterator is not self._iterator:
+            self._iterator, self._ahead = iterator, deque()
+        mine = [self.number(step, place) for place in range(count)]
+        lacks = any(self.written_by_student(number) and number not in self.texts for number in mine)
+        self._fetch(self._until(step, steps) * self.per_step if lacks else count)
+        if lacks:
+            self._write(step)
+        taken = [self._ahead.popleft() for _ in range(min(count, len(self._ahead)))]
+        return [self._in_place_of(batch, number) for batch, number in zip(taken, mine, strict=False)]
+
+    def _until(self, step, steps):
+        """Steps for which to write."""
+        return min((step // self.refresh + 1) * self.refresh, steps) - step
+
+    def _fetch(self, count):
+        while len(self._ahead) < count:
+            try:
+                self._ahead.append(next(self._iterator))
+            except StopIteration:
+                return
+
+    def _write(self, step):
+        """Write all that the batches fetched ahead need."""
+        begun, prompts = time.monotonic(), {}
+        for place, batch in enumerate(self._ahead):
+            number = self.number(step, place)
+            if self.written_by_student(number) and number not in self.texts:
+                found = prompts_of(batch, self.writer.rules.pieces)
+                prompts |= {f"{number}/{index}": ids for index, ids in enumerate(found)}
+                self.texts[number] = []
+        for name, new in self.writer.write(prompts).items():
+            if new:
+                self.texts[int(name.partition("/")[0])].append([prompts[name], new])
+        self.told["seconds"] += time.monotonic() - begun
+
+    def _in_place_of(self, batch, number):
+        """The student's own text in place of a batch of the corpus, or that batch where the student writes none."""
+        texts = self.texts.pop(number, None)
+        if not texts:
+            return batch
+        self.told["batches"] += 1
+        rows = [
+            {
+                "input_ids": np.array([*prompt, *new]),
+                "position_ids": np.arange(len(prompt) + len(new)),
+                "labels": np.array([*[IGNORE] * len(prompt), *new]),
+                "example": 0,
+            }
+            for prompt, new in texts
+        ]
+        return collate(rows, batch["input_ids"].device) | {"example": batch["example"], "own": True}
+
+    def count(self, labelled, targets):
+        """Take note of a step of all processes: `targets` in all, `labelled` of them the corpus'."""
+        self.told["corpus_targets"] += labelled
+        self.told["tokens"] += targets - labelled
+
+    def state(self):
+        """What a checkpoint must keep, as plain data."""
+        return {"texts": self.texts, "told": self.told}
+
+    def restore(self, state):
+        """Go on from what a checkpoint kept."""
+        self.texts, self.told = {int(number): texts for number, texts in state["texts"].items()}, state["told"]

@@ -1,0 +1,229 @@
+"""The student's own text: which of it, written by whom, what is learnt from it, and interruption at any point."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trainings import STEPS, alike, distill, flags, killed_and_resumed, losses, together, weights
+
+import children
+import small_models
+import tiny_models as tiny
+from codestill.data.batches import IGNORE, collate
+from codestill.data.tokens import encode_functions
+from codestill.distill.objective import Objective
+from codestill.distill.on_policy import OwnText, StudentWriter, prompt_length, prompts_of
+from codestill.distill.teacher import OnlineTeacher
+from codestill.distill.trainer import student_forward
+from codestill.kit.files import read_json
+from codestill.models.token_bytes import text_pieces
+from codestill.sampling.truncation import gumbel, row_key, step_words
+
+FUNCTION = 'def add(a, b):\n    """Return the sum of a and b."""\n    return a + b\n'
+BARE = "def add(a, b):\n    return a + b\n"
+
+
+def test_the_prompt_of_a_function_is_its_signature_and_docstring_whatever_its_tokens():
+    tokenizer = small_models.make_tokenizer()
+    pieces = text_pieces(tokenizer, len(tokenizer))
+    for text, head in ((FUNCTION, FUNCTION.partition("\n    return")[0]), (BARE, "def add(a, b):")):
+        functions = encode_functions(tokenizer, [text.rstrip()], 200)
+        ids, labels = functions.ids, np.where(functions.learnt, functions.ids, IGNORE)
+        length = prompt_length(ids, labels, pieces)
+        said = b"".join(pieces[index] for index in ids[:length]).decode()
+        assert head.startswith(said) and len(said) > len(head) - 8  # a token across the end is left to the student
+        assert len(said + pieces[ids[length]].decode()) > len(head)
+    half = tokenizer.backend_tokenizer.encode("a = 1 + b").ids
+    assert prompt_length(np.array(half), np.array(half), pieces) == (len(half) + 1) // 2
+    asked = np.array([IGNORE] * 5 + half[5:])
+    assert prompt_length(np.array(half), asked, pieces) == 5  # a conversation's question
+    assert prompt_length(np.array(half), np.full(len(half), IGNORE), pieces) == 0
+
+
+def test_each_function_of_a_packed_row_is_prompted_and_filling_is_not():
+    batch = collate([{**row, "example": 0} for row in tiny.rows(3, seed=1)])
+    pieces = [b"x"] * tiny.VOCABULARY
+    expected = []
+    for row in tiny.rows(3, seed=1):
+        starts = [place for place, position in enumerate(row["position_ids"]) if position == 0]
+        for start, stop in zip(starts, [*starts[1:], len(row["input_ids"])], strict=True):
+            expected.append(row["input_ids"][start : start + (stop - start + 1) // 2])
+    assert prompts_of(batch, pieces) == expected
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 2 / 3, 1.0])
+def test_the_share_is_exact_and_the_same_however_many_processes_share_it(share):
+    one = OwnText(None, share, 1, per_step=4)
+    chosen = [one.written_by_student(number) for number in range(1200)]
+    assert abs(sum(chosen) - 1200 * share) < 1
+    assert all(abs(sum(chosen[start : start + 60]) - 60 * share) <= 1 for start in range(1140))
+    two = [OwnText(None, share, 1, per_step=2, rank=rank, processes=2) for rank in (0, 1)]
+    for step in range(3):
+        numbers = sorted(own.number(step, place) for own in two for place in range(2))
+        assert numbers == [one.number(step, place) for place in range(4)]
+
+
+def writer_of(model, tokens=7, columns=tiny.VOCABULARY):
+    return StudentWriter(model, tiny.tokenizer(), columns, 64, tokens, seed=5)
+
+
+def by_hand(model, name, ids, tokens, columns):
+    """What a student writes behind `ids`: the whole text run anew for each token, the noise added to its logits."""
+    ids, new = list(ids), []
+    key = np.array([row_key(5, name, 0)], np.uint64)
+    while len(new) < tokens and 0 not in new and len(ids) < 64:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([ids])).logits[0, -1, :columns]
+        words = torch.from_numpy(step_words(key, np.array([len(new)])))
+        new.append(int((logits + gumbel(words, torch.arange(columns)[None])[0]).argmax()))
+        ids.append(new[-1])
+    return new
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_the_text_is_the_students_own_as_it_is_at_that_moment(kind):
+    model = tiny.model(kind, seed=4)
+    writer, prompts = writer_of(model), {f"{number}/0": list(range(3, 4 + 3 * number)) for number in range(1, 7)}
+    prompts["9/0"], prompts["10/0"] = list(range(1, 62)), list(range(1, 65))  # 3 positions are left, and none
+    for _ in range(2):
+        written = writer.write(prompts)
+        assert written == {name: by_hand(model, name, ids, 7, tiny.VOCABULARY) for name, ids in prompts.items()}
+        assert len(written["9/0"]) <= 3 and written["10/0"] == []
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    assert written != writer.write(prompts)
+
+
+def test_a_trainers_forward_and_mode_are_given_back_and_unknown_tokens_are_never_drawn():
+    model = tiny.model(seed=4).train()
+    writer = writer_of(model, columns=20)
+    model.forward = lambda **_: pytest.fail("the training's forward pass was run")
+    replaced = model.forward
+    written = writer.write({f"{number}/0": [1, 2, 3] for number in range(40)})
+    assert model.training and model.forward is replaced
+    assert max(max(new) for new in written.values()) < 20
+
+
+def own_batch(model, rows=3):
+    own = OwnText(writer_of(model), 1.0, 1, per_step=1)
+    batch = collate([{**row, "example": number} for number, row in enumerate(tiny.rows(rows, seed=1))])
+    return own.batches(iter([batch]), 1, 0, 1)[0], batch
+
+
+@pytest.mark.parametrize("name", ["forward_kl", "reverse_kl", "jsd"])
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_own_text_is_learnt_by_the_divergence_alone_at_its_weight(name, alpha):
+    """Value and gradient against full logits of each text alone in float64, by the textbook's formula and autograd."""
+    student, teacher = tiny.model(seed=4), tiny.model(width=32, seed=6)
+    batch, _ = own_batch(student)
+    objective = Objective(2.0, alpha, name, beta=0.3)
+    count = 37
+    loss, ce, soft = student_forward(
+        student, batch, count, objective, OnlineTeacher(teacher, tiny.VOCABULARY), torch.float32
+    )
+    loss.backward()
+    found = {name: parameter.grad.double() for name, parameter in student.named_parameters()}
+    student.zero_grad()
+    student.double(), teacher.double()
+    total = 0.0
+    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        new = (labels != IGNORE).nonzero()[:, 0]
+        ids = ids[: new[-1] + 1]
+        places = slice(int(new[0]) - 1, int(new[-1]))
+        q = (student(input_ids=ids[None]).logits[0, places] / 2.0).log_softmax(-1)
+        with torch.no_grad():
+            p = (teacher(input_ids=ids[None]).logits[0, places] / 2.0).log_softmax(-1)
+        m = (0.3 * p.exp() + 0.7 * q.exp()).log()
+        forms = {
+            "forward_kl": p.exp() * (p - q),
+            "reverse_kl": q.exp() * (q - p),
+            "jsd": 0.3 * p.exp() * (p - m) + 0.7 * q.exp() * (q - m),
+        }
+        total = total + forms[name].sum() * 4.0
+    (total * (1 - alpha) / count).backward()
+    assert ce == 0 and soft.item() == pytest.approx(total.item(), rel=1e-5)
+    assert loss.item() == pytest.approx((1 - alpha) * total.item() / count, rel=1e-5)
+    for name, parameter in student.named_parameters():
+        assert (found[name] - parameter.grad).norm() <= 2e-5 * parameter.grad.norm(), name
+
+
+def test_a_batch_is_of_one_origin_and_its_targets_are_what_was_written():
+    model = tiny.model(seed=4)
+    batch, corpus = own_batch(model)
+    prompts = prompts_of(corpus, [b"x"] * tiny.VOCABULARY)
+    assert batch["own"] and len(batch["input_ids"]) == len(prompts)
+    for place, prompt in enumerate(prompts):
+        new = by_hand(model, f"0/{place}", prompt, 7, tiny.VOCABULARY)
+        row = [batch[name][place].tolist() for name in ("input_ids", "labels", "position_ids")]
+        size = len(prompt) + len(new)
+        assert row[0][:size] == [*prompt, *new] and row[1][:size] == [IGNORE] * len(prompt) + new
+        assert row[2][:size] == list(range(size)) and set(row[1][size:]) <= {IGNORE}
+
+
+@pytest.fixture(scope="module")
+def mixed(home):
+    """A cell half of whose batches are its own text, three steps written at once; its teacher is stored and run."""
+    return distill(home, home / "mixed", **MIXED)
+
+
+MIXED = {"teacher_pass": "cache", "on_policy": 0.5, "on_policy_tokens": 6, "on_policy_refresh": 3}
+
+
+def test_what_was_learnt_of_which_text_is_told(home, mixed):
+    told = read_json(mixed / "train_results.json")
+    assert told["own_text"]["batches"] == STEPS and 0 < told["own_text"]["seconds"] < told["train_runtime"]
+    corpus = told["targets"] - told["own_text"]["tokens"]
+    assert STEPS * 6 * 6 < corpus < STEPS * 6 * 24 and told["own_text"]["tokens"] > STEPS * 12
+    history = read_json(mixed / "trainer_state.json")["log_history"]
+    assert min(row["loss_ce"] for row in history if "loss_ce" in row) > 0
+    facts = read_json(mixed / "provenance.json")
+    assert facts["cell"]["on_policy"] == 0.5 and facts["facts"]["on_policy_refresh"] == 3
+
+
+def test_what_it_writes_changes_with_share_and_refresh_and_not_without_own_text(home, mixed):
+    one = distill(home, home / "each_step", **MIXED | {"on_policy_refresh": 1})
+    assert len({weights(one), weights(mixed)}) == 2
+    none = distill(home, home / "none", teacher_pass="cache", on_policy=0.0, on_policy_tokens=9)
+    assert weights(none) == weights(distill(home, home / "plain_cell", teacher_pass="cache"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_points_own_text_is_written_bit_for_bit_again(home, mixed, tmp_path, seed):
+    killed_and_resumed(flags(home, tmp_path / "cell", save_steps=2, **MIXED), tmp_path / "cell", seed)
+    assert weights(tmp_path / "cell") == weights(mixed)
+    found, expected = (read_json(folder / "train_results.json") for folder in (tmp_path / "cell", mixed))
+    assert found["targets"] == expected["targets"] and found["attempts"] > 1
+
+
+def test_two_processes_share_the_prompts(home, tmp_path):
+    uneven = {"dropout": 0.0, "max_train_samples": 111, "on_policy": 0.5, "on_policy_tokens": 6}
+    one = distill(home, home / "one_process", **uneven)
+    together(flags(home, tmp_path / "two", **uneven), tmp_path)
+    alike(tmp_path / "two", one, tolerance=1e-4)
+    found, expected = (read_json(folder / "train_results.json") for folder in (tmp_path / "two", one))
+    assert found["targets"] == expected["targets"]
+
+
+def test_all_text_of_its_own_has_no_labels(home):
+    whole = distill(home, home / "whole_own", on_policy=1.0, on_policy_tokens=4, preflight="warn", evaluations=1)
+    results = read_json(whole / "train_results.json")
+    assert results["train_loss_ce"] is None and results["targets"] == results["own_text"]["tokens"]
+    assert losses(whole)[0][3] > losses(whole)[STEPS - 1][3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"on_policy": 1.5}, "--on_policy: must be less than or equal to 1, not 1.5"),
+        ({"on_policy": -0.1}, "--on_policy: must be greater than or equal to 0, not -0.1"),
+        ({"on_policy": 0.5, "alpha": 1}, "--on_policy 0.5: own text has no labels"),
+        ({"on_policy": 0.5, "on_policy_tokens": 0}, "--on_policy_tokens: must be greater than 0, not 0"),
+    ],
+)
+def test_shares_that_make_no_sense_are_one_line(home, tmp_path, changes, said):
+    assert children.run("distill", flags(home, tmp_path / "cell", **changes), tmp_path / "log") == 2
+    text = Path(tmp_path / "log").read_text().strip()
+    assert text.startswith("error: ") and said in text and "\n" not in text, json.dumps(text)
