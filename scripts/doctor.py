@@ -91,12 +91,12 @@ def hub(study):
     return Finding(OK, f"hub: within reach, for {', '.join(missing)}")
 
 
-def isolation():
-    """The level at which programs would be graded here."""
+def isolation(grading):
+    """The level at which the study's programs would be graded here."""
     from codestill.grading.sandbox.pool import Pool
 
     try:
-        with Pool(1, 2**30) as pool:
+        with Pool(1, grading.memory << 20, grading.allow_weak_isolation, grading.isolation) as pool:
             return Finding(OK, f"grading: isolation {pool.level.name}")
     except UserError as error:
         return Finding(BAD, f"grading: {error}", "grade on a node that allows user namespaces or Landlock (Linux 5.13)")
@@ -166,7 +166,7 @@ def main():
     from codestill.study.reading import open_study
 
     study, _, layout = open_study([options.configfile])
-    findings = [packages(), *gpu(options.inside), isolation(), slurm.room(layout.results, disk(options))]
+    findings = [packages(), *gpu(options.inside), isolation(study.grading), slurm.room(layout.results, disk(options))]
     findings += slurm.places()
     if not options.inside:
         findings += [hub(study), *cluster(options.profile, study, layout)]

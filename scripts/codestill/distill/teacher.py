@@ -18,8 +18,7 @@ def rounded(states, name):
     states = states.to(STATE_TYPES[name])
     if not torch.isfinite(states).all():
         raise UserError(
-            f"a state of the teacher does not fit {name}; use bfloat16 or float32 (cache_dtype of a study's config, "
-            "--cache_dtype outside)"
+            f"a state of the teacher does not fit {name}; use --cache_dtype bfloat16 or --cache_dtype float32"
         )
     return states
 

@@ -105,7 +105,7 @@ def _reserve(work, bytes_of):
             path.unlink(missing_ok=True)
         raise UserError(
             f"{work}: no room for {wanted / 2**30:.2f} GiB of the teacher's states ({error.strerror}); free some, or "
-            "run the teacher online (teacher_pass: online in a study's config, --teacher_pass online of distill.py)"
+            "run the teacher with each batch: scripts/distill.py --teacher_pass online"
         ) from error
 
 

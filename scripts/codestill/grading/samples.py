@@ -76,5 +76,5 @@ def refuse_incomplete(path, protocol, problems):
         raise UserError(
             f"{path}: not the {told:,} samples that its protocol tells ({drawn.total():,} rows, "
             f"{len(set(drawn) & wanted):,} of {len(wanted):,} wanted{missing}): torn or edited; delete it and draw "
-            "them again, or grade without --protocol"
+            "them again (or, outside of a study, grade without --protocol)"
         )

@@ -82,19 +82,33 @@ def run(main):
     sys.exit(code)
 
 
-FIELDS = "CODESTILL_FIELDS"  # set within a study: JSON {program: {flag: field of the config}}
-_FLAG = re.compile(r"--([a-z][a-z_]*)(?: (?=warn\b|stop\b|online\b|cache\b|extract\b|same_process\b|cpu\b|[0-9.]+\b))?")
+FIELDS = "CODESTILL_FIELDS"  # set within a study: JSON {program: {flag: [field of the config, the words it takes]}}
+_FLAG = re.compile(r"(?:scripts/\w+\.py )?--([a-z][a-z_]*)(?: ([\w.+-]*\w))?")
 
 
 def as_fields(message):
     """A message whose remedies name fields of the config in place of flags, where this program runs within a study."""
-    fields = json.loads(os.environ.get(FIELDS, "{}")).get(Path(sys.argv[0]).stem, {})
+    known = json.loads(os.environ.get(FIELDS, "{}"))
+    program = Path(sys.argv[0]).stem
+    fields = {**known.get("", {}), **known.get(program, {}), **known.get(" ".join([program, *sys.argv[1:2]]), {})}
 
     def field(found):
-        name = fields.get(found[1])
-        return found[0] if name is None else name + (": " if found[0].endswith(" ") else "")
+        if found[1] not in fields:
+            return found[0]
+        (name, words), value = fields[found[1]], found[2] or ""
+        if words == ["true"]:
+            return f"{name}: true {value}".rstrip()
+        return f"{name}: {value}" if value in words or _is_number(value) else f"{name} {value}".rstrip()
 
     return _FLAG.sub(field, message)
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def log(message):
