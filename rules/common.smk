@@ -25,30 +25,37 @@ from codestill.plan.partition_limits import read_limits
 from codestill.plan.teacher_pass import TeacherPass
 from codestill.study.commands import Commands
 from codestill.study.config import science_of
-from codestill.study.config_files import ConfigFiles
+from codestill.study.config_files import ConfigFiles, read_config
 from codestill.study.flags import flags
 from codestill.study.layout import SPLITS
 from codestill.study.model_graph import CELL_PATTERN, CHOSEN
 from codestill.study.reading import checked
 from codestill.study.remarks import remarks
 
-# Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
-# this one as a module, stands alone and inherits nothing from it.
-ALONE = {"study", "teacher", "student", "corpus", "benchmarks"} <= config.keys()
-if not ALONE and not snakemake_view.config_files(workflow):
-
-    configfile: workflow.source_path("../config/config.yaml")
-
-
-prepare()
-if snakemake_view.on_a_node(workflow):
-    relay_signals()
-
 
 def stop(error):
     """End with the one line of a user's mistake, without Snakemake's frames around it, as the programs do."""
     print(f"error: {error}", file=sys.stderr, flush=True)
     sys.exit(2)
+
+
+# Without --configfile the home study runs, with --config laid over it; a config given there, or by a workflow that uses
+# this one as a module, stands alone and inherits nothing from it.
+ALONE = {"study", "teacher", "student", "corpus", "benchmarks"} <= config.keys()
+if not ALONE and not snakemake_view.config_files(workflow):
+    HOME = str(ROOT / "config/config.yaml")
+    # Snakemake would tell a broken one by a traceback, and not where it is broken.
+    try:
+        read_config(HOME)
+    except UserError as error:
+        stop(error)
+
+    configfile: HOME
+
+
+prepare()
+if snakemake_view.on_a_node(workflow):
+    relay_signals()
 
 
 try:

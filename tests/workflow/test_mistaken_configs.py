@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from running import CONFIG, ROOT, snakemake
+from tiny_study import workflow_copy
 
 CASES = {
     "empty.yaml": (b"", "empty.yaml: a config is a mapping of fields"),
@@ -27,6 +28,21 @@ def test_what_is_no_config_is_one_line(tmp_path, name, program):
     command = [sys.executable, ROOT / f"scripts/{program}.py", "--configfile", name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2 and done.stdout == "", done.stdout + done.stderr
+    assert done.stderr.startswith(f"error: {line}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_home_study_is_one_line_by_snakemake_itself(tmp_path, name):
+    content, line = CASES[name]
+    home = workflow_copy(tmp_path) / "config/config.yaml"
+    home.unlink()
+    if content is None:
+        home.mkdir()
+    elif content is not ...:
+        home.write_bytes(content)
+    done = snakemake(tmp_path, "--dry-run", snakefile=tmp_path / "Snakefile", check=False)
+    assert done.returncode == 2 and done.stdout == "", done.stdout + done.stderr
+    line = line.replace(name, "config/config.yaml")
     assert done.stderr.startswith(f"error: {line}") and done.stderr.count("\n") == 1
 
 
