@@ -69,42 +69,59 @@ try:
     )
     COMMANDS = Commands(STUDY, PLACE)
     TEACHER_PASS = TeacherPass(STUDY, PLACE)
+    # Its files as they lie here: where this is a module with a prefix, Snakemake puts that before the rules' paths.
+    HERE = PLACE.below(snakemake_view.prefix(workflow))
     REQUESTS = Requests(
-        STUDY, PLACE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
+        STUDY, HERE, read_limits(ROOT / "profiles/slurm/partitions.yaml")
     )
     if snakemake_view.is_driver(workflow):
-        student = PLACE.inputs("models/student")
+        student = HERE.inputs("models/student")
         here = snakemake_view.cores(workflow) is not None
         for line in remarks(STUDY, GRID, student, here):
             print(f"note: {FILES}: {line}", file=sys.stderr, flush=True)
+        if not snakemake_view.hooks_act(workflow, __name__):
+            print(
+                f"note: {FILES}: plan.max_gpu_hours and the summary at the end act where the Snakefile has `onstart: "
+                f"{__name__}.onstart()`, and likewise onsuccess and onerror",
+                file=sys.stderr,
+                flush=True,
+            )
 except UserError as error:
     stop(error)
 
 
 # The jobs of one call share a memory of what is hopeless; a job on a node inherits it with the environment.
 if snakemake_view.is_driver(workflow):
-    os.environ[attempts.VARIABLE] = attempts.new_run(f"{PLACE.results}/work")
+    os.environ[attempts.VARIABLE] = attempts.new_run(f"{HERE.results}/work")
 
 
-# Once a call, when the graph stands and before any job starts; the processes of single jobs have no hooks.
+# Once a call, when the graph stands and before any job starts; the processes of single jobs have no hooks. Of a module
+# they are functions, which the main Snakefile's own hooks may call.
 onstart:
     snakemake_view.look_once(workflow)
     try:
         if not snakemake_view.only_touches(workflow):
-            budget.before_run(snakemake_view.jobs_of(workflow), STUDY, PLACE)
+            own = snakemake_view.own_rules(rules)
+            jobs = snakemake_view.jobs_of(workflow, own=own)
+            budget.before_run(jobs, STUDY, HERE)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    shutil.rmtree(f"{PLACE.results}/work/attempts", ignore_errors=True)
-    print(*budget.summary(PLACE), sep="\n", file=sys.stderr)
+    shutil.rmtree(f"{HERE.results}/work/attempts", ignore_errors=True)
+    print(*budget.summary(HERE), sep="\n", file=sys.stderr)
 
 
 onerror:
-    print(*budget.summary(PLACE), sep="\n", file=sys.stderr)
+    print(*budget.summary(HERE), sep="\n", file=sys.stderr)
     print(
-        failures.report(workflow, log, os.environ[attempts.VARIABLE]),
+        failures.report(
+            workflow,
+            log,
+            os.environ[attempts.VARIABLE],
+            snakemake_view.own_rules(rules),
+        ),
         file=sys.stderr,
     )
 
@@ -131,9 +148,12 @@ def machine_of(name):
     return lambda wildcards, input: getattr(COMMANDS.machine, name)
 
 
-def code_of(name, templates=""):
-    """Digests of the script and of the library files that it imports, so that an edit of them reruns the rule."""
-    return lambda wildcards: code_digests(name, templates)
+def code_of(name, templates="", part=""):
+    """Digests of the script and of the library files that it imports, so that an edit of them reruns the rule.
+
+    part: the function of a script that does several things, of which the rule asks one.
+    """
+    return lambda wildcards: code_digests(name, templates, part)
 
 
 # Imports do not show them: the report and the cards are rendered from these.

@@ -16,7 +16,7 @@ rule download_model:
         "../envs/torch.yaml"
     params:
         script=program("download"),
-        code=code_of("download"),
+        code=code_of("download", part="model"),
         origin=lambda wildcards: COMMANDS.model(wildcards.base),
         folder=lambda wildcards, output: folder_of(output.model),
     shell:
@@ -39,7 +39,7 @@ rule download_corpus:
         "../envs/torch.yaml"
     params:
         script=program("download"),
-        code=code_of("download"),
+        code=code_of("download", part="corpus"),
         origin=lambda wildcards: COMMANDS.source(wildcards.source),
     shell:
         "HF_HUB_OFFLINE=${{CODESTILL_HUB_OFFLINE:-0}} python {params.script:q} corpus {params.origin} "
@@ -62,7 +62,7 @@ rule download_benchmark:
         "../envs/torch.yaml"
     params:
         script=program("download"),
-        code=code_of("download"),
+        code=code_of("download", part="benchmark"),
         origin=lambda wildcards: COMMANDS.benchmark(wildcards.benchmark),
         functions=lambda wildcards, input: flags(path=input.functions or None),
     shell:
@@ -144,6 +144,6 @@ rule manifest:
         "../envs/torch.yaml"
     params:
         script=program("download"),
-        code=code_of("download"),
+        code=code_of("download", part="manifest"),
     shell:
         "python {params.script:q} manifest --inputs {input.parts} --output {output} > {log} 2>&1"

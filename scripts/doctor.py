@@ -120,6 +120,7 @@ def cluster(profile, study, layout):
     kinds = [("CPU", "prepare_corpus", resources_of("prepare_corpus")), ("GPU", largest, trained)]
     if resources_of("generate") != trained:
         kinds.append(("GPU", largest, resources_of("generate")))
+    found += filter(None, [slurm.gpu_type(trained)])
     for kind, rule, resources in kinds:
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
             one = {"cell": layout.taught[0]} if rule == "distill" else {}

@@ -26,7 +26,7 @@ from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.benchmarks import Benchmark
 from codestill.study.sections.corpus import Source
-from codestill.study.sections.models import Origin
+from codestill.study.sections.origins import Origin
 
 
 def arguments():

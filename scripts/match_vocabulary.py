@@ -21,7 +21,7 @@ from codestill.kit.program import log, parser, run
 from codestill.kit.whole import given
 from codestill.study.flags import add_flags
 from codestill.study.sections.corpus import Tokens
-from codestill.study.sections.models import Vocabulary
+from codestill.study.sections.vocabulary import Vocabulary
 
 
 def main():

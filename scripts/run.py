@@ -4,16 +4,39 @@
     python scripts/run.py experiment_1 sweep_temperature_alpha --cores 8 -- --dry-run --quiet rules
     python scripts/run.py --configfile config/qwen.yaml -- --profile slurm
 
-It becomes `snakemake --keep-going --rerun-incomplete`, and what follows -- goes there as it is.
+It becomes `snakemake --keep-going --rerun-incomplete`, and what follows -- goes there as it is. A folder holds one run
+at a time; after one that was killed the next goes on, with nothing to unlock.
 """
 
+import fcntl
 import os
 import sys
 from pathlib import Path
 
-from codestill.kit.program import parser, run
+from codestill.kit.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCK, LOCKS = Path(".snakemake/codestill.lock"), Path(".snakemake/locks")  # ours, and Snakemake's own
+
+
+def alone(more):
+    """Hold this folder for as long as this process lives, whatever it becomes; the flags that Snakemake then takes.
+
+    The kernel lifts the lock when Snakemake dies, and no job inherits it; Snakemake's own would have to be lifted by
+    hand. That one stays in use where a plain `snakemake` has left or holds it, and where files cannot be locked.
+    """
+    if {"-n", "--dry-run", "--dryrun"} & set(more):
+        return []
+    LOCK.parent.mkdir(exist_ok=True)
+    handle = os.open(LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{LOCK}: another `codestill run` is at work in this folder; follow it, or end it") from None
+    except OSError:
+        return []
+    os.set_inheritable(handle, True)
+    return [] if LOCKS.is_dir() and any(LOCKS.iterdir()) else ["--nolock"]
 
 
 def main():
@@ -31,6 +54,7 @@ def main():
     files = options.configfile or [str(ROOT / "config/config.yaml")]
     open_study(files, options_of(options.config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", options.cores]
+    command += alone(more)
     command += ["--keep-going", "--rerun-incomplete"]  # one failing cell stops no other; what was cut off is made again
     command += ["--configfile", *files] + (["--config", *options.config] if options.config else [])
     # Snakemake takes a target behind --configfile for a second file, unless -- stands before it.

@@ -3,11 +3,16 @@
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake_executor_plugin_slurm.utils import set_gres_string
+from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+from snakemake_interface_common.exceptions import WorkflowError
 
-from codestill.cluster.slurm import BAD, OK, jobs_of, places, read_profile, room, sbatch_flags, submit_limit
+from codestill.cluster.slurm import BAD, OK, gpu_type, jobs_of, places, read_profile, room, sbatch_flags, submit_limit
+from codestill.cluster.snakemake_view import _gpus
 from codestill.kit.program import UserError
 from codestill.plan.costs import HEAVY
 
@@ -26,6 +31,48 @@ PROFILE = Path(__file__).resolve().parents[2] / "profiles/slurm/profile.yaml"
 )
 def test_flags_are_those_that_the_executor_would_give(resources, flags):
     assert sbatch_flags(resources) == flags
+
+
+@pytest.mark.parametrize(
+    ("resources", "way"),
+    [
+        ({"gpu": 0, "gres": "gpu:a100-sxm4-80gb:1"}, "--gpus-per-node=a100-sxm4-80gb:1"),
+        ({"gpu": 2, "gpu_model": "a100-sxm4-80gb"}, "--gpus-per-node=a100-sxm4-80gb:2"),
+        ({"gpu": 0, "gres": "gpu:a100_1g.10gb:1"}, None),
+        ({"gpu": 0, "gres": "gpu:1"}, None),
+        ({"gpu": 1, "gpu_model": "h100"}, None),
+        ({"gpu": 0, "slurm_extra": "'--gpus-per-node=a100-sxm4-80gb:1'"}, None),
+        ({"gpu": 4}, None),
+    ],
+)
+def test_a_type_of_gpu_that_the_executor_refuses_is_told_with_the_way(resources, way):
+    """The executor's own word on it is the reference."""
+    job = SimpleNamespace(resources=Resources(resources))
+    found = gpu_type(resources)
+    if way is None:
+        assert found is None
+        set_gres_string(job)
+        validate_slurm_extra(job)
+    else:
+        assert found.mark == BAD and way in found.remedy
+        with pytest.raises(WorkflowError):
+            set_gres_string(job)
+
+
+class Resources(dict):
+    """Resources as a job of Snakemake holds them."""
+
+    __getattr__ = dict.get
+
+
+@pytest.mark.parametrize(
+    ("resources", "count"),
+    [({"gpu": 2}, 2), ({"gres": "gpu:h100:3", "gpu": 0}, 3), ({"gres": "gpu"}, 1), ({}, 0),
+     ({"gpu": 0, "slurm_extra": "'--nice=5 --gpus-per-node=a100-sxm4-80gb:4'"}, 4),
+     ({"gpu": 0, "slurm_extra": "--gpus-per-node=2"}, 2)],
+)  # fmt: skip
+def test_gpus_are_counted_in_each_way_of_asking_for_them(resources, count):
+    assert _gpus(resources) == count
 
 
 def test_a_rule_gets_the_defaults_and_its_own():

@@ -25,12 +25,24 @@ def test_no_job_with_results_of_science_runs_more_of_the_config_than_its_own_sec
     sections = {
         "distill": {"distillation", "training"}, "teach": {"distillation", "training"}, "generate": {"generation"},
         "grade": {"grading"}, "measure": {"generation", "measures"}, "choose": {"selection"},
-        "tokenize_corpus": {"corpus"},
+        "tokenize_corpus": {"corpus"}, "download": {"benchmarks", "corpus", "origins"},
+        "match_vocabulary": {"corpus", "vocabulary"},
     }  # fmt: skip
     for name, own in sections.items():
         used = {str(Path(path).relative_to(SCRIPTS / "codestill")) for path in imports_of(SCRIPTS / f"{name}.py")}
         asked = {path for path in used if path.split("/")[0] in ("study", "plan", "cluster")}
         assert asked <= base | {f"study/sections/{one}.py" for one in own}, name
+
+
+def test_of_a_program_that_does_one_of_several_things_the_others_imports_are_left_out():
+    parts = {part: code_digests("download", part=part) for part in ("model", "corpus", "benchmark", "manifest")}
+    read_by = {
+        "codestill/data/benchmarks.py": {"benchmark"}, "codestill/data/sources.py": {"corpus"},
+        "codestill/models/downloads.py": {"model"}, "download.py": set(parts), "codestill/kit/whole.py": set(parts),
+    }  # fmt: skip
+    for file, wanted in read_by.items():
+        assert {part for part, found in parts.items() if file in found} == wanted, file
+    assert code_digests("download").keys() == set().union(*parts.values())
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -4,9 +4,10 @@
     python tests/slurm/cluster.py stop                       end exactly the daemons that start recorded
 
 Two nodes of four CPUs and two fake GPUs each, under the partitions `gpu` and `cpu`, and under `urgent`, which preempts
-both; an account `codestill`. Everything lives in one folder (CODESTILL_CLUSTER, else /var/tmp/codestill-cluster) and
-listens on the loopback only. The commands find it through links in /etc/slurm, since SLURM_CONF does not reach the
-jobs' own srun; where a machine has a SLURM of its own there, start refuses.
+both; under `odd` a third node, whose GPUs have awkward names: one with hyphens, one slice of MIG. An account
+`codestill`. Everything lives in one folder (CODESTILL_CLUSTER, else /var/tmp/codestill-cluster) and listens on the
+loopback only. The commands find it through links in /etc/slurm, since SLURM_CONF does not reach the jobs' own srun;
+where a machine has a SLURM of its own there, start refuses.
 """
 
 import argparse
@@ -25,6 +26,7 @@ CONFIGS = ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf")
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 NODES, CPUS, GPUS, MEMORY_MB = ("node1", "node2"), 4, 2, 6000
+ODD, HYPHENS, SLICE = "node3", "a100-sxm4-80gb", "a100_1g.10gb"
 PATIENCE = 600  # seconds for what must come about: a busy machine is slow, and a test that passes waits no longer
 CONTROLLER_PORT, ACCOUNTING_PORT, NODE_PORT = 26817, 26819, 27001
 
@@ -67,9 +69,10 @@ GresTypes=gpu
 # The urgent partition takes what it wants from the others, whose jobs go back into the queue.
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PartitionName=gpu Nodes=ALL Default=NO MaxTime=01:00:00 State=UP
-PartitionName=cpu Nodes=ALL Default=YES MaxTime=01:00:00 State=UP
-PartitionName=urgent Nodes=ALL Default=NO MaxTime=01:00:00 PriorityTier=2 State=UP
+PartitionName=gpu Nodes={regular} Default=NO MaxTime=01:00:00 State=UP
+PartitionName=cpu Nodes={regular} Default=YES MaxTime=01:00:00 State=UP
+PartitionName=urgent Nodes={regular} Default=NO MaxTime=01:00:00 PriorityTier=2 State=UP
+PartitionName=odd Nodes={odd} Default=NO MaxTime=01:00:00 State=UP
 """
 
 ACCOUNTING = """\
@@ -78,7 +81,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={port}
 # Where munge's socket is: what talks to slurmdbd reads it here rather than in AuthInfo.
 AccountingStoragePass={root}/munge/socket
-AccountingStorageTRES=gres/gpu
+AccountingStorageTRES=gres/gpu,gres/gpu:{hyphens},gres/gpu:{slice}
 AccountingStoreFlags=job_comment"""
 
 SLURMDBD_CONF = """\
@@ -151,7 +154,7 @@ class Cluster:
                 raise RuntimeError(f"{link} belongs to this machine: run the tests on one without a SLURM")
         self._install()
         shutil.rmtree(ROOT, ignore_errors=True)
-        for folder in ("log", "munge", "controller", *NODES):
+        for folder in ("log", "munge", "controller", *NODES, ODD):
             (ROOT / folder).mkdir(parents=True)
         ROOT.chmod(0o755)
         self._configure()
@@ -161,9 +164,9 @@ class Cluster:
                 self._start_accounting()
             self._launch("slurmctld", "slurmctld", "-D", "-i")
             until(lambda: self.answers("scontrol", "ping"), "slurmctld answers")
-            for node in NODES:
+            for node in (*NODES, ODD):
                 self.start_node(node)
-            until(lambda: self._idle() == set(NODES), "all nodes are idle")
+            until(lambda: self._idle() == {*NODES, ODD}, "all nodes are idle")
             until(lambda: self.answers("srun", "--ntasks=1", "--immediate=5", "true"), "a job runs")
         except BaseException:
             self.stop()
@@ -206,18 +209,25 @@ class Cluster:
         nodes = "\n".join(
             f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={NODE_PORT + number} "
             f"CPUs={CPUS} Boards=1 SocketsPerBoard=1 CoresPerSocket={CPUS} ThreadsPerCore=1 RealMemory={MEMORY_MB} "
-            f"Gres=gpu:h100:{GPUS} State=UNKNOWN"
-            for number, node in enumerate(NODES)
+            f"Gres={f'gpu:{HYPHENS}:1,gpu:{SLICE}:1' if node == ODD else f'gpu:h100:{GPUS}'} State=UNKNOWN"
+            for number, node in enumerate((*NODES, ODD))
         )
-        accounting = ACCOUNTING.format(port=ACCOUNTING_PORT, root=ROOT) if self.accounting else ""
+        accounting = (
+            ACCOUNTING.format(port=ACCOUNTING_PORT, root=ROOT, hyphens=HYPHENS, slice=SLICE) if self.accounting else ""
+        )
         text = SLURM_CONF.format(
-            root=ROOT, controller_port=CONTROLLER_PORT, tracking=tracking, accounting=accounting, nodes=nodes
-        )
+            root=ROOT, controller_port=CONTROLLER_PORT, tracking=tracking, accounting=accounting, nodes=nodes,
+            regular=",".join(NODES), odd=ODD,
+        )  # fmt: skip
         (ROOT / "slurm.conf").write_text(text)
         # A GPU must be a character device, or CUDA_VISIBLE_DEVICES stays empty; nobody ever opens these.
         for number in range(GPUS):
             os.mknod(ROOT / f"nvidia{number}", 0o600 | 0o020000, os.makedev(240, number))
-        (ROOT / "gres.conf").write_text(f"Name=gpu Type=h100 File={ROOT}/nvidia[0-{GPUS - 1}]\n")
+        files = [f"NodeName={','.join(NODES)} Name=gpu Type=h100 File={ROOT}/nvidia[0-{GPUS - 1}]"]
+        files += [
+            f"NodeName={ODD} Name=gpu Type={name} File={ROOT}/nvidia{n}" for n, name in enumerate((HYPHENS, SLICE))
+        ]
+        (ROOT / "gres.conf").write_text("\n".join(files) + "\n")
         (ROOT / "cgroup.conf").write_text(
             f"CgroupAutomount=no\nConstrainRAMSpace={'yes' if cgroup else 'no'}\nConstrainCores=no\n"
             "ConstrainDevices=no\nConstrainSwapSpace=no\n"
@@ -309,7 +319,7 @@ class Cluster:
         for node in NODES:
             if f"slurmd-{node}" not in running:
                 self.start_node(node)
-        until(lambda: self._idle() == set(NODES), "all nodes are idle again")
+        until(lambda: self._idle() == {*NODES, ODD}, "all nodes are idle again")
 
     # -- stopping ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 """The jobs that each study asks for, from dry runs of its whole grid."""
 
-import re
-
 import pytest
 import yaml
 from running import CONFIG, dry_run, job_counts, snakemake, write_config
@@ -112,36 +110,6 @@ def test_any_section_may_be_laid_over_the_home_study(tmp_path, setting):
 def test_a_config_inherits_nothing_from_another(tmp_path):
     config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={})
     assert dry_run(tmp_path, config)["distill"] == 3  # the control, once a seed
-
-
-def test_the_workflow_serves_as_a_module(tmp_path):
-    snakefile = tmp_path / "Snakefile"
-    snakefile.write_text(
-        f'configfile: "{CONFIG / "demo.yaml"}"\n\n'
-        f'module codestill:\n    snakefile:\n        "{CONFIG.parent / "Snakefile"}"\n'
-        "    config:\n        config\n\nuse rule * from codestill as codestill_*\n"
-    )
-    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--", "codestill_all", snakefile=snakefile)
-    assert "codestill_distill" in done.stdout + done.stderr
-
-
-def test_a_modules_prefix_moves_every_path(tmp_path):
-    """Two studies in one Snakefile: with a path that is not moved, one would train on the other's corpus."""
-    snakefile = tmp_path / "Snakefile"
-    module = (
-        f'module one:\n    snakefile:\n        "{CONFIG.parent / "Snakefile"}"\n    config:\n        config\n'
-        '    prefix:\n        "first/"\n\nuse rule * from one as one_*\n\n'
-    )
-    snakefile.write_text(
-        f'configfile: "{CONFIG / "demo.yaml"}"\n\n{module}' + module.replace("one", "two").replace("first", "second")
-    )
-    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--", "one_all", "two_all", snakefile=snakefile)
-    commands = [line for line in (done.stdout + done.stderr).splitlines() if "Shell command: python" in line]
-    assert len(commands) > 150
-    for line in commands:
-        paths = re.findall(r"(?:^|[ =])(\S*(?:results|logs|benchmarks)/demo\S*)", line)
-        assert paths and all(path.startswith(("first/", "second/")) for path in paths), line
-        assert len({path.split("/")[0] for path in paths}) == 1, line
 
 
 def test_a_student_of_layers_is_made_of_the_teacher_once_it_is_taught(tmp_path):

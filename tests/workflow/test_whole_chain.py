@@ -12,6 +12,8 @@ from running import job_counts
 from tiny_study import CELLS, TINY, jobs, kill_when, run
 from walkthrough import blocks, entries
 
+TRAINED = {"prepare_corpus", "tokenize_corpus", "teach", "cache_teacher", "distill"}
+
 
 def test_everything_lands_where_the_contract_says(finished):
     results = finished / "results/tiny"
@@ -74,11 +76,29 @@ def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
 
     edit("scripts/report.py")
     assert set(jobs(edited)[0]) == {"report", "all", "total"}
-    edit("scripts/codestill/distill/divergences.py")
-    counts, text = jobs(edited)
-    assert counts["distill"] == len(CELLS) and counts["teach"] == 1
-    assert "tokenize_corpus" not in counts and "download_corpus" not in counts
-    assert "codestill/distill/divergences.py" in text  # the reason names the file
+    edit("scripts/codestill/data/benchmarks.py")  # a benchmark of another kind
+    counts = jobs(edited)[0]
+    assert counts["download_benchmark"] == 1 and counts["check_benchmark"] == 1 and counts["generate"] == len(CELLS) + 2
+    assert not {"download_model", "download_corpus", *TRAINED} & set(counts), counts
+    for name in ("study/sections/training.py", "distill/objective.py"):  # a field of training, with its use
+        edit(f"scripts/codestill/{name}")
+        counts, text = jobs(edited)
+        assert counts["distill"] == len(CELLS) and counts["teach"] == 1
+        assert not {"download_model", "download_corpus", "prepare_corpus", "tokenize_corpus"} & set(counts), counts
+        assert f"codestill/{name}" in text  # the reason names the file
+
+
+def test_another_corpus_or_length_reruns_what_follows_it_alone(edited):
+    tokens = {**TINY["tokens"], "max_seq_length": 160}
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "tokens": tokens}))
+    counts = jobs(edited)[0]
+    assert counts["tokenize_corpus"] == 1 and counts["distill"] == len(CELLS)
+    assert not {"prepare_corpus", "download_corpus", "download_benchmark"} & set(counts), counts
+    sources = {**TINY["corpus"]["sources"], "more": TINY["corpus"]["sources"]["mine"]}
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "corpus": {**TINY["corpus"], "sources": sources}}))
+    counts = jobs(edited)[0]
+    assert counts["download_corpus"] == counts["prepare_corpus"] == counts["tokenize_corpus"] == 1
+    assert counts["distill"] == len(CELLS) and "download_benchmark" not in counts
 
 
 def test_an_edit_of_a_template_reruns_what_is_rendered_from_it(edited):
@@ -135,7 +155,7 @@ def test_a_benchmark_that_comes_goes_or_is_renamed_trains_nothing(edited):
         (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "benchmarks": benchmarks}))
         counts = jobs(edited)[0]
         assert counts["generate"] == counts["grade"] - counts["complete_without_model"] >= len(CELLS) + 2
-        assert not {"prepare_corpus", "tokenize_corpus", "teach", "cache_teacher", "distill"} & set(counts), counts
+        assert not TRAINED & set(counts), counts
 
 
 def test_another_order_of_seeds_trains_new_cells_alone(edited):

@@ -199,10 +199,10 @@ def _rerun(workflow):
     return shlex.join(["snakemake", *words])
 
 
-def report(workflow, driver_logs, folder):
-    """The summary of a call of Snakemake that ended in an error, as text."""
+def report(workflow, driver_logs, folder, own=None):
+    """The summary of a call of Snakemake that ended in an error, as text; own: of snakemake_view.own_rules."""
     run_id, numbers = submissions(driver_logs)
-    failures = [Failure(*job[:-1], slurm_id=numbers.get(job.number)) for job in failed_jobs(workflow)]
+    failures = [Failure(*job[:-1], slurm_id=numbers.get(job.number)) for job in failed_jobs(workflow, own)]
     jobs = slurm_jobs(run_id) if run_id and failures else []
     failures.sort(key=lambda one: (one.rule, one.name))
     return "\n".join(summary(failures, jobs, folder, _rerun(workflow), *left_over(workflow)))

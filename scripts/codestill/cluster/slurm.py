@@ -104,6 +104,17 @@ def sbatch_flags(resources):
     return found + shlex.split(str(value("slurm_extra") or "").strip("'\""))
 
 
+def gpu_type(resources):
+    """What is wrong with the type of GPU that a rule asks for; None where the executor takes it."""
+    gres, model = str(resources.get("gres") or ""), str(resources.get("gpu_model") or "")
+    kind = model or gres.removeprefix("gpu:").rpartition(":")[0]
+    if not re.search(r"[^\w.]", kind):
+        return None
+    count = resources.get("gpu") or gres.rpartition(":")[2] or 1
+    remedy = f"gpu: 0 and slurm_extra: \"'--gpus-per-node={kind}:{count}'\" under gpu-job in the profile"
+    return Finding(BAD, f"GPU type {kind}: the executor takes letters, digits, dots and _ alone", f"write {remedy}")
+
+
 def granted(partition):
     """The minutes that a partition grants a job; infinite where it sets no limit or is not known."""
     _, text = ask("scontrol", "show", "partition", str(partition))

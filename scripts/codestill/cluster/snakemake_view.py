@@ -8,12 +8,14 @@ import contextlib
 import functools
 import inspect
 import os
+import re
 import sys
 from collections import namedtuple
 from pathlib import Path
 
 from codestill.cluster.param_changes import changed_params
 from codestill.kit.files import sha256
+from codestill.kit.program import UserError
 from codestill.plan.causes import CODE, FORCED, INCOMPLETE, INPUT, MISSING, SOFTWARE, UPSTREAM, Cause
 from codestill.plan.planned_job import PlannedJob
 
@@ -65,6 +67,33 @@ def config_files(workflow):
 def command_line_config(workflow):
     """What the call's --config lays over the config files."""
     return dict(workflow.config_settings.config or {})
+
+
+@guarded("what is estimated of a module's study looks in another folder", "")
+def prefix(workflow):
+    """What a workflow that uses this one as a module puts before every path. Raises UserError where not before all."""
+    found = set()
+    for path in ("results/x", "logs/x", "benchmarks/x"):
+        moved = workflow.modifier.path_modifier.replace_prefix(path)
+        found.add(moved.removesuffix(path) if moved.endswith(path) else None)
+    if len(found) > 1 or None in found:
+        raise UserError("module: replace_prefix moves some paths and leaves others; use prefix, which moves them all")
+    return found.pop()
+
+
+@guarded("a module's limit of GPU-hours may not act, unsaid", True)
+def hooks_act(workflow, name):
+    """Whether this workflow's onstart, onsuccess and onerror are run: those of a module `name` where they are called.
+
+    Snakemake runs the main Snakefile's alone, and gives it those of its modules as functions.
+    """
+    return workflow.modifier.is_main_snakefile() or f"{name}.onstart(" in Path(workflow.main_snakefile).read_text()
+
+
+@guarded("of a module, the jobs of the whole workflow are planned", None)
+def own_rules(rules):
+    """{a rule's name in the whole workflow: its name here} of a Snakefile's `rules`."""
+    return {proxy.rule.name: name for name, proxy in rules._rules.items()}
 
 
 @guarded("efficiency is measured on the threads of generation", None)
@@ -120,11 +149,16 @@ def _parts(job):
 
 
 @guarded("the summary names no job that failed", ())
-def failed_jobs(workflow):
-    """The jobs that Snakemake gave up, as `FailedJob`s; of a group those whose outputs are missing."""
+def failed_jobs(workflow, own=None):
+    """The jobs that Snakemake gave up, as `FailedJob`s; of a group those whose outputs are missing.
+
+    own: of own_rules, to leave out the jobs of other rules; None: all are told.
+    """
     found = []
     for job in workflow.scheduler.failed:
         for part in _parts(job):
+            if own is not None and part.rule.name not in own:
+                continue
             if job.is_group() and all(os.path.exists(path) for path in part.output):
                 continue
             found.append(
@@ -142,14 +176,15 @@ def failed_jobs(workflow):
 
 
 @guarded("there is no plan, and its limit holds no run back", ())
-def jobs_of(workflow, explain=False):
+def jobs_of(workflow, explain=False, own=None):
     """The graph's jobs in an order in which each follows what it needs; targets without output are left out.
 
-    `explain` gives the jobs that will run their causes.
+    `explain` gives the jobs that will run their causes. own: of own_rules; jobs of other rules are left out.
     """
     dag = workflow.dag
     causes = Explainer(dag).causes if explain else lambda job: []
-    order = [job for level in dag.toposorted() for job in level if not job.rule.norun]
+    names = {rule.name: rule.name for rule in workflow.rules} if own is None else own
+    order = [job for level in dag.toposorted() for job in level if not job.rule.norun and job.rule.name in names]
     numbers = {job: number for number, job in enumerate(order)}
     found, held = [], {}
     for job, number in numbers.items():
@@ -160,8 +195,8 @@ def jobs_of(workflow, explain=False):
         found.append(
             PlannedJob(
                 number,
-                job.rule.name,
-                _name(job, wildcards),
+                names[job.rule.name],
+                _name(job, names[job.rule.name], wildcards),
                 wildcards,
                 *held[job.rule.name],
                 [str(path) for path in job.input],
@@ -176,16 +211,19 @@ def jobs_of(workflow, explain=False):
     return found
 
 
-def _name(job, wildcards):
+def _name(job, rule, wildcards):
     """The part of its benchmark file's path below the rule's folder."""
     if job.benchmark is None:
-        return "/".join(wildcards.values()) or job.rule.name
+        return "/".join(wildcards.values()) or rule
     parts = Path(str(job.benchmark)).with_suffix("").parts
-    return "/".join(parts[parts.index(job.rule.name) + 1 :]) if job.rule.name in parts else parts[-1]
+    return "/".join(parts[parts.index(rule) + 1 :]) if rule in parts else parts[-1]
 
 
 def _gpus(resources):
-    """GPUs in a job's resources, as the SLURM executor's fields `gpu` and `gres` ask for them."""
+    """GPUs in a job's resources, as the SLURM executor's fields `gpu`, `gres` and `slurm_extra` ask for them."""
+    extra = re.search(r"--gpus-per-node=(?:[^\s:']+:)?(\d+)", str(resources.get("slurm_extra", "")))
+    if extra:
+        return int(extra[1])
     gres = str(resources.get("gres", ""))
     if gres.startswith("gpu"):
         last = gres.split(":")[-1]

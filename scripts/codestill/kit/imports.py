@@ -16,8 +16,8 @@ WORDS = {"help", "description", "metavar"}  # keywords whose texts only a reader
 SPEAKERS = {"UserError", "log"}  # whose texts end on a terminal or in a log
 
 
-def _modules(tree):
-    for node in ast.walk(tree):
+def _modules(nodes):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -31,34 +31,45 @@ def _tree(path):
     return ast.parse(path.read_bytes())
 
 
+def _nodes(tree, part):
+    """The nodes of a file; with a `part`, of its functions that one's alone."""
+    kept = [one for one in tree.body if not (part and isinstance(one, ast.FunctionDef)) or one.name == part]
+    return (node for one in kept for node in ast.walk(one))
+
+
 @cache
-def _direct(path):
+def _direct(path, part=""):
     found = set()
-    for module in _modules(_tree(path)):
+    for module in _modules(_nodes(_tree(path), part)):
         if module.split(".")[0] == "codestill":
             stem = SCRIPTS.joinpath(*module.split("."))
             found |= {file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()}
     return frozenset(found)
 
 
-def imports_of(script):
-    """The library files that `script` (a path) imports, directly or not, as sorted strings; empty files left out."""
-    seen, waiting = set(), [Path(script)]
+def imports_of(script, part=""):
+    """The library files that `script` (a path) imports, directly or not, as sorted strings; empty files left out.
+
+    part: of a script that does one of several things, the function that does it; what the others import is left out.
+    """
+    seen, waiting = set(), [*_direct(Path(script), part)]
     while waiting:
-        for file in _direct(waiting.pop()) - seen:
+        file = waiting.pop()
+        if file not in seen:
             seen.add(file)
-            waiting.append(file)
+            waiting += _direct(file)
     return sorted(str(file) for file in seen if file.stat().st_size)
 
 
 @cache
-def code_digests(program, templates=""):
+def code_digests(program, templates="", part=""):
     """{path from the scripts' folder: digest} of a program, the library files that it imports and its templates.
 
     `program` is a name such as "distill", `templates` a pattern below the scripts' folder; they count byte for byte.
+    part: of `imports_of`.
     """
     script = SCRIPTS / f"{program}.py"
-    found = {file: _digest(file) for file in [script, *map(Path, imports_of(script))]}
+    found = {file: _digest(file) for file in [script, *map(Path, imports_of(script, part))]}
     for file in SCRIPTS.glob(templates) if templates else ():
         found[file] = _hash(file.read_bytes())
     return {file.relative_to(SCRIPTS).as_posix(): found[file] for file in sorted(found) if found[file] != NOTHING}

@@ -22,11 +22,12 @@ from codestill.study.sections.experiments import Query
 from codestill.study.sections.generation import Generation
 from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
-from codestill.study.sections.models import FurtherModel, Student, Teacher, Vocabulary
+from codestill.study.sections.models import FurtherModel, Student, Teacher
 from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.selection import BODIES, PASS, Selection
 from codestill.study.sections.training import Training
 from codestill.study.sections.variants import Variant
+from codestill.study.sections.vocabulary import Vocabulary
 
 
 @cache

@@ -1,5 +1,6 @@
 """Where everything of a study lands, and which models it has."""
 
+import copy
 import re
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,14 @@ class Layout:
         self.defaults = default_cell(study)
         limit = study.generation.samples_per_job
         self.sampling_jobs = {name: jobs_of(one, limit) for name, one in study.benchmarks.items()}
+
+    def below(self, prefix):
+        """The same study where a module's `prefix` stands before every path."""
+        moved = copy.copy(self)
+        moved.results, moved.logs, moved.benchmarks = (
+            prefix + path for path in (self.results, self.logs, self.benchmarks)
+        )
+        return moved
 
     # -- paths -------------------------------------------------------------------------------------------------
 

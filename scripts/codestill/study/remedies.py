@@ -11,8 +11,10 @@ from codestill.study.sections.distillation import Distillation
 from codestill.study.sections.generation import Generation
 from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
-from codestill.study.sections.models import Origin, Teacher, Vocabulary
+from codestill.study.sections.models import Teacher
+from codestill.study.sections.origins import Origin
 from codestill.study.sections.training import Training
+from codestill.study.sections.vocabulary import Vocabulary
 
 # {program, and its first word where that chooses: {where in the config: the section whose fields are its flags}}
 HOMES = {
