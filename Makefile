@@ -25,13 +25,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# flock instead of Snakemake's own lock: Snakemake itself holds it and no job does, so that a killed run needs no
-# unlocking and an interrupted one is over when make returns.
 demo: install ## run the demo study to its report (some seven minutes on two cores)
-	@mkdir -p .snakemake
-	@flock --nonblock --no-fork --conflict-exit-code 75 .snakemake/demo.lock \
-	  $(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --nolock --rerun-incomplete --quiet rules host -- all \
-	  || { code=$$?; test $$code != 75 || echo "error: another make demo is at work here" >&2; exit $$code; }
+	@$(BIN)/python scripts/run.py --configfile config/demo.yaml --cores $(CORES) -- --quiet rules host
 	@cat results/demo/report/table.md
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
 

@@ -5,7 +5,8 @@
     python scripts/clean.py --results results/demo --dry_run
 
 Nothing that a finished study's report stands on goes. With --states the teacher's stored states go too; a taught cell
-that is added later makes them again first. Refused while a job of the study is at work.
+that is added later then trains all of them anew, since Snakemake follows what is made again. Refused while a job of the
+study is at work.
 """
 
 import shutil

@@ -30,7 +30,6 @@ go_on() {
     echo "$(date '+%F %T') the time limit is near: the jobs go on, and so does this one, from the queue"
     kill -KILL "$driver"
     wait "$driver" 2>/dev/null
-    requeued=1
     scontrol requeue "$job"
     sleep 60
 }
@@ -41,28 +40,7 @@ trap 'kill -INT "$driver"; wait "$driver"; exit 143' TERM
 # Job control: without it a shell starts what it sends to the background deaf to SIGINT.
 set -m
 echo "$(date '+%F %T') job $job on $(hostname), start $((${SLURM_RESTART_COUNT:-0} + 1))"
-# A driver that was killed leaves Snakemake's lock behind. It is lifted where a dead driver left its mark here, and no
-# other driver is at work in this folder.
-marks=.snakemake/drivers
-mkdir -p "$marks"
-left= alive=
-for mark in "$marks"/*; do
-    [ -e "$mark" ] || continue
-    other=${mark##*/}
-    if [ "$other" != "$job" ] && [ -n "$(squeue --noheader --states=RUNNING --jobs="$other" 2>/dev/null)" ]; then
-        alive=$other
-    else
-        left=1
-        rm -f "$mark"
-    fi
-done
-if [ -n "$left" ] && [ -z "$alive" ]; then
-    "$snakemake" --profile slurm --unlock "$@" >/dev/null 2>&1
-fi
-touch "$marks/$job"
-"$snakemake" --profile slurm "$@" &
+# Without Snakemake's lock, which a killed Snakemake leaves behind: SLURM lets one driver of a name run at a time.
+"$snakemake" --profile slurm --nolock "$@" &
 driver=$!
 wait "$driver"
-code=$?
-[ -n "$requeued" ] || rm -f "$marks/$job"
-exit "$code"

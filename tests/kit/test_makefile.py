@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("make", "sh", "nproc", "flock")
+NEEDED = ("make", "sh", "nproc")
 
 
 def install(folder, pythons, *words):

@@ -53,10 +53,3 @@ def test_braces_in_a_text_of_the_config_are_text(tmp_path):
     (tmp_path / "braces.yaml").write_text(text)
     snakemake(tmp_path, "--cores", 1, "--configfile", tmp_path / "braces.yaml", "--", "results/demo/study.json")
     assert "{word}" in (tmp_path / "results/demo/study.json").read_text()
-
-
-def test_run_takes_targets_behind_the_config_and_hands_the_rest_on(tmp_path):
-    command = [sys.executable, ROOT / "scripts/run.py", "--configfile", CONFIG / "demo.yaml", "--config", "seeds=[7]"]
-    command += ["--cores", "1", "baselines", "--", "--dry-run", "--quiet", "rules"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
-    assert "distill                   1" in done.stdout, done.stdout
