@@ -1,13 +1,13 @@
 """From a folder of your own source and two models to a config that runs, and what that run would cost.
 
     python scripts/new.py src/                              # or `codestill new src/`; asks for the rest on a terminal
-    codestill new src/ --teacher 4M --minutes 10            # from scratch, on a CPU
+    codestill new src/ --teacher 4M --minutes 60            # from scratch, on a CPU
     codestill new src/ --teacher Qwen/Qwen2.5-Coder-1.5B --student Qwen/Qwen2.5-Coder-0.5B --study ours
     codestill new owner/dataset --teacher microsoft/CodeGPT-small-py --student distilbert/distilgpt2
 
-A model is a name on the hub, a folder, a GGUF file, or a size (4M, 12M, 34M, 88M) to start from random weights; without
-a student, the student is half of the teacher's layers. Nothing is downloaded and nothing runs: the config is written,
-with the reason beside each number, and the plan of it is printed.
+A model is a name on the hub, a folder, a GGUF file, or a size (1M, 4M, 12M, 34M, 88M) to start from random weights;
+without a student, the student is half of the teacher's layers. Nothing is downloaded and nothing runs: the config is
+written, with the reason beside each number, and the plan of it is printed.
 """
 
 import re
@@ -25,7 +25,9 @@ FEWEST = 50  # documented functions: of fewer, none would be left to test on
 def arguments():
     cli = parser(__doc__)
     cli.add_argument("source", help="a folder or file of Python source, a file of JSON lines, or a data set of the hub")
-    cli.add_argument("--teacher", help="a model's name or a size; asked for on a terminal, else 4M")
+    cli.add_argument(
+        "--teacher", help="a model's name or a size; asked for on a terminal, else from scratch by the minutes"
+    )
     cli.add_argument("--student", help="the same; left out: every second layer of the teacher")
     cli.add_argument("--study", help="its name; left out: the source's")
     cli.add_argument("--minutes", type=float, default=10.0, help="without a GPU: how long the whole study may take")
@@ -85,7 +87,7 @@ def main():
     import yaml
 
     from codestill.cluster.planned import planned
-    from codestill.plan.proposal import config_text, is_size, propose, this_machine
+    from codestill.plan.proposal import config_text, fitting_size, is_size, propose, this_machine
     from codestill.study.config import load_study
 
     machine = this_machine()
@@ -96,7 +98,8 @@ def main():
     )
     gpus = f"{machine.gpus} GPUs of {machine.memory:.0f} GiB" if machine.gpus else "no GPU"
     print(f"machine: {machine.cores} cores, {gpus}")
-    teacher = asked(args.teacher, "teacher (a model's name, or a size to start from scratch)", "4M")
+    size = fitting_size(machine, args.minutes)
+    teacher = asked(args.teacher, "teacher (a model's name, or a size to start from scratch)", size)
     student = asked(args.student, "student (none: every second layer of the teacher)", None)
     if student is not None and is_size(teacher) != is_size(student):
         raise UserError("--student: a teacher from scratch needs a student from scratch, and a name a name")

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from codestill.plan.proposal import Code, Machine, config_text, propose, shape_of, size_of
+from codestill.plan.proposal import Code, Machine, config_text, fitting_size, propose, shape_of, size_of
 from codestill.study.config import load_study
 from shared_data import ROOT
 
@@ -40,6 +40,7 @@ def test_a_folder_becomes_a_study_with_its_price(source, tmp_path):
     assert study.study == "my-code" and study.corpus.sources["own"].path == str(source)
     assert study.plan.functions == 56 and study.tokens.max_seq_length == 256
     assert list(study.benchmarks) == ["completions"] and study.training.threads >= 1
+    assert study.teacher.audit == "warn" and study.teacher.shape["num_hidden_layers"] == 2
     minutes = said.split("about ")[-1].split()[:2]
     assert minutes[1] == "s" or (minutes[1] == "min" and int(minutes[0]) <= 6)
     before = (tmp_path / "mine.yaml").read_text()
@@ -61,7 +62,7 @@ def test_rows_of_a_file_are_read_by_the_columns_that_they_have(tmp_path):
     [
         (["absent"], "absent: no folder or file here, and no name of a data set on the hub (OWNER/NAME)"),
         (["SOURCE", "--teacher", "4M", "--student", "gpt2"], "--student: a teacher from scratch needs a student from"),
-        (["SOURCE", "--teacher", "900M"], "900M: no shape from scratch is near; take one of 4M, 12M, 34M, 88M"),
+        (["SOURCE", "--teacher", "900M"], "900M: no shape from scratch is near; take one of 1M, 4M, 12M, 34M, 88M"),
         (["SOURCE/b.py"], "SOURCE/b.py: 0 functions with a docstring, and 50 are the least to learn from"),
         (["SOURCE/b.jsonl"], "SOURCE/b.jsonl: no column for code and docstring among text"),
         (["SOURCE", "--study", "a/b"], "mine.yaml"),
@@ -91,11 +92,18 @@ def test_models_of_the_hub_on_a_gpu():
     assert found[20][0] < found[80][0] and found[20][0] * found[20][1] == found[80][0] * found[80][1] == 32
 
 
+def test_without_a_gpu_the_teacher_is_what_the_minutes_can_train():
+    """With some 20 tokens a parameter; on a GPU from scratch as before."""
+    machines = (2, 10), (64, 10), (64, 600)
+    assert [fitting_size(Machine(cores), minutes) for cores, minutes in machines] == ["1M", "4M", "12M"]
+    assert fitting_size(Machine(8, 1, 24.0), 10) == "4M"
+
+
 def test_shapes_are_of_their_size():
     """Counted by transformers."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    for size in (4e6, 12e6, 34e6, 88e6):
+    for size in (1e6, 4e6, 12e6, 34e6, 88e6):
         shape = dict(shape_of(size))
         model = AutoModelForCausalLM.from_config(
             AutoConfig.for_model(shape.pop("model_type"), vocab_size=4096, **shape)

@@ -16,8 +16,8 @@ from codestill.study.sections.plan import PlanSettings
 
 CHARACTERS_A_TOKEN = 3.2  # of Python code, in the byte-level vocabularies of code models
 VOCABULARY = 4096
-# Llama shapes from scratch: (layers, width), with that vocabulary 4.2, 12, 34 and 88 M parameters.
-SHAPES = ((4, 256), (6, 384), (8, 576), (12, 768))
+# Llama shapes from scratch: (layers, width), with that vocabulary 0.9, 4.2, 12, 34 and 88 M parameters.
+SHAPES = ((2, 128), (4, 256), (6, 384), (8, 576), (12, 768))
 HELD_OUT = 0.2  # of the functions, in two halves: own code is little, and a test of 20 functions tells nothing
 PROBLEMS = 100
 COLUMNS = {
@@ -122,21 +122,33 @@ def is_size(name):
     return re.fullmatch(r"\d+(\.\d+)?[MB]", name, re.I) is not None
 
 
+def _parameters(layers, width):
+    return VOCABULARY * width + 12 * layers * width**2
+
+
+def _nearest(size):
+    return min(SHAPES, key=lambda one: abs(math.log(_parameters(*one) / size)))
+
+
 def shape_of(size):
     """The lines of a shape of about `size` parameters. Raises UserError where none is near."""
-
-    def parameters(layers, width):
-        return VOCABULARY * width + 12 * layers * width**2
-
-    layers, width = min(SHAPES, key=lambda one: abs(math.log(parameters(*one) / size)))
-    if not 0.5 < parameters(layers, width) / size < 2:
-        ready = ", ".join(f"{parameters(*one) / 1e6:.0f}M" for one in SHAPES)
+    layers, width = _nearest(size)
+    if not 0.5 < _parameters(layers, width) / size < 2:
+        ready = ", ".join(f"{_parameters(*one) / 1e6:.0f}M" for one in SHAPES)
         raise UserError(f"{size / 1e6:g}M: no shape from scratch is near; take one of {ready}, or a model's name")
     inner = -(-8 * width // 3 // 32) * 32
     return {
         "model_type": "llama", "num_hidden_layers": layers, "hidden_size": width, "intermediate_size": inner,
         "num_attention_heads": width // 64 * 2, "max_position_embeddings": 2048, "tie_word_embeddings": True,
     }  # fmt: skip
+
+
+def fitting_size(machine, minutes):
+    """The size from scratch that the machine can train well: on a CPU with some 20 tokens a parameter in half of the
+    minutes (Hoffmann et al. 2022, arXiv 2203.15556)."""
+    operations = 60 * minutes / 2 * machine.cores * PlanSettings().core.float32
+    size = 4e6 if machine.gpus else (operations / (6 * 20)) ** 0.5
+    return f"{_parameters(*_nearest(size)) / 1e6:.0f}M"
 
 
 def parameters_of(name, otherwise):
@@ -176,7 +188,7 @@ def propose(code, machine, teacher, student, minutes):
     most = budget / (6 if scratch else 4)
     teacher_epochs = _rounded((3 if scratch else 1) * most / sizes[0])
     epochs = _rounded(most / sizes[1])
-    reasons["epochs"] = f"what about {minutes:g} minutes on {machine.cores} cores allow"
+    reasons["epochs"] = f"what the trainings' share of the minutes on {machine.cores} cores allows"
     reasons["batch"] = f"{rows:.0f} rows in all: small batches make more steps of them"
     return Proposal(row, 2, 1, min(epochs, 8), min(teacher_epochs, 12), "float32", reasons)
 
@@ -220,6 +232,8 @@ def config_text(study, source, code, machine, teacher, student, numbers):
         *_origin(teacher),
         f"  training: {{epochs: {numbers.teacher_epochs:g}, learning_rate: {'2.0e-3' if scratch else '5.0e-5'}}}",
     ]
+    if scratch:
+        lines += ["  audit: warn # in so few minutes it may not learn to beat xz; stop: end the run there"]
     if student is None:
         lines += [
             "student:",
