@@ -37,6 +37,18 @@ addEventListener("load", async () => {
     const list = [...document.getElementById(box.dataset.list).children];
     return [list.filter((one) => !one.hidden).length, Number(button.textContent.match(/[0-9]+/)[0]), list.length];
   });
+  found.ladder = [...document.querySelectorAll("svg.chart .mark")].map((mark) => {
+    const said = mark.closest("svg").nextElementSibling.nextElementSibling, texts = [];
+    said.textContent = "";
+    mark.focus();
+    texts.push(said.textContent);
+    mark.blur();
+    said.textContent = "";
+    mark.querySelector("text").dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
+    texts.push(said.textContent);
+    const row = document.getElementById(mark.getAttribute("href").slice(1));
+    return [mark.getAttribute("aria-label"), ...texts, row?.cells[0].dataset.value];
+  });
   // With the filter `gained` still on: the seeds in turn.
   found.seeds = [...document.querySelectorAll(".seeds")].map((box) => [...box.children].map((button) => {
     button.click();
@@ -100,7 +112,8 @@ addEventListener("load", async () => {
   for (const one of document.querySelectorAll("details")) one.open = !printed;
   const wide = [...document.body.querySelectorAll("*")].filter((one) => {
     const box = one.getBoundingClientRect();
-    const words = one.childElementCount ? 0 : one.scrollWidth; // of text that nothing breaks
+    const plain = one.childElementCount === 0 && !(one instanceof SVGElement); // whose box is what it draws
+    const words = plain ? one.scrollWidth : 0; // of text that nothing breaks
     const scrolls = !printed && one.closest(".wide, pre");
     return box.width && Math.max(box.right, box.left + words) > innerWidth + 1 && !scrolls;
   });

@@ -1,10 +1,12 @@
 """The ladder: what stands on it, each beside its parent, who is on the front, and what healing won back."""
 
+import pandas
 import pytest
 from made_study import make
 
 from codestill.kit.files import read_json, write_json
 from codestill.report.ladder import ladder_frame, sentences
+from codestill.report.ladder_chart import panels
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of
 from codestill.report.table import problem_frame, score_frame
@@ -84,3 +86,26 @@ def test_the_front_holds_what_none_beats_in_bytes_and_quality(frame):
 def test_a_sentence_says_loss_interval_and_share_of_bytes(frame):
     said = [one for one in sentences(frame) if one.startswith("teacher.narrow (prune mlp 0.75, by activation) loses")]
     assert any("pass@1 on pocket at 50% of the bytes of teacher" in one and "[" in one for one in said)
+
+
+def test_the_page_draws_each_model_with_its_interval_and_cost(frame, tmp_path):
+    """Places by hand: the teacher stands at twice the bytes of its variant, and a better model lower or higher."""
+    scores = pandas.DataFrame(
+        [{"model": "teacher", "benchmark": "", "measure": "bits_per_byte", "low": 0.75, "high": 0.85}]
+    )
+    found = {panel["title"]: panel for panel in panels({"ladder": frame, "scores": scores})}
+    panel = found["bits per byte, held-out code (less is better) against MB of weights on disk"]
+    marks = {mark["name"]: mark for mark in panel["marks"]}
+    teacher, narrow = marks["teacher"], marks["teacher.narrow"]
+    assert teacher["words"].startswith(
+        "teacher: bits per byte, held-out code 0.8000 [0.7500, 0.8500]; 4.0 MB of weights"
+    )
+    assert narrow["words"].startswith("teacher.narrow (prune mlp 0.75, by activation): ")
+    assert "2.0 MB of weights, 50% of teacher's" in narrow["words"]
+    assert "; 1.01 hours of training" in marks[HEALED]["words"] and marks[HEALED]["mark"] != narrow["mark"]
+    assert narrow["x"] < teacher["x"] and narrow["y"] < teacher["y"] and narrow["ends"] == []
+    low, high = teacher["ends"]
+    assert low - teacher["y"] == pytest.approx(teacher["y"] - high, abs=0.2) and low > high
+    ticks = {float(text): y for y, text in panel["y_ticks"]}
+    assert len(ticks) > 2 and ticks[0.8] == teacher["y"] and ticks[1.0] == narrow["y"]
+    assert {text: x for x, text in panel["x_ticks"]}["2"] == pytest.approx(narrow["x"], abs=0.5)

@@ -9,10 +9,13 @@ from pathlib import Path
 import browser
 import pytest
 import yaml
+from made_study import COMMIT
 
 from codestill.kit.files import read_json
 from codestill.report.figures import FIGURES
+from codestill.report.measures import show
 from codestill.report.page_data import CAPTIONS
+from codestill.report.table import read_csv
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
 from codestill.study.layout import Layout
@@ -62,6 +65,27 @@ def test_another_seed_shows_its_own_completions_and_which_problems_they_solve(wh
             assert f"assertion: assert f(1) == {number + 1}" in text
             assert re.search(rf"^[ +]     return x \+ {number}$", text, re.M)
     assert len({panels[0] for _, _, panels, _ in pocket if panels}) > 1
+
+
+def test_the_ladder_speaks_when_pointed_at_and_when_tabbed_to_and_leads_to_the_row(whole, tmp_path):
+    found, _ = browser.probe(whole / "report/index.html", tmp_path)
+    assert len(found["ladder"]) > 8
+    for words, focused, pointed, row in found["ladder"]:
+        assert focused == pointed == words and "MB of weights" in words and "hours of training" in words
+        assert words.startswith(row) and ("pass@1" not in words or re.search(r"\[\d", words))
+
+
+def test_each_number_leads_to_its_row_and_each_row_to_its_origin(whole):
+    page = (whole / "report/index.html").read_text()
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+    answers = page.split('<section id="answers">')[1].split("</section>")[0]
+    scores = read_csv(whole / "report/settings.csv")
+    for setting, model in {"T 2, alpha 0.5": "T-2.0_alpha-0.5_seed-0", "teacher": "teacher"}.items():
+        (row,) = scores[(scores["setting"] == setting) & (scores["measure"] == "bits_per_byte")].to_dict("records")
+        assert f'<a href="#model-{model}">{show(row["value"], row["unit"])}</a>' in answers
+    row = page.split('<tr id="model-alpha-1.0_seed-1">')[1].split("</tr>")[0]
+    assert 'href="#origin-alpha-1.0_seed-1"' in row
+    assert COMMIT[:12] in page.split('<tr id="origin-alpha-1.0_seed-1">')[1].split("</tr>")[0]
 
 
 def in_order(values, up):

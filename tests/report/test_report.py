@@ -15,8 +15,9 @@ from codestill.report import load_cell, load_scores
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
 from codestill.report.results import Results
-from codestill.report.study_facts import unequal_tuning
+from codestill.report.study_facts import compute, unequal_tuning
 from codestill.report.table import read_csv
+from codestill.report.timeline import held_hours, timeline_frame
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -143,6 +144,27 @@ def test_program_names_bad_input_in_one_line(whole, tmp_path):
     write_json(tmp_path / "bad.json", {"study": "made"})
     bad = program("--study", tmp_path / "bad.json", "--results", whole, "--output", tmp_path / "out")
     assert bad.returncode == 2 and "bad.json" in bad.stderr and len(bad.stderr.splitlines()) == 1
+
+
+def test_the_time_line_says_what_jobs_held(whole, tmp_path):
+    """As planned: GPUs, else threads, from start to end; of a job that no plan knows, nothing."""
+    seconds = {"distill/a": 7200, "distill/b": 3600, "grade/c": 1800, "report": 60}
+    for job, value in seconds.items():
+        path = tmp_path / f"{job}.tsv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{value}\t0\t1.0\t2.0\n")
+    jobs = {"distill/a": (2, 8), "distill/b": (1, 8), "grade/c": (0, 4)}
+    results = Results.load(whole / "study.json", whole)
+    results._read["work/plan/estimates.json"] = {
+        "jobs": {job: {"gpus": gpus, "threads": threads} for job, (gpus, threads) in jobs.items()}
+    }
+    frame = timeline_frame(tmp_path, results)
+    told = {rule: held_hours(part) for rule, part in frame.groupby("rule")}
+    assert told == {"distill": "5 GPU-hours", "grade": "2 core-hours", "report": ""}
+    assert held_hours(frame) == "5 GPU-hours, 2 core-hours"
+    assert compute(results, {"scores": read_csv(whole / "report/scores.csv"), "timeline": frame})[-1] == (
+        *("all rules", "4", "12,660", "5 GPU-hours, 2 core-hours"),
+    )
 
 
 def test_notebooks_find_a_cell_by_its_axes(whole, monkeypatch):

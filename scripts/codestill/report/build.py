@@ -5,6 +5,7 @@ from pathlib import Path
 from codestill.kit.program import UserError
 from codestill.report import figures, latex, page, passports, table
 from codestill.report.comparisons import comparison_frame
+from codestill.report.family import family_frame
 from codestill.report.ladder import ladder_frame
 from codestill.report.page_data import tell
 from codestill.report.results import Results
@@ -21,9 +22,10 @@ def write_tables(results, folder, benchmarks=None):
         "settings": setting_frame(results, evidence, scores),
         "comparisons": comparison_frame(results, evidence),
         "ladder": ladder_frame(results, evidence),
+        "family": family_frame(results),
         "curves": table.curve_frame(results),
         "problems": problems,
-        "timeline": timeline_frame(benchmarks),
+        "timeline": timeline_frame(benchmarks, results),
     }
     for name, frame in frames.items():
         table.write_csv(frame, folder / f"{name}.csv")
@@ -41,7 +43,7 @@ def build(study_file, results_folder, output, benchmarks=None):
     figures.draw_cells(tables, cells, output / "cells", note=passports.note(passport))
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
-    page.write_page(story, results, tables, output, passports.summary(passport))
+    page.write_page(story, results, tables, output, passport)
     latex.write(story, results, tables, output)
     passports.write(passport, output, figures.FIGURES)
     return text, story["missing"], story["damaged"]

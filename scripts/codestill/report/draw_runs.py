@@ -4,6 +4,7 @@ import itertools
 
 from codestill.report.draw_models import caption_of, shown_settings
 from codestill.report.style import COLUMN, GREEN, GREY, INK, LINES, PINK, RED, empty, paint
+from codestill.report.timeline import held_hours
 
 PANELS = (
     ("loss_ce", "CE (hard labels)"),
@@ -98,9 +99,10 @@ def time_line(plt, tables):
         bars = list(zip(part["start"] / 60, (part["end"] - part["start"]) / 60, strict=True))
         axes.broken_barh(bars, (y - 0.36, 0.72), color=paint("best distilled")[0], edgecolor="white", linewidth=0.4)
         end = part["end"].max() / 60
-        axes.text(end, y, f"  {len(part)} x, {part['seconds'].sum():,.0f} s", va="center", fontsize=6, color=INK)
+        told = ", ".join(filter(None, (f"{len(part)} x", f"{part['seconds'].sum():,.0f} s", held_hours(part))))
+        axes.text(end, y, f"  {told}", va="center", fontsize=6, color=INK)
     axes.set_yticks(range(len(rules)), rules)
     axes.set_ylim(len(rules) - 0.4, -0.6)
     axes.set_xlabel("minutes since the first job")
-    axes.set_xlim(0, frame["end"].max() / 60 * 1.45 + 1e-9)
+    axes.set_xlim(0, frame["end"].max() / 60 * 1.75 + 1e-9)
     return figure

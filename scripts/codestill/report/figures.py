@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from codestill.kit.program import progress
-from codestill.report import draw_grid, draw_models, draw_runs, ladder, style
+from codestill.report import draw_grid, draw_models, draw_runs, family, ladder, style
 from codestill.report.table import read_csv
 
 # name: (what draws it, title). All are always written; one without data says so in its panel.
 FIGURES = {
+    "family": (family.draw, "Which model is made from which"),
     "pass_at_k": (draw_models.pass_at_k, "pass@k by model"),
     "paired_differences": (draw_models.paired_differences, "Difference from fine-tuning alone"),
     "heat_map": (draw_grid.heat_map, "Temperature and alpha"),
@@ -17,7 +18,7 @@ FIGURES = {
     "funnel": (draw_models.funnel, "How far completions get"),
     "time_line": (draw_runs.time_line, "Time line of the run"),
 }
-TABLES = ("scores", "settings", "comparisons", "ladder", "curves", "timeline")
+TABLES = ("scores", "settings", "comparisons", "ladder", "family", "curves", "timeline")
 
 
 def load_tables(folder):

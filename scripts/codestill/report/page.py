@@ -4,7 +4,9 @@ import base64
 from pathlib import Path
 
 from codestill.kit.files import atomic
+from codestill.report import ladder_chart, passports
 from codestill.report.measures import show, show_interval, show_p, title
+from codestill.report.table import setting_label
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -51,7 +53,7 @@ def cell_rows(results, tables):
                 continue
             interval = show_interval(row["low"], row["high"], row["unit"])
             cells.append((f"{show(row['value'], row['unit'])} {interval}".strip(), row["value"]))
-        rows.append({"cells": cells, "chosen": " ".join(model.chosen)})
+        rows.append({"name": model.name, "cells": cells, "chosen": " ".join(model.chosen)})
     return columns, rows
 
 
@@ -63,7 +65,7 @@ def write_markdown(story, path):
     return text
 
 
-def write_page(story, results, tables, folder, passport=None):
+def write_page(story, results, tables, folder, passport):
     """Write index.html, figures inside it, so that it needs nothing beside it."""
     columns, rows = cell_rows(results, tables)
     pictures = {one["name"]: _inline(Path(folder) / "figures" / f"{one['name']}.svg") for one in story["figures"]}
@@ -71,10 +73,14 @@ def write_page(story, results, tables, folder, passport=None):
     text = page.render(
         **story,
         pictures=pictures,
+        rungs=ladder_chart.panels(tables),
+        chart=ladder_chart,
         all_columns=columns,
         all_rows=rows,
         label=measure_label,
-        passport=passport or {},
+        passport=passports.summary(passport),
+        origins={name: facts for name, facts in passport["models"].items() if len(facts) > 1},
+        first_rows={setting_label(results, model): model.name for model in reversed(results.models)},
         styles=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         program=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
     )

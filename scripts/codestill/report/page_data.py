@@ -4,6 +4,8 @@ from codestill.report import advice, comparisons, completions, ladder, study_fac
 from codestill.report.figures import FIGURES
 
 CAPTIONS = {
+    "family": "Every model of the study. Solid: what it starts from, is a part of, or was chosen among; dashed: who "
+    "teaches it. Cells with the same of both share a box, which says how many settings and seeds they are.",
     "pass_at_k": "pass@k of the baselines, the chosen settings and the experiments, with 95 % intervals over "
     "problems and, where there are several, seeds (Korn and Graubard). Where nothing passed, the bar ends at the upper "
     "bound of the exact interval.",
@@ -22,7 +24,8 @@ CAPTIONS = {
     "that no other beats in both. Variants, healed students and later generations stand beside what they came of; "
     "of plain cells only the chosen ones.",
     "funnel": "Share of samples that reach each stage on the way to passing, each stage within the one before.",
-    "time_line": "When each rule's jobs ran, how many there were and their seconds together.",
+    "time_line": "When each rule's jobs ran, how many there were, their seconds together, and the GPU-hours or "
+    "core-hours that they held.",
 }
 
 

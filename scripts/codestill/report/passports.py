@@ -11,6 +11,7 @@ from codestill.kit.provenance import commit, versions
 DRAWING = ("matplotlib", "Jinja2", "fonttools", "pillow")
 # figure: the parts of the results folder that its numbers are from.
 SOURCES = {
+    "family": (),
     "pass_at_k": ("scores",),
     "paired_differences": ("scores",),
     "heat_map": ("scores", "eval_results"),

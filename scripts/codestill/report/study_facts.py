@@ -4,6 +4,7 @@ from codestill.report.measures import show
 from codestill.report.objectives import objectives_that_ran
 from codestill.report.summary import lookup, main_settings
 from codestill.report.table import setting_label
+from codestill.report.timeline import held_hours
 
 # The pair about which the original study made its claims.
 PAIR = ("microsoft/CodeGPT-small-py", "distilbert/distilgpt2")
@@ -171,14 +172,17 @@ def _leaves(mapping, prefix=""):
 
 
 def compute(results, tables):
-    """(what, figure) of the work that was spent: training by model, and jobs by rule."""
+    """(what, jobs, seconds, what they held) of the work that was spent: training by model, and jobs by rule."""
     rows, frame = [], tables["scores"]
     for role, name in (("teacher", "teacher"), ("cell", "cells")):
         seconds = frame[(frame["measure"] == "train_runtime") & (frame["role"] == role)]["value"]
         if len(seconds):
-            rows.append((f"training, {name}", f"{len(seconds)}", f"{seconds.sum():,.0f}"))
+            rows.append((f"training, {name}", f"{len(seconds)}", f"{seconds.sum():,.0f}", ""))
     for rule, part in tables["timeline"].groupby("rule", sort=True):
-        rows.append((f"rule {rule}", f"{len(part)}", f"{part['seconds'].sum():,.0f}"))
+        rows.append((f"rule {rule}", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part)))
+    part = tables["timeline"]
+    if len(part):
+        rows.append(("all rules", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part)))
     return rows
 
 

@@ -1,15 +1,16 @@
-"""When each job ran and what it used, from the workflow's benchmark files."""
+"""When each job ran and what it held and used, from the workflow's benchmark files and what each run had planned."""
 
 import csv
 from pathlib import Path
 
-COLUMNS = ["rule", "job", "start", "end", "seconds", "cpu_seconds", "max_rss_mib"]
+COLUMNS = ["rule", "job", "start", "end", "seconds", "cpu_seconds", "max_rss_mib", "gpus", "threads"]
 
 
-def timeline_rows(folder):
+def timeline_rows(folder, planned):
     """One row per benchmark file under `folder` (<rule>/<job>.tsv), seconds since the first start.
 
-    A benchmark file holds a job's last attempt and is written when it ends, which dates it.
+    planned: {rule/job: what it was planned to hold}; GPUs and threads are None where that is not known. A benchmark
+    file holds a job's last attempt and is written when it ends, which dates it.
     """
     found = []
     for path in sorted(Path(folder).rglob("*.tsv")):
@@ -30,6 +31,7 @@ def timeline_rows(folder):
                 "seconds": seconds,
                 "cpu_seconds": _float(rows[-1].get("cpu_time")),
                 "max_rss_mib": _float(rows[-1].get("max_rss")),
+                **{held: planned.get(str(inner.with_suffix("")), {}).get(held) for held in ("gpus", "threads")},
             }
         )
     first = min((row["start"] for row in found), default=0)
@@ -45,7 +47,22 @@ def _float(text):
         return None
 
 
-def timeline_frame(folder):
+def held_hours(part):
+    """What the jobs of some rows held, in words: `1.2 GPU-hours`, `0.31 core-hours` or both; "" where nothing is known.
+
+    A job holds its GPUs, or else its threads, from its start to its end.
+    """
+    known = part[part["gpus"].notna()]
+    hours = known["seconds"] / 3600
+    on_gpu = known["gpus"] > 0
+    gpus, cores = (hours * known["gpus"])[on_gpu].sum(), (hours * known["threads"])[~on_gpu].sum()
+    told = [(gpus, "GPU-hours", on_gpu.any()), (cores, "core-hours", (~on_gpu).any())]
+    return ", ".join(f"{value:.2g} {unit}" for value, unit, present in told if present)
+
+
+def timeline_frame(folder, results):
+    """The time line of a study as a frame of COLUMNS; `folder`: of its benchmark files, or None."""
     import pandas
 
-    return pandas.DataFrame(timeline_rows(folder) if folder else [], columns=COLUMNS)
+    planned = (results.optional("work/plan/estimates.json") or {}).get("jobs", {})
+    return pandas.DataFrame(timeline_rows(folder, planned) if folder else [], columns=COLUMNS)

@@ -18,7 +18,8 @@ from codestill.study.teacher_states import STATES_FILES
 
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
-FIGURES = ("pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "ladder", "funnel", "time_line")
+FIGURES = ("family", "pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "ladder", "funnel")
+FIGURES += ("time_line",)
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
 

@@ -23,6 +23,15 @@ function sort(table, head, column) {
   });
   table.tBodies[0].append(...rows);
 }
+for (const chart of document.querySelectorAll("svg.chart")) {
+  const said = chart.nextElementSibling.nextElementSibling;
+  for (const what of ["mouseover", "focusin"]) {
+    chart.addEventListener(what, (event) => {
+      const mark = event.target.closest(".mark");
+      if (mark) said.textContent = mark.getAttribute("aria-label");
+    });
+  }
+}
 function press(button) {
   for (const one of button.parentNode.children) one.setAttribute("aria-pressed", String(one === button));
 }
