@@ -5,12 +5,12 @@ from codestill.cluster.snakemake_view import jobs_of, names_of
 from codestill.plan.estimates import Estimator
 from codestill.plan.plan import Plan
 from codestill.plan.stranded_outputs import stranded
-from codestill.study.reading import open_study
+from codestill.study.config_files import ConfigFiles
 
 
 def planned(snakefile, configfile, targets=(), cores=1, forceall=False):
     """(Plan, stranded outputs or None where only targets are asked for). Raises UserError where the graph is none."""
-    open_study([configfile])  # Snakemake would tell a mistake in other words, or none
+    ConfigFiles([configfile])  # Snakemake would tell one that is none in other words; the workflow tells the rest
     with dry_run(snakefile, [configfile], targets=targets, cores=cores, forceall=forceall) as workflow:
         study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
         jobs = jobs_of(workflow, explain=True)

@@ -14,7 +14,7 @@ def problems(path):
     """The rows of a benchmark from a split of a prepared corpus (JSON lines): prompt to the docstring's end, body."""
     found = []
     for number, record in enumerate(read_jsonl(path), 1):
-        if not isinstance(record, dict) or not isinstance(record.get("code"), str):
+        if not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give a split that prepare_corpus.py wrote')
         text = function_text(record)
         tree = parse(text)

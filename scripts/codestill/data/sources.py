@@ -122,8 +122,6 @@ def _files(options, facts):
     for path in files:
         for number, row in enumerate(read_jsonl(path), 1):
             origin = f"{path}:{number}"
-            if not isinstance(row, dict):
-                raise UserError(f"{origin}: not a JSON object; give one record a line")
             if number == 1:
                 _need_columns(row, options, origin)
             yield _row(row, options, None, origin)

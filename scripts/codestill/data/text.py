@@ -71,7 +71,7 @@ def read_functions(path):
     """
     lost = []
     for number, record in enumerate(read_jsonl(path), 1):
-        if not isinstance(record, dict) or not isinstance(record.get("code"), str):
+        if not isinstance(record.get("code"), str):
             raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
         text = Chat(record["messages"]) if record.get("format") == "instruct" else function_text(record)
         if _SURROGATE.search(text):
