@@ -113,7 +113,7 @@ def cluster(profile, study, layout):
     requests = Requests(study, layout, read_limits(profile.parent / "partitions.yaml"))
     resources_of = slurm.read_profile(profile)
     found.append(slurm.accounts(resources_of("prepare_corpus")))
-    found.append(slurm.submit_limit(slurm.jobs_of(profile), resources_of("prepare_corpus").get("qos")))
+    found.append(slurm.submit_limit(slurm.number_of(profile, "jobs"), resources_of("prepare_corpus").get("qos")))
     processes = {"distill": study.training.processes, "teach": study.teacher.training.processes}
     largest = max(processes, key=processes.get)
     trained = {"gpu": processes[largest], **resources_of(largest)}
@@ -121,9 +121,11 @@ def cluster(profile, study, layout):
     if resources_of("generate") != trained:
         kinds.append(("GPU", largest, resources_of("generate")))
     found += filter(None, [slurm.gpu_type(trained)])
+    for rule, one in (("teach", {}), ("distill", {"cell": (layout.taught or list(layout.grid.cells))[0]})):
+        found.append(slurm.attempts(rule, requests.attempts(rule, one), slurm.number_of(profile, "retries")))
     for kind, rule, resources in kinds:
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
-            one = {"cell": layout.taught[0]} if rule == "distill" else {}
+            one = {"cell": (layout.taught or list(layout.grid.cells))[0]} if rule == "distill" else {}
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
             found.append(slurm.submission(kind, resources, *asked))
     return found

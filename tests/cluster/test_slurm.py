@@ -11,10 +11,23 @@ from snakemake_executor_plugin_slurm.utils import set_gres_string
 from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
 from snakemake_interface_common.exceptions import WorkflowError
 
-from codestill.cluster.slurm import BAD, OK, gpu_type, jobs_of, places, read_profile, room, sbatch_flags, submit_limit
+from codestill.cluster.slurm import (
+    BAD,
+    OK,
+    attempts,
+    gpu_type,
+    number_of,
+    places,
+    read_profile,
+    room,
+    sbatch_flags,
+    submit_limit,
+)
 from codestill.cluster.snakemake_view import _gpus
 from codestill.kit.program import UserError
 from codestill.plan.costs import HEAVY
+from codestill.plan.estimates import Requests
+from codestill.study.reading import open_study
 
 PROFILE = Path(__file__).resolve().parents[2] / "profiles/slurm/profile.yaml"
 
@@ -126,7 +139,7 @@ def test_the_places_of_downloads_and_of_unpacking_are_looked_at(tmp_path, monkey
 def test_the_profile_s_jobs_stay_below_what_may_be_submitted(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     command(tmp_path, "sacctmgr", 'case "$*" in *qos*) echo "normal|50"; echo "long|5";; *) echo "me|";; esac')
-    assert jobs_of(PROFILE) == 200
+    assert number_of(PROFILE, "jobs") == 200 and number_of(PROFILE, "slots") is None
     found = submit_limit(200)
     assert found.mark == BAD and "qos normal may have 50" in found.text and "jobs: 50" in found.remedy
     assert submit_limit(50).mark == OK and submit_limit(50, "long").mark == BAD
@@ -152,3 +165,14 @@ def test_a_driver_unlocks_only_what_a_dead_one_left(tmp_path, marks, alive, unlo
     assert ("--profile slurm --unlock x" in calls) == unlocked
     left = {path.name for path in (tmp_path / ".snakemake/drivers").iterdir()}
     assert left == ({alive} if alive else set())
+
+
+def test_a_training_that_outlasts_its_partition_is_told_how_often_it_must_be_tried():
+    study, _, layout = open_study([PROFILE.parents[2] / "config/config.yaml"])
+    cell = {"cell": layout.taught[0]}
+    hours = Requests(study, layout).estimator.of("distill", cell).high / 3600
+    for granted, needed in ((24 * 60, 1), (hours * 60 / 6.5, 7), (hours * 60 / 60, 60)):
+        found = Requests(study, layout, {"gpu": (granted, 1e6), "cpu": (granted, 1e6)}).attempts("distill", cell)
+        assert found == pytest.approx(needed, abs=1)  # whole minutes are asked for
+    assert attempts("distill", 4, 3).mark == OK and attempts("distill", 1, None).mark == OK
+    assert attempts("distill", 7, 3).mark == BAD and "retries: 6" in attempts("distill", 7, 3).remedy

@@ -33,7 +33,7 @@ TASKS = [
     }
     for number in range(3)
 ]
-# Ask after one second and not ten: the jobs take seconds.
+# Ask after one second and not ten: the jobs take seconds. (For the drivers within a job; soon.py asks as soon again.)
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 FIRST = "T-2.0_alpha-0.5_seed-1"
 EPOCHS = "240.0"  # some twenty seconds on an idle machine, so that there is time to strike
@@ -63,7 +63,7 @@ class Call:
     def __init__(self, study, arguments):
         self.study = study
         self.file = study.root / f"call-{len(list(study.root.glob('call-*')))}.log"
-        command = [str(Path(sys.executable).parent / "snakemake"), "--profile", "slurm", *arguments]
+        command = [sys.executable, str(Path(__file__).with_name("soon.py")), "--profile", "slurm", *arguments]
         with open(self.file, "w") as out:
             self.process = subprocess.Popen(
                 command, cwd=study.root, stdout=out, stderr=out, start_new_session=True, env=study.environment,

@@ -57,10 +57,20 @@ def read_profile(path):
     return lambda rule: {**defaults, **own.get(rule, {})}
 
 
-def jobs_of(path):
-    """How many jobs a profile lets run or wait at once; None where it does not say."""
-    found = yaml.safe_load(Path(path).read_text(encoding="utf-8")).get("jobs")
+def number_of(path, key):
+    """A whole number that a profile gives under `key`; None where it does not say."""
+    found = yaml.safe_load(Path(path).read_text(encoding="utf-8")).get(key)
     return found if isinstance(found, int) else None
+
+
+def attempts(rule, needed, retries):
+    """Whether a training that outlasts what a partition grants is tried often enough; it goes on from a checkpoint."""
+    allowed = 1 + (retries or 0)
+    if needed <= allowed:
+        return Finding(OK, f"{rule}: {needed} of {allowed} attempts, by the estimate's upper end")
+    text = f"{rule}: may take {needed} attempts of the time that the partition grants, the profile allows {allowed}"
+    remedy = f"set retries: {needed - 1} in profiles/slurm/profile.yaml, or name a partition that grants more time"
+    return Finding(BAD, text, remedy)
 
 
 def controller():

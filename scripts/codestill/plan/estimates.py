@@ -105,3 +105,12 @@ class Requests:
         factor = 1.33 if found.source == MEASURED else 2.0
         asked = max(2000, math.ceil(found.memory * factor / 1e6)) * 2 ** (attempt - 1)
         return int(min(asked, self._limit(rule, 1)))
+
+    def attempts(self, rule, wildcards, most=100):
+        """How many attempts a resumed job takes, by the estimate's upper end; at most `most`."""
+        needed, granted = self.estimator.of(rule, wildcards).high / 60, 0.0
+        for attempt in range(1, most):
+            granted += self.minutes(rule, wildcards, attempt)
+            if granted >= needed:
+                return attempt
+        return most
