@@ -10,7 +10,7 @@ from codestill.distill.objective import Objective, chunk_rows, distillation_loss
 from codestill.kit.program import UserError
 from codestill.models.heads import Head
 
-NAMES = ("forward_kl", "reverse_kl", "jsd")
+NAMES = ("forward_kl", "reverse_kl", "jsd", "skew_kl", "skew_reverse_kl")
 
 
 def reference(student, targets, teacher, objective):
@@ -30,6 +30,10 @@ def reference(student, targets, teacher, objective):
         soft = kl(p, q)
     elif objective.divergence == "reverse_kl":
         soft = kl(q, p)
+    elif objective.divergence == "skew_kl":
+        soft = kl(p, objective.beta * p + (1 - objective.beta) * q)
+    elif objective.divergence == "skew_reverse_kl":
+        soft = kl(q, objective.beta * p + (1 - objective.beta) * q)
     else:
         m = objective.beta * p + (1 - objective.beta) * q
         soft = objective.beta * kl(p, m) + (1 - objective.beta) * kl(q, m)
@@ -122,7 +126,7 @@ def test_bfloat16_products_keep_the_gradient(name, temperature):
         assert 1e-5 < error(found, true) <= 1e-2
 
 
-@pytest.mark.parametrize("name", ["forward_kl", "jsd"])
+@pytest.mark.parametrize("name", ["forward_kl", "jsd", "skew_kl", "skew_reverse_kl"])
 def test_tokens_that_the_teacher_lacks_have_probability_zero(name):
     data = case(1, columns=53, teacher_columns=40)
     objective = Objective(2.0, 0.4, name)
@@ -200,6 +204,13 @@ def test_no_targets_give_no_loss_and_no_gradient():
     hidden, targets, head, teacher_hidden, teacher = case(9)
     loss, gradients = ours(hidden[:0], targets[:0], head, teacher_hidden[:0], teacher, Objective(2.0, 0.5), count=5)
     assert loss.item() == 0 and all(not gradient.any() for gradient in gradients)
+
+
+def test_a_skewed_kl_goes_over_into_kl_as_its_mixture_becomes_one_of_the_two():
+    data = case(12, scale=1.0)
+    for skewed, plain, beta in (("skew_kl", "forward_kl", 1e-4), ("skew_reverse_kl", "reverse_kl", 1 - 1e-4)):
+        near, exact = (ours(*data, Objective(2.0, 0.0, name, beta))[0].item() for name in (skewed, plain))
+        assert near == pytest.approx(exact, rel=2e-3)
 
 
 def test_an_objective_without_a_closed_gradient_uses_autograd(monkeypatch):

@@ -78,6 +78,45 @@ def jsd_fused(log_p, log_q, beta, scratch):
     return values
 
 
+def skew_kl(log_p, log_q, beta):
+    """KL(p || m), m = beta p + (1 - beta) q: forward KL against a mixture, whose gradient stays bounded where q is 0.
+
+    Ko et al. 2024 (DistiLLM), eq. 3; their skew is beta, 0.1 at its best. At most -log beta.
+    """
+    odds = log_p - log_q + _logit(beta)
+    return -math.log(beta) - (log_p.exp() * softplus(-odds)).sum(-1)
+
+
+def skew_kl_fused(log_p, log_q, beta, scratch):
+    """With s = (1 - beta) q / m = sigmoid(-u), u as in `jsd_fused`: d / d logits of q = q (sum p s) - p s."""
+    odds = torch.sub(log_p, log_q, out=scratch).add_(_logit(beta))
+    p, q = log_p.exp_(), log_q.exp_()
+    values = -math.log(beta) - row_dot(p, softplus(-odds))
+    pulled = odds.neg_().sigmoid_().mul_(p)
+    q.mul_(pulled.sum(-1, keepdim=True)).sub_(pulled)
+    return values
+
+
+def skew_reverse_kl(log_p, log_q, beta):
+    """KL(q || m), m = beta p + (1 - beta) q: reverse KL that stays finite where the teacher's p is 0.
+
+    Ko et al. 2024 (DistiLLM), eq. 3; their skew is 1 - beta here, the student's weight: beta 0.9 at its best.
+    """
+    odds = log_p - log_q + _logit(beta)
+    return -math.log1p(-beta) - (log_q.exp() * softplus(odds)).sum(-1)
+
+
+def skew_reverse_kl_fused(log_p, log_q, beta, scratch):
+    """With u as in `jsd_fused` and g = sigmoid(u) - softplus(u): d / d logits of q = q (g - sum q g)."""
+    odds = torch.sub(log_p, log_q, out=scratch).add_(_logit(beta))
+    share, q = softplus(odds), log_q.exp_()
+    values = -math.log1p(-beta) - row_dot(q, share)
+    pull = odds.sigmoid_().sub_(share)
+    mean = row_dot(q, pull)
+    q.mul_(pull.sub_(mean[:, None]))
+    return values
+
+
 def row_dot(left, right):
     """Dot product of each row of two arrays [rows, columns], without an array of products."""
     return torch.bmm(left[:, None, :], right[:, :, None]).flatten()
@@ -108,4 +147,6 @@ DIVERGENCES = {
     "forward_kl": Divergence(forward_kl, forward_kl_fused),
     "reverse_kl": Divergence(reverse_kl, reverse_kl_fused, allows_absent=False),
     "jsd": Divergence(jsd, jsd_fused, uses_beta=True),
+    "skew_kl": Divergence(skew_kl, skew_kl_fused, uses_beta=True),
+    "skew_reverse_kl": Divergence(skew_reverse_kl, skew_reverse_kl_fused, uses_beta=True),
 }

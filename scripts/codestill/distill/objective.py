@@ -95,7 +95,7 @@ def distillation_loss(
         if teacher_head.columns < head.columns and not DIVERGENCES[objective.divergence].allows_absent:
             raise UserError(
                 f"--objective {objective.divergence}: infinite where the teacher lacks tokens of the student "
-                f"({teacher_head.columns} of {head.columns} columns); use forward_kl or jsd"
+                f"({teacher_head.columns} of {head.columns} columns); use skew_reverse_kl, forward_kl or jsd"
             )
     plan = _Plan(
         head.scale,

@@ -4,6 +4,14 @@ WORDS = {
     "forward_kl": ("KL(teacher ‖ student)", r"\mathrm{KL}(p_T \,\|\, q_T)"),
     "reverse_kl": ("KL(student ‖ teacher)", r"\mathrm{KL}(q_T \,\|\, p_T)"),
     "jsd": ("JSD(teacher, student; beta {beta})", r"\mathrm{JSD}_{beta}(p_T, q_T)"),
+    "skew_kl": (
+        "KL(teacher ‖ mixture, {beta} of it the teacher)",
+        r"\mathrm{KL}(p_T \,\|\, {beta}\,p_T + (1 - {beta})\,q_T)",
+    ),
+    "skew_reverse_kl": (
+        "KL(student ‖ mixture, {beta} of it the teacher)",
+        r"\mathrm{KL}(q_T \,\|\, {beta}\,p_T + (1 - {beta})\,q_T)",
+    ),
 }
 
 

@@ -18,7 +18,7 @@ class Distillation(Section):
         "forward_kl", "divergence from the teacher, of codestill/distill/divergences.py", axis="objective", taught=True
     )
     beta: float = field(
-        0.5, "where the divergence uses it (jsd): weight of the teacher in the mixture",
+        0.5, "where the divergence uses it (jsd, skew_kl, skew_reverse_kl): weight of the teacher in the mixture",
         axis="beta", taught=True, gt=0, lt=1,
     )  # fmt: skip
     on_policy: Fraction = field(
