@@ -8,6 +8,8 @@ logits (what the original study did), and, where they are installed (pip install
 chunked divergence and Liger's fused JSD on cached states. Ours use models as we load them, the others as transformers
 does. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M teacher, a
 vocabulary of 50,001 and 3,072 tokens a step; `small` is for a quick look.
+Last, steps on the student's own text (on_policy) beside steps on the corpus with stored states, in turns in one
+process: the demo's models and functions, a row of 256 tokens a step, its functions completed by 64 new tokens each.
 """
 
 import argparse
@@ -182,6 +184,90 @@ def alone(way, shape, device):
     return naive if way == "naive" else chunked
 
 
+OWN_LENGTH, OWN_TOKENS, OWN_REFRESH = 256, 64, (1, 4, 8)
+
+
+def demo():
+    """(student, teacher, tokenizer, batches of one row): the demo's shapes and its functions, random weights."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from codestill.data.batches import Examples, batches
+    from codestill.data.pocket import training_functions
+    from codestill.data.text import function_text
+    from codestill.data.tokens import columns_of, dataset_of, encode_functions, rows_of
+    from codestill.models.tokenizers import train_tokenizer
+
+    texts = [function_text(row) for row in training_functions(200)]
+    tokenizer = train_tokenizer(texts, 1024)
+    functions = encode_functions(tokenizer, texts, OWN_LENGTH)
+    rows = dataset_of(columns_of(functions, rows_of(functions, "packed", OWN_LENGTH)))
+    shape = {"hidden_size": 192, "intermediate_size": 512, "num_attention_heads": 6, "max_position_embeddings": 768}
+    shape |= {"vocab_size": len(tokenizer), "tie_word_embeddings": True}
+    torch.manual_seed(1)
+    made = [
+        AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", num_hidden_layers=layers, **shape)).eval()
+        for layers in (1, 2)
+    ]
+    return *made, tokenizer, list(batches(Examples(rows), 1))
+
+
+def own_text(options):
+    """Seconds of the processor for steps on the corpus and on own text, in turns, and for its writing, as JSON."""
+    import torch
+
+    from codestill.distill.objective import Objective
+    from codestill.distill.on_policy import OwnText, StudentWriter
+    from codestill.distill.teacher import OnlineTeacher
+    from codestill.distill.trainer import student_forward
+
+    torch.set_num_threads(options.threads)
+    student, teacher, tokenizer, corpus = demo()
+    taught = OnlineTeacher(teacher, len(tokenizer))
+    stored = [StoredStates(taught, batch) for batch in corpus]
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4, fused=True)
+    writer = StudentWriter(student, tokenizer, len(tokenizer), 768, OWN_TOKENS, 0)
+
+    def step(batch, teacher):
+        begun = time.process_time()
+        count = int((batch["labels"][:, 1:] != -100).sum())
+        student.train()
+        student_forward(student, batch, count, Objective(TEMPERATURE, ALPHA), teacher, torch.float32)[0].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return time.process_time() - begun
+
+    steps, found, tokens = max(OWN_REFRESH) * options.steps, {"corpus": []}, 0
+    for refresh in OWN_REFRESH:
+        own, source, name = OwnText(writer, 1.0, refresh, 1), iter(corpus), f"own, refresh {refresh}"
+        found[name], whole = [], []
+        for number in range(steps):
+            begun = time.process_time()
+            batch = own.batches(source, 1, number, steps)[0]
+            written = time.process_time() - begun
+            found[name].append((written + step(batch, taught), written))
+            tokens += int((batch["labels"] != -100).sum())
+            whole.append(step(corpus[number], stored[number]))
+        found["corpus"] += whole
+    print(json.dumps(found | {"tokens": tokens / steps / len(OWN_REFRESH)}))
+
+
+def own_text_table(options):
+    """Steps on the student's own text as multiples of a step on the corpus."""
+    command = [sys.executable, __file__, "--own_text", "--steps", str(options.steps), "--threads", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    corpus = statistics.fmean(found.pop("corpus"))
+    print(f"\nThe demo's shapes, one thread, mean processor time: a step on a row of the corpus, states stored, takes "
+          f"{1000 * corpus:.1f} ms; own text is of {found.pop('tokens'):.0f} new tokens a step\n")  # fmt: skip
+    print("| way | ms a step | of it writing | to a corpus step |\n|---|---|---|---|")
+    for name, rows in found.items():
+        whole, written = (statistics.fmean(row[part] for row in rows) for part in (0, 1))
+        print(f"| {name} | {1000 * whole:.1f} | {100 * written / whole:.0f} % | {whole / corpus:.2f} |")
+
+
 def resident(device):
     """(bytes now, largest so far) of the process, or of the device's allocator."""
     if device.type == "cuda":
@@ -268,6 +354,7 @@ def table(options):
     for way in LOSSES:
         rise, seconds = rises[way]["rise"], statistics.median(rises[way]["seconds"])
         print(f"| {WAYS[way]} | {seconds:.3g} | {rise / 2**30:.2f} | {rise / rises['naive']['rise']:.2f} |")
+    own_text_table(options)
 
 
 def main():
@@ -280,8 +367,11 @@ def main():
     arguments.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to measure")
     arguments.add_argument("--way", choices=list(WAYS), help="measure this one here (used by the program itself)")
     arguments.add_argument("--alone", action="store_true", help="with --way: the loss without the models")
+    arguments.add_argument("--own_text", action="store_true", help="measure own text alone (used by the program)")
     options = arguments.parse_args()
-    if options.way:
+    if options.own_text:
+        own_text(options)
+    elif options.way:
         measure(options)
     else:
         table(options)
