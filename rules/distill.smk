@@ -31,7 +31,9 @@ rule cache_teacher:
         validation=lambda wildcards, input: folder_of(input.validation),
         folder=lambda wildcards, output: folder_of(output.states),
         work=beside(f"{PLACE.results}/work/cache_teacher/{{teacher}}"),
-        states=lambda wildcards: COMMANDS.states(TEACHER_PASS.limit[wildcards.teacher]),
+        states=lambda wildcards: COMMANDS.states(
+            TEACHER_PASS.limit[wildcards.teacher], wildcards.teacher
+        ),
         machine=machine_of("cache_teacher"),
     shell:
         "python {params.script:q} --teacher_model_path {params.model} --train_data {params.train} "

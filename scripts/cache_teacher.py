@@ -21,6 +21,7 @@ def main():
     arguments = parser(__doc__)
     add = arguments.add_argument
     add("--teacher_model_path", type=given, required=True, help="folder of the teacher")
+    add("--load_in", choices=["int8", "nf4"], help="8 or 4 bits of its weights, by bitsandbytes; left out: its own")
     add("--train_data", type=given, required=True, help="tokens folder of the training split")
     add(
         "--validation_data",
@@ -67,6 +68,7 @@ def main():
             device_of(options.device),
             options.cache_dtype,
             options.batch_size,
+            options.load_in,
         )
 
 

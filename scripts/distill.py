@@ -18,6 +18,7 @@ cell: accelerate launch --num_processes 2 scripts/distill.py ... (accumulation i
 import importlib
 import os
 import signal
+from typing import get_args
 
 from codestill.distill.arguments import add_training_arguments
 from codestill.kit.program import UserError, parser, run
@@ -25,12 +26,18 @@ from codestill.kit.signals import END_SIGNALS
 from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
 from codestill.study.sections.distillation import Distillation
+from codestill.study.sections.training import Bits
 
 
 def add_arguments(arguments):
     """The flags of distilling, before those of every training."""
     add = arguments.add_argument
     add("--teacher_model_path", type=given, help="folder of the teacher; not needed where --alpha is 1")
+    add(
+        "--teacher_load_in",
+        choices=get_args(Bits),
+        help="8 or 4 bits of its weights, by bitsandbytes; left out: its own",
+    )
     add("--student_model_path", type=given, required=True, help="folder of the student; its tokenizer is the study's")
     add("--output_dir", default="distilled_model", help="folder that receives the student and its results")
     add_flags(arguments, Distillation)

@@ -109,7 +109,9 @@ def test_a_switch_of_the_config_takes_yes_and_no_and_a_number_takes_neither():
 
 def test_machine_and_science_are_apart():
     assert names_of(Generation, machine=True) == ["memory", "device"]
-    assert {"device", "eval_batch_size", "save_seconds", "preflight"} == set(names_of(Training, machine=True))
+    assert {"device", "eval_batch_size", "gradient_checkpointing", "save_seconds", "preflight"} == set(
+        names_of(Training, machine=True)
+    )
     assert names_of(Distillation, machine=True) == ["teacher_pass", "teacher_device"]
     assert "threads" in names_of(Training, machine=False)
 

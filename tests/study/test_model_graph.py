@@ -222,3 +222,30 @@ def test_a_fault_of_a_variant_is_one_line_before_any_job(variants, field, remedy
 def test_a_quantised_model_teaches_and_does_not_learn():
     with pytest.raises(UserError, match=r"experiments\.x: teacher\.int8 is quantised, which is not trained here"):
         grid_of({}, {"x": {"grid": {"student": "teacher.int8"}}}, variants={"int8": VARIANTS["int8"]})
+
+
+def test_an_adapter_lets_few_bits_learn_and_reaches_the_commands():
+    few = {"nf4": {"quantise": "nf4", "of": "teacher", "adapter": {"rank": 8}}}
+    x = {"x": {"grid": {"student": "teacher.nf4"}}}
+    grid = grid_of({}, x, variants=few)
+    assert grid.graph.adapter_of("teacher.nf4").rank == 8
+    with pytest.raises(UserError, match=r"variants\.nf4\.adapter: learns on whole weights or on nf4, not on int8"):
+        grid_of({}, x, variants={"nf4": few["nf4"] | {"quantise": "int8"}})
+    raw = {
+        **yaml.safe_load((ROOT / "config/config.yaml").read_text()),
+        "student": {"name": "a/b", "adapter": {"rank": 4}, "load_in": "nf4"},
+        "teacher": {"name": "c/d", "load_in": "int8"},
+    }
+    study = load_study(raw)
+    commands = Commands(study, layout := Layout(study, build_grid(study)))
+    taught, alone = (commands.cell(layout.cell(name)) for name in ("T-2.0_alpha-0.5_seed-42", "alpha-1.0_seed-42"))
+    told = """--adapter '{"rank": 4}' --load_in nf4"""
+    assert taught.endswith(f"{told} --teacher_load_in int8") and alone.endswith(told)
+    assert "adapter" not in commands.teaching("teacher")
+    assert commands.states(None, "teacher").startswith("--load_in int8")
+    for part, field in (
+        ({"name": "a/b", "load_in": "nf4"}, "student.load_in"),
+        ({"shape": {"model_type": "gpt2"}, "adapter": {}}, "student.adapter"),
+    ):
+        with pytest.raises(UserError, match=rf"{field}"):
+            load_study({**raw, "student": part})

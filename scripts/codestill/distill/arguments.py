@@ -1,11 +1,12 @@
 """The flags that every training program shares, and what they mean for torch before it is imported."""
 
+import json
 import os
 
 from codestill.kit.program import UserError
 from codestill.kit.whole import given
-from codestill.study.flags import add_flags, names_of, section_of
-from codestill.study.sections.training import Training
+from codestill.study.flags import add_flags, checked, names_of, section_of
+from codestill.study.sections.training import Adapter, Training
 
 
 def add_training_arguments(parser):
@@ -24,6 +25,12 @@ def add_training_arguments(parser):
 
     training = parser.add_argument_group("training")
     add_flags(training, Training, names_of(Training, machine=False), threads=os.cpu_count())
+    training.add_argument(
+        "--adapter", metavar="JSON", help='train a low-rank adapter alone, {} or {"rank": 8, ...}, merged at the end'
+    )
+    training.add_argument(
+        "--load_in", choices=["nf4"], help="what the weights under --adapter are held in (default: float32)"
+    )
     training.add_argument("--seed", type=int, default=42, help="seed of order, dropout and new weights")
     training.add_argument("--fp16", action="store_true", help="the same as --precision fp16")
     training.add_argument("--do_train", action="store_true", help="train (with neither flag: both)")
@@ -36,11 +43,32 @@ def add_training_arguments(parser):
     machine.add_argument("--save_steps", type=int, help="optimiser steps between checkpoints (default: by time only)")
 
 
+def _adapter(options):
+    """The `Adapter` that --adapter describes, None without one."""
+    if options.adapter is None:
+        if options.load_in:
+            raise UserError(
+                f"--load_in {options.load_in}: weights in few bits are not trained; give --adapter '{{}}', too"
+            )
+        return None
+    try:
+        found = json.loads(options.adapter)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"--adapter {options.adapter}: no JSON object; write for example '{{\"rank\": 16}}'")
+    try:
+        return checked(Adapter, found)
+    except UserError as error:
+        raise UserError(f"--adapter: {str(error).removeprefix('--')}") from None
+
+
 def settle(options):
     """Check and complete parsed flags, and set torch's threads while it is not imported yet."""
     if options.fp16:
         options.precision = "fp16"
     section_of(options, Training)
+    options.adapter = _adapter(options)
     for name in ("max_seq_length", "logging_steps", "save_steps"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -10,7 +10,7 @@ from codestill.kit.files import write_json
 from codestill.kit.folders import whole_folder
 from codestill.kit.program import log
 from codestill.kit.provenance import provenance
-from codestill.models import folders
+from codestill.models import adapters, folders
 from codestill.models.weights import weights_checksum
 
 KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
@@ -74,7 +74,7 @@ def _write(run, eval_results, train_results):
         if run.steps == 0 and job.init == "weights" and folders.can_copy(job.model_path):
             folders.copy_model(job.model_path, folder)
         else:
-            folders.save_weights(run.model, folder)
+            folders.save_weights(adapters.merged(run.model) if options.adapter else run.model, folder)
         folders.copy_tokenizer(job.tokenizer_path, folder)
         run.trainer.state.save_to_json(str(folder / "trainer_state.json"))
         write_json(folder / "train_results.json", train_results)

@@ -76,15 +76,18 @@ class MixedTeacher:
         return (self._run if batch.get("own") else self._stored).hidden(batch, training)
 
 
-def load_teacher(path, columns, device, dtype, packed, states=None):
+def load_teacher(path, columns, device, dtype, packed, states=None, load_in=None):
     """An OnlineTeacher from a model folder, for rows that are `packed` or not (see `heads.row_fault`).
+
+    load_in: int8 or nf4, the bits of its weights; None for those of the folder.
 
     On a GPU its body runs in the precision of the training, since it has no weights that must stay exact while they
     are updated; on a CPU in float32.
     """
     from codestill.models.loading import load_model
+    from codestill.models.quantisation import load_in_bits
 
-    model = load_model(path, quantised=True)
+    model = load_in_bits(path, load_in, device) if load_in else load_model(path, quantised=True)
     fault = row_fault(model, packed)
     if fault:
         raise UserError(f"{path}: {fault}")

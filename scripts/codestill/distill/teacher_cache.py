@@ -30,8 +30,12 @@ SAMPLE = 1024  # target positions on which the error of the storage type is meas
 _STORED = {2: np.int16, 4: np.int32}  # numpy has no bfloat16: bytes are read as integers of their size
 
 
-def store_states(folder, work_dir, teacher, data, model_sha, dtype="float16", batch_size=8, every=KEEP_SECONDS):
+def store_states(
+    folder, work_dir, teacher, data, model_sha, dtype="float16", batch_size=8, every=KEEP_SECONDS, told=None
+):
     """Run `teacher` (an OnlineTeacher) over `data` {split: Examples}; its states land in `folder`. The manifest.
+
+    told: more facts for the manifest.
 
     Raises UserError where the disk or the quota has no room (before the pass), or a state does not fit the type.
     """
@@ -66,6 +70,7 @@ def store_states(folder, work_dir, teacher, data, model_sha, dtype="float16", ba
         "head": {"scale": teacher.head.scale, "softcap": teacher.head.softcap},
         "kl_error": storage_error(teacher, data[SPLITS[0]], dtype, batch_size),
         "splits": splits,
+        **(told or {}),
     }
     write_json(work / MANIFEST, manifest)
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -157,17 +162,30 @@ def _save_head(path, head):
     save_file(tensors, str(path))
 
 
-@torch.no_grad()
 def storage_error(teacher, examples, dtype, batch_size=8, sample=SAMPLE):
     """KL(exact || stored) in nats of the teacher's own predictions at T = 1: its mean and largest value."""
-    found = torch.empty(0, dtype=torch.float64)
+
+    def both(batch):
+        states = teacher.hidden(batch)
+        return states, states.to(STATE_TYPES[dtype])
+
+    return _kl(teacher, both, examples, batch_size, sample)
+
+
+def states_error(exact, other, examples, batch_size=8, sample=SAMPLE):
+    """KL(exact || other) in nats of what two teachers with one head predict at T = 1: its mean and largest value."""
+    return _kl(exact, lambda batch: (exact.hidden(batch), other.hidden(batch)), examples, batch_size, sample)
+
+
+@torch.no_grad()
+def _kl(teacher, both, examples, batch_size, sample):
+    """Mean and largest KL of the predictions by the states `both(batch)` gives, over `sample` targets or more."""
+    found, head = torch.empty(0, dtype=torch.float64), teacher.head_on(teacher.device)
     for batch in batches(examples, batch_size):
-        head = teacher.head_on(teacher.device)
-        for states in teacher.hidden(batch).to(teacher.device).split(32):
+        for pair in zip(*(states.to(teacher.device).split(32) for states in both(batch)), strict=True):
             # Differences of probabilities in float64: the error is far below what float32 can tell from 0.
-            exact = head.logits(states).double().log_softmax(-1)
-            stored = head.logits(states.to(STATE_TYPES[dtype]).to(head.weight.dtype)).double().log_softmax(-1)
-            found = torch.cat([found, (exact.exp() * (exact - stored)).sum(-1).cpu()])
+            p, q = (head.logits(one.to(head.weight.dtype)).double().log_softmax(-1) for one in pair)
+            found = torch.cat([found, (p.exp() * (p - q)).sum(-1).cpu()])
         if len(found) >= sample:
             break
     return {"mean": found.mean().item(), "largest": found.max().item(), "positions": len(found)}

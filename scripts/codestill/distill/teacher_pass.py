@@ -22,6 +22,12 @@ def pass_of(options):
     return "cache" if options.teacher_cache or options.teacher_pass == "cache" else "online"
 
 
+def identity_of(teacher_path, load_in=None):
+    """What a teacher's states depend on: its model, and the bits that its weights are loaded in."""
+    found = model_identity(teacher_path)
+    return f"{found} in {load_in}" if load_in else found
+
+
 def choose_teacher(run):
     """(teacher, facts for the provenance) of a `codestill.distill.training` run whose objective needs one."""
     options, way = run.options, pass_of(run.options)
@@ -32,15 +38,17 @@ def choose_teacher(run):
     online = None
     if way == "online" or options.on_policy:
         packed = run.train_data.packed or run.validation_data.packed
-        online = load_teacher(
-            run.job.teacher_path, run.head.columns, device, run.dtype, packed, states=options.cache_dtype
-        )
+        how = {"states": options.cache_dtype, "load_in": options.teacher_load_in}
+        online = load_teacher(run.job.teacher_path, run.head.columns, device, run.dtype, packed, **how)
     teacher = online
+    if way == "online" and options.teacher_load_in:
+        facts["load_in"] = bits_error(run.job.teacher_path, teacher, options.teacher_load_in, run.validation_data)
     if way == "cache":
         data = dict(zip(SPLITS, (run.train_data, run.validation_data), strict=True))
         folder = run.agree(lambda: _stored(run, data, device))
         teacher = teacher_cache.CachedTeacher(_staged(run, folder), data, run.head.columns, run.dtype)
         facts["cache"] = {key: teacher.manifest[key] for key in ("dtype", "model", "splits", "kl_error")}
+        facts |= {key: teacher.manifest[key] for key in ("load_in",) if key in teacher.manifest}
         teacher = MixedTeacher(teacher, online) if online else teacher
     return teacher, facts | {"columns": teacher.head.columns}
 
@@ -54,7 +62,8 @@ def _stored(run, data, device):
         raise UserError(f"--teacher_cache {folder}: {fault}; make them with scripts/cache_teacher.py")
     if fault:
         work = Path(options.work_dir) / f"{OWN}.work"
-        store(run.job.teacher_path, data, folder, work, device, options.cache_dtype, options.eval_batch_size)
+        how = options.cache_dtype, options.eval_batch_size, options.teacher_load_in
+        store(run.job.teacher_path, data, folder, work, device, *how)
         shutil.rmtree(work)
     return folder
 
@@ -69,9 +78,22 @@ def _staged(run, folder):
     return shutil.copytree(folder, stage.name, dirs_exist_ok=True)
 
 
-def store(teacher_path, data, folder, work_dir, device, dtype, batch_size):
+def store(teacher_path, data, folder, work_dir, device, dtype, batch_size, load_in=None):
     """Store the states of the teacher in `teacher_path` on `data` {split: Examples} in `folder`; the manifest."""
     packed = any(one.packed for one in data.values())
-    teacher = load_teacher(teacher_path, 2**62, device, torch.float32, packed)
-    sha = model_identity(teacher_path)
-    return teacher_cache.store_states(folder, work_dir, teacher, data, sha, dtype, batch_size)
+    teacher = load_teacher(teacher_path, 2**62, device, torch.float32, packed, load_in=load_in)
+    told = {"load_in": bits_error(teacher_path, teacher, load_in, data[SPLITS[1]])} if load_in else {}
+    sha = identity_of(teacher_path, load_in)
+    return teacher_cache.store_states(folder, work_dir, teacher, data, sha, dtype, batch_size, told=told)
+
+
+def bits_error(teacher_path, teacher, load_in, validation):
+    """{bits, mean, largest, positions}: what few bits cost a teacher (an OnlineTeacher), in nats a position.
+
+    KL(full precision || few bits) at T = 1, on the first validation rows. The teacher in full precision runs on the
+    CPU: it may fit no other device.
+    """
+    full = load_teacher(teacher_path, teacher.head.columns, torch.device("cpu"), torch.float32, validation.packed)
+    found = {"bits": load_in, **teacher_cache.states_error(full, teacher, validation)}
+    log(f"teacher in {load_in}: KL {found['mean']:.1e} a token from full precision, on {found['positions']} positions")
+    return found

@@ -16,6 +16,7 @@ from codestill.distill.objective import distillation_loss
 from codestill.kit import attempts
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError
+from codestill.models import adapters
 from codestill.models.heads import split, target_rows
 
 OWN_TEXT = "own_text_{}.json"  # in a checkpoint, by process: what the student wrote and has not learnt yet
@@ -127,6 +128,25 @@ class DistillationTrainer(Trainer):
         if self.args.should_save:
             seal(folder, seconds=self.seconds(), attempts=self.attempts)
             prune(self.args.output_dir, self.state.best_global_step)
+
+    def _save(self, output_dir=None, state_dict=None):
+        """As Trainer's; of a model with an adapter its adapter alone: the base is known by its identity."""
+        if not adapters.is_adapted(self.model):
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            adapters.save_adapter(self.model, output_dir)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        if adapters.is_adapted(self.model):
+            adapters.restore_adapter(self.model, resume_from_checkpoint)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self):
+        if adapters.is_adapted(self.model):
+            adapters.restore_adapter(self.model, self.state.best_model_checkpoint)
+        else:
+            super()._load_best_model()
 
     def seconds(self):
         """Wall-clock seconds of training, those of interrupted attempts included."""

@@ -105,18 +105,37 @@ class _Training:
     def _load(self):
         """The student, on its device."""
         from codestill.models.heads import router_fault, row_fault, split
-        from codestill.models.loading import load_model
+        from codestill.models.loading import load_model, place
 
         options, job = self.options, self.job
-        self.model = load_model(job.model_path, dropout=options.dropout, init=job.init, seed=options.seed)
-        self.model.to(self.device)
+        if options.adapter is None:
+            self.model = load_model(job.model_path, dropout=options.dropout, init=job.init, seed=options.seed)
+        else:
+            self.model = self._adapted()
+        place(self.model, self.device)
         _, self.head = split(self.model)
         fault = router_fault(self.model) or row_fault(self.model, self.train_data.packed or self.validation_data.packed)
         if fault:
             raise UserError(fault)
         count = sum(parameter.numel() for parameter in self.model.parameters())
         log(f"model {job.model_path} ({job.init}): {count:,} parameters on {self.device}, {options.precision}")
+        if options.adapter:
+            learning = sum(one.numel() for one in self.model.parameters() if one.requires_grad)
+            log(f"an adapter of rank {options.adapter.rank} learns: {learning:,} parameters; it is merged at the end")
         log(f"training rows {len(self.train_data):,}, validation rows {len(self.validation_data):,}")
+
+    def _adapted(self):
+        """The student under an adapter."""
+        from codestill.models.adapters import load_adapted
+        from codestill.models.loading import PRECISIONS
+
+        options, job = self.options, self.job
+        if job.init == "random":
+            raise UserError("--adapter: fits weights that have learned; leave --student_init random out")
+        return load_adapted(
+            job.model_path, options.adapter, options.load_in, self.device, options.dropout, options.seed,
+            PRECISIONS[options.precision],
+        )  # fmt: skip
 
     def _facts(self):
         """All that shapes the weights: a checkpoint of a run with other facts is never resumed."""
@@ -128,12 +147,15 @@ class _Training:
         facts |= {"objective": vars(job.objective), "init": job.init, "device": self.device.type}
         facts |= {"processes": self.processes, "model": model_identity(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
+        if options.adapter:
+            facts |= {"adapter": options.adapter.model_dump(), "load_in": options.load_in}
         facts["teacher"] = None
         if job.teacher_path:
-            from codestill.distill.teacher_pass import pass_of
+            from codestill.distill.teacher_pass import identity_of, pass_of
 
             facts |= {name: getattr(options, name) for name in names_of(Distillation, machine=False, taught=True)}
-            facts |= {"teacher": model_identity(job.teacher_path), "teacher_pass": pass_of(options)}
+            teacher = identity_of(job.teacher_path, options.teacher_load_in)
+            facts |= {"teacher": teacher, "teacher_pass": pass_of(options)}
         return facts
 
     def _checkpoint(self):
@@ -224,6 +246,7 @@ class _Training:
             seed=options.seed,
             bf16=options.precision == "bf16",
             fp16=options.precision == "fp16",
+            **self._thrift(),
             use_cpu=self.device.type == "cpu",
             logging_steps=options.logging_steps or max(1, self.steps // 100),
             logging_nan_inf_filter=False,
@@ -264,6 +287,20 @@ class _Training:
         from transformers.trainer_callback import PrinterCallback
 
         self.trainer.remove_callback(PrinterCallback)
+
+    def _thrift(self):
+        """What TrainingArguments is told of memory: how activations are kept, and by what the weights are moved."""
+        from codestill.models.loading import check_bitsandbytes
+
+        found, options = {}, self.options
+        if options.gradient_checkpointing:
+            # Not the reentrant form, through which no gradient reaches an adapter.
+            found |= {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+        if options.optimizer:
+            if "8bit" in options.optimizer:
+                check_bitsandbytes(f"--optimizer {options.optimizer}")
+            found["optim"] = options.optimizer
+        return found
 
     def _tellers(self):
         """What tells how it goes: a bar on a terminal, else lines in the log."""

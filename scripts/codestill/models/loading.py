@@ -129,13 +129,14 @@ def check_bitsandbytes(what):
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def load_quantised(folder, how):
-    """The model of a folder, quantised as transformers' config `how` says, on the CPU in eval mode."""
+def load_quantised(folder, how, device, config):
+    """The model of a folder, quantised as transformers' config `how` says, on a device in eval mode."""
     from transformers import AutoModelForCausalLM
 
     quiet()
     check_whole(folder)
-    options = {"dtype": "float32", "device_map": {"": "cpu"}, "local_files_only": True, "trust_remote_code": False}
+    options = {"config": config, "dtype": "float32", "device_map": {"": str(device)}}
+    options |= {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet_warnings():
             model = AutoModelForCausalLM.from_pretrained(str(folder), quantization_config=how, **options)

@@ -121,7 +121,16 @@ class Commands:
     def teaching(self, base):
         """How teach.py trains a base model."""
         node = self.layout.graph.bases[base]
-        return f"{flags_of(node.part.training, machine=False)} {flags(seed=node.seed)}"
+        training = f"{flags_of(node.part.training, machine=False)} {flags(seed=node.seed)}"
+        return f"{training} {self._adapter(base)}".strip()
+
+    def _adapter(self, model):
+        """What is trained of a model in its place, if anything."""
+        adapter = self.layout.graph.adapter_of(model)
+        if adapter is None:
+            return ""
+        told = json.dumps(adapter.model_dump(exclude_defaults=True), sort_keys=True)
+        return flags(adapter=told, load_in=self.layout.graph.bits_of(model))
 
     def teach_machine(self, base):
         """The flags of that training that change how it runs and no result."""
@@ -132,7 +141,10 @@ class Commands:
         asked = self.study.distillation
         idle = () if cell.taught else names_of(type(asked), taught=True)
         objective = flags_of(asked, machine=False, leave_out=idle, **_known(cell, asked))
-        return " ".join([objective, self._training(cell), flags(seed=cell.seed), self._names(cell)]).strip()
+        graph = self.layout.graph
+        bits = flags(teacher_load_in=graph.bits_of(graph.teacher_of(cell))) if cell.taught else ""
+        parts = [objective, self._training(cell), flags(seed=cell.seed), self._names(cell)]
+        return " ".join(filter(None, [*parts, self._adapter(graph.student_of(cell)), bits]))
 
     def _names(self, cell):
         """The cell's own words for its models, where they are not the names of the folders."""
@@ -141,10 +153,11 @@ class Commands:
         told = [f"{axis}={getattr(cell, axis)}" for axis, name in words.items() if getattr(cell, axis) != name]
         return flags(named=told or None)
 
-    def states(self, limit):
+    def states(self, limit, teacher):
         """How cache_teacher.py stores a teacher's states, of `limit` training rows (None: all)."""
         training = self.study.training
-        rows = flags(max_train_samples=limit, max_eval_samples=training.max_eval_samples)
+        bits = self.layout.graph.bits_of(teacher)
+        rows = flags(load_in=bits, max_train_samples=limit, max_eval_samples=training.max_eval_samples)
         return f"{rows} {flags(cache_dtype=self.study.distillation.cache_dtype, threads=training.threads)}".strip()
 
     @staticmethod

@@ -199,11 +199,30 @@ class ModelGraph:
     def _faults_of(self, location, cells):
         for cell in cells:
             try:
-                student = self.needs_of(self.cells[cell])[0]
-                if student in self.variants and self._is_last(student):
-                    raise UserError(f"{student} is quantised, which is not trained here; let another model learn")
+                self._check_start(self.cells[cell])
             except UserError as error:
                 yield location, str(error)
+
+    def _check_start(self, cell):
+        """Raise UserError where a cell's student cannot learn as the cell has it."""
+        name = self.needs_of(cell)[0]
+        if self.adapter_of(name) is not None:
+            if cell.init == "random":
+                raise UserError(f"{name} has an adapter, which fits no weights drawn at random; let init be weights")
+        elif name in self.variants and self._is_last(name):
+            how = "let another model learn, or give a variant in nf4 an adapter"
+            raise UserError(f"{name} is quantised, which is not trained here; {how}")
+        elif self.bits_of(name):
+            raise UserError(f"{name} has load_in, of which only an adapter learns; give it an adapter, or no load_in")
+
+    def adapter_of(self, name):
+        """The adapter that is trained of a model in its place, or None."""
+        node = self.bases.get(name) or self.variants.get(name)
+        return node.part.adapter if node else None
+
+    def bits_of(self, name):
+        """What a base model's weights are loaded in while it teaches or its adapter learns; None for its own type."""
+        return self.bases[name].part.load_in if name in self.bases else None
 
     def _faulty_names(self):
         every = [("models", name) for name in self.study.models] + [("variants", name) for name in self.study.variants]

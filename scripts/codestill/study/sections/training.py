@@ -6,6 +6,20 @@ from pydantic import model_validator
 
 from codestill.study.section import Device, Fraction, Positive, Precision, Section, field, wrong
 
+Bits = Literal["int8", "nf4"]
+
+
+class Adapter(Section):
+    """A low-rank adapter (LoRA: Hu et al. 2021, arXiv 2106.09685): W + alpha / rank * B A, of which B and A learn."""
+
+    rank: Positive = field(16, "columns of B, rows of A")
+    alpha: float | None = field(None, "scale of the change, over the rank; null: twice the rank", gt=0)
+    dropout: float = field(0.0, "dropout of what A reads", ge=0, lt=1)
+    targets: list[str] | None = field(
+        None, "layers that get one, by the last part of their name (q_proj); null: every linear layer but the head",
+        min_length=1,
+    )  # fmt: skip
+
 
 class Training(Section):
     """How a model is trained; a field with a key in cells' names may also be an axis of a grid."""
@@ -40,10 +54,17 @@ class Training(Section):
     max_eval_samples: Positive | None = field(None, "validate on the first so many blocks only; null: all")
     evaluations: Positive = field(3, "validations (and checkpoints) spread evenly over the training")
     precision: Precision = field("float32", "of the matrix products; bf16 and fp16 need a device that has them")
+    optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adafactor"] | None = field(
+        None, "transformers' name of one that takes less memory (those of 8 bits need bitsandbytes); null: AdamW"
+    )
     threads: Positive = field(4, "CPU threads of torch; part of the science, since sums change with it")
     processes: Positive = field(
         1, "GPUs of one node that share a training; gradient_accumulation_steps is a multiple of it", flag=False
     )
+    gradient_checkpointing: bool = field(
+        False, "activations are computed again in the backward pass: less memory, a third more time, the same result",
+        machine=True,
+    )  # fmt: skip
     eval_batch_size: Positive = field(8, "blocks in one forward pass of validation", machine=True)
     device: Device = field("auto", "auto takes CUDA where there is a device", machine=True)
     preflight: Literal["stop", "warn"] = field("stop", "what a failed check before training does", machine=True)

@@ -7,6 +7,7 @@ from pydantic import Field, create_model, model_validator
 from codestill.study.entries import compressions
 from codestill.study.section import Name, Section, field, wrong
 from codestill.study.sections.experiments import Scalar
+from codestill.study.sections.training import Adapter
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -23,6 +24,11 @@ class _Variant(Section):
     heal: dict[str, Scalar] | None = field(
         None, "axes of a cell in which the variant learns from its parent (`{}`: the study's defaults)", flag=False
     )
+
+    adapter: Adapter | None = field(
+        None, "what cells train that start from it, merged into the model that they write; null: all its weights",
+        flag=False,
+    )  # fmt: skip
 
     @property
     def operation(self):
@@ -54,6 +60,8 @@ class _Variant(Section):
             raise wrong(given[0], f"names nothing; give one of {', '.join(known[given[0]]['parts'])}")
         if self.heal is not None and known[given[0]].get("last"):
             raise wrong("heal", f"a model that was {given[0]}d is not trained here; remove it")
+        if self.adapter is not None and self.value == "int8":
+            raise wrong("adapter", "learns on whole weights or on nf4, not on int8; remove it")
         for axis in self.heal or {}:
             if axis in ("teacher", "student", "seed", "init", "teacher_seed"):
                 raise wrong("heal", f"{axis} is the variant's own: it learns from its parent; remove it")
