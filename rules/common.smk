@@ -126,12 +126,15 @@ onerror:
     )
 
 
-MODEL = rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.variants])}|{CELL_PATTERN}"
+MODEL = (
+    rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.derived])}|{CELL_PATTERN}"
+)
 
 
 wildcard_constraints:
     base=PLACE.one_of(GRID.graph.bases),
-    source=PLACE.one_of(STUDY.corpus.sources),
+    source=PLACE.one_of(STUDY.sources),
+    task=PLACE.one_of(STUDY.tasks),
     benchmark=PLACE.one_of(STUDY.benchmarks),
     cell=CELL_PATTERN,
     variant=PLACE.one_of(GRID.graph.variants),

@@ -5,7 +5,7 @@ rule cache_teacher:
     """Run a teacher over the corpus once and store its final hidden states, for every cell that it teaches."""
     input:
         model=PLACE.model("{teacher}"),
-        audit=PLACE.inputs("audit.json"),
+        audit=lambda wildcards: PLACE.audit(wildcards.teacher),
         train=PLACE.tokens("train"),
         validation=PLACE.tokens("validation"),
     output:

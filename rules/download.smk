@@ -27,7 +27,7 @@ rule download_model:
 rule download_corpus:
     """Bring one source of documented functions."""
     input:
-        local=lambda wildcards: PLACE.local(STUDY.corpus.sources[wildcards.source].path),
+        local=lambda wildcards: PLACE.local(STUDY.sources[wildcards.source].path),
     output:
         functions=PLACE.inputs("sources", "{source}.jsonl.gz"),
         manifest=PLACE.inputs("manifests", "source-{source}.json"),
@@ -77,7 +77,7 @@ rule prepare_corpus:
             PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources
         ),
         tasks=expand(
-            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=PLACE.held_out
+            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=PLACE.held_out()
         ),
     output:
         train=PLACE.inputs("corpus", "train.jsonl"),

@@ -69,3 +69,17 @@ rule audit:
     shell:
         "python {params.script:q} --model {params.model} --functions {input.functions} --output {output} "
         "{params.audit} {params.machine} > {log} 2>&1"
+
+
+use rule audit as audit_teacher with:
+    input:
+        model=PLACE.model("{base}"),
+        functions=PLACE.corpus("validation.jsonl"),
+    output:
+        PLACE.inputs("audits", "{base}.json"),
+    log:
+        log_of("audit_teacher", "{base}"),
+    benchmark:
+        benchmark_of("audit_teacher", "{base}")
+    wildcard_constraints:
+        base=PLACE.one_of(PLACE.further_teachers),

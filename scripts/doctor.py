@@ -69,7 +69,7 @@ def hub(study):
     from huggingface_hub import constants, scan_cache_dir
 
     models = [one.name for one in study.bases.values() if one.name and not Path(one.name).is_dir()]
-    corpora = [one.name for one in study.corpus.sources.values() if one.kind == "hub" and not Path(one.name).is_dir()]
+    corpora = [one.name for one in study.sources.values() if one.kind == "hub" and not Path(one.name).is_dir()]
     wanted = [*models, *corpora]
     if not wanted:
         return Finding(OK, "hub: the study needs nothing from it")

@@ -225,17 +225,18 @@ def test_requests_grow_with_the_attempt_and_follow_what_was_measured():
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CONFIG.glob("*.yaml")))
 def test_every_ready_study_can_be_reckoned_for_every_rule(name):
-    study, layout = study_of(name, variants={"int8": {"quantise": "int8", "of": "teacher"}})
+    task = {"of": "teacher", "corpus": {"sources": {"own": {"kind": "stdlib"}}}}
+    study, layout = study_of(name, variants={"int8": {"quantise": "int8", "of": "teacher"}}, tasks={"mine": task})
     found = Estimator(study, layout)
     wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
-    wildcards |= {"part": "2-of-4", "teacher": "teacher", "variant": "teacher.int8"}
+    wildcards |= {"part": "2-of-4", "teacher": "teacher", "variant": "teacher.int8", "task": "mine"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
     rules = re.findall(r'benchmark_of\("(\w+)"', texts)
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for
     assert len(rules) > 15 and set(WILDCARDS) <= set(rules)
     for rule in rules:
-        given = wildcards | ({"base": "teacher"} if rule == "teach" else {})
+        given = wildcards | {"teach": {"base": "teacher"}, "learn_task": {"base": "teacher.mine"}}.get(rule, {})
         one = found.of(rule, {key: given[key] for key in WILDCARDS.get(rule, ())})
         assert 0 < one.low < one.seconds < one.high
         assert one.variant != "unknown"

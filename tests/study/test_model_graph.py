@@ -1,5 +1,6 @@
 """Models as a graph: what each is made from, who may be chosen, and every fault of the graph in one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from codestill.study.grid import build_grid, cell_name, parse_cell
 from codestill.study.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/models.md").read_text()
 TINY = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 SHAPE = TINY["student"]["shape"]
 MODELS = {
@@ -249,3 +251,52 @@ def test_an_adapter_lets_few_bits_learn_and_reaches_the_commands():
     ):
         with pytest.raises(UserError, match=rf"{field}"):
             load_study({**raw, "student": part})
+
+
+def test_the_direct_way_stands_beside_a_later_generation():
+    second = {"grid": {"teacher": "best_distilled", "student": "tiny", "epochs": 3}}
+    grid = grid_of({"tiny": MODELS["tiny"]}, {"default": {}, "second": second})
+    (later,) = grid.experiments["second"]
+    twin = grid.cells[grid.direct[later]]
+    assert (twin.teacher, twin.student, twin.epochs) == ("teacher", "tiny", 3)
+    assert grid_of({}, {"default": {}}).direct == {}
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S))
+def test_what_the_page_on_models_shows_is_a_config(block):
+    shown = yaml.safe_load(block)
+    models, experiments = shown.pop("models", {}), {"default": {}, **shown.pop("experiments", {})}
+    grid = grid_of(models, experiments, **shown)
+    assert len(grid.graph.nodes) > 4
+
+
+def own_text(**more):
+    return {"corpus": {"sources": {"own": {"kind": "stdlib"}}}, **more}
+
+
+def test_tasks_and_variants_are_made_of_each_other():
+    variants = {"p20": {"prune": 0.2, "of": "teacher"}, "small": {"cast": "bf16", "of": "talk"}}
+    grid = grid_of(variants=variants, tasks={"talk": own_text(of=["best_distilled", "p20"])})
+    assert list(grid.graph.tasks) == ["best_distilled.talk", "teacher.p20.talk"]
+    assert [*grid.graph.variants] == ["teacher.p20", "best_distilled.talk.small", "teacher.p20.talk.small"]
+
+
+@pytest.mark.parametrize(
+    "tasks, fault",
+    [
+        ({"talk": own_text(of="nobody")}, "tasks.talk.of: 'nobody' is no model"),
+        ({"big": own_text()}, "tasks.big: models.big has that name, too"),
+        ({"talk": own_text(of="int8")}, "tasks.talk.of: int8 is quantised"),
+        (
+            {"a": own_text(of="b"), "b": own_text(of="a", corpus={"sources": {"z": {"kind": "stdlib"}}})},
+            "break the circle",
+        ),
+        ({"talk": own_text(benchmarks=["x"])}, "tasks.talk.benchmarks: 'x' is not reported here"),
+        ({"talk": {"corpus": TINY["corpus"]}}, "corpus has a source of that name"),
+        ({"talk": own_text(training={"epochs": 0})}, "tasks.talk.training.epochs: 0 would leave"),
+    ],
+)
+def test_a_task_that_cannot_be_is_told_in_one_line(tasks, fault):
+    with pytest.raises(UserError, match=fault) as error:
+        grid_of(variants={"int8": {"quantise": "int8"}}, tasks=tasks)
+    assert "\n" not in str(error.value)

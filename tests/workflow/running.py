@@ -19,7 +19,7 @@ def snakemake(folder, *arguments, snakefile=ROOT / "Snakefile", check=True):
     # Snakemake keeps caches and profiles in the home folder: a test must neither see nor leave any.
     environment = {**os.environ, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False, timeout=900
+        [*command, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False, timeout=3600
     )
     if check and done.returncode:
         raise AssertionError(f"snakemake {arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -17,13 +17,19 @@ UNKNOWN_CORPUS = 100_000
 
 
 class Amounts:
-    """The amounts of one study; `notes` says in words what was counted and what was assumed."""
+    """The amounts of one study, or of one of its tasks; `notes` says in words what was counted and what was assumed."""
 
-    def __init__(self, study, layout):
-        self.study, self.layout, self.notes = study, layout, []
+    def __init__(self, study, layout, task=None):
+        self.study, self.layout, self.corpus, self.notes = study, layout, study.corpora[task], []
+        self._task = task
+
+    @cached_property
+    def tasks(self):
+        """{task: its Amounts}; a task has none of its own."""
+        return {} if self._task else {task: type(self)(self.study, self.layout, task) for task in self.study.tasks}
 
     def _counted(self):
-        return counted(self.layout.results)
+        return counted(self.layout.results, self._task)
 
     @cached_property
     def functions(self):
@@ -34,20 +40,21 @@ class Amounts:
         return found or self._assumed_functions()
 
     def _assumed_functions(self):
-        corpus, totals, words = self.study.corpus, [0, 0, 0], "as the sources are known"
+        corpus, totals, words = self.corpus, [0, 0, 0], "as the sources are known"
         for source in corpus.sources.values():
             counts, known = self._source(source)
             words = words if known else "assumed (give plan.functions)"
             totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        limit = self.study.plan.functions or corpus.max_samples
-        if self.study.plan.functions or (limit and limit < totals[0]):
+        asked = None if self._task else self.study.plan.functions
+        limit = asked or corpus.max_samples
+        if asked or (limit and limit < totals[0]):
             totals, words = [count * limit / totals[0] for count in totals], "as the config limits or gives them"
         self.notes.append(f"functions: {round(totals[0]):,} to train on, {words}")
         return {split: max(1, round(count)) for split, count in zip(SPLITS, totals, strict=True)}
 
     def _source(self, source):
         """([functions of each split], whether they are known) of one source before it is read."""
-        corpus = self.study.corpus
+        corpus = self.corpus
         found = KNOWN_CORPORA.get(source.name) or source_kinds()[source.kind].get("functions")
         lines = 0 if found else count_jsonl(source.path)
         known = bool(found or lines)
@@ -65,7 +72,7 @@ class Amounts:
         if found:
             self.notes.append("tokens: counted")
             return found
-        usual, sources = self.study.plan.tokens_per_function, self.study.corpus.sources.values()
+        usual, sources = self.study.plan.tokens_per_function, self.corpus.sources.values()
         sizes = [(sum(self._source(source)[0]), source_kinds()[source.kind].get("tokens", usual)) for source in sources]
         mean = sum(count * tokens for count, tokens in sizes) / sum(count for count, _ in sizes)
         mean = min(mean, self.study.tokens.max_seq_length)
@@ -94,7 +101,8 @@ class Amounts:
     def counts(self):
         """All of them as plain data, for a record of what a plan was reckoned with."""
         problems = {name: self.problems(name) for name in self.study.benchmarks}
-        return {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+        found = {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+        return found | ({"tasks": {name: one.counts() for name, one in self.tasks.items()}} if self.tasks else {})
 
 
 class Assumed(Amounts):
@@ -110,18 +118,21 @@ class Recorded(Amounts):
     def __init__(self, study, layout, counts):
         super().__init__(study, layout)
         self.functions, self.tokens, self._problems = counts["functions"], counts["tokens"], counts["problems"]
+        self.tasks = {name: Recorded(study, layout, one) for name, one in counts.get("tasks", {}).items()}
 
     def problems(self, name):
         return self._problems[name]
 
 
-def counted(results):
-    """The functions and tokens that are counted in a study's folder, as far as they are."""
+def counted(results, task=None):
+    """The functions and tokens that are counted in a study's folder, or of one of its tasks, as far as they are."""
     found = {}
-    if Path(f"{results}/inputs/corpus/accounting.json").is_file():
-        kept = read_json(f"{results}/inputs/corpus/accounting.json")["kept"]
+    corpus = f"{results}/inputs/{f'tasks/{task}' if task else 'corpus'}/accounting.json"
+    tokens = f"{results}/tokens/{f'{task}/' if task else ''}accounting.json"
+    if Path(corpus).is_file():
+        kept = read_json(corpus)["kept"]
         found["functions"] = {split: kept[split] for split in SPLITS}
-    if Path(f"{results}/tokens/accounting.json").is_file():
-        splits = read_json(f"{results}/tokens/accounting.json")["splits"]
+    if Path(tokens).is_file():
+        splits = read_json(tokens)["splits"]
         found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
     return found

@@ -20,7 +20,9 @@ PLAIN_START = 0.5
 # The rules that use a GPU.
 HEAVY = (
     "teach",
+    "learn_task",
     "audit",
+    "audit_teacher",
     "cache_teacher",
     "distill",
     "generate",
@@ -132,13 +134,13 @@ class Costs:
     def _model_bytes(self, model):
         return 4 * self.architecture_of(model).parameters + 4e6
 
-    def _training(self, rule, variant, learner, training, teacher=None):
-        """A training of `learner` (an Architecture), taught by `teacher` or alone.
+    def _training(self, rule, variant, learner, training, teacher=None, amounts=None):
+        """A training of `learner` (an Architecture), taught by `teacher` or alone, on the study's amounts or on others.
 
         Forward and backward pass are three forward passes; a teacher's pass is one, of its head alone where its
         states are stored.
         """
-        amounts, epochs = self.amounts, training.epochs
+        amounts, epochs = amounts or self.amounts, training.epochs
         tokens = amounts.trained_tokens("train", training.max_train_samples)
         checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
@@ -199,22 +201,28 @@ class Costs:
             scratch,
         )
 
-    def _teach(self, base="teacher"):
-        """A teacher's own training."""
-        return self._training("teach", base, self.models[base], self.layout.teaching_of(base))
+    def _teach(self, base="teacher", rule="teach"):
+        """The own training of a teacher, or of a model for a task."""
+        tasks = self.layout.graph.tasks
+        amounts = self.amounts.tasks[tasks[base].section] if base in tasks else None
+        return self._training(rule, base, self.models[base], self.layout.teaching_of(base), amounts=amounts)
 
-    def _audit(self):
+    def _learn_task(self, base):
+        return self._teach(base, "learn_task")
+
+    def _audit_teacher(self, base):
+        return self._audit(base, "audit_teacher")
+
+    def _audit(self, base="teacher", rule="audit"):
         """Up to 200 validation functions in three layouts, and 32 greedy completions of 96 tokens, side by side."""
-        settings, one = self.study.generation, self.models["teacher"]
+        settings, one = self.study.generation, self.models[base]
         functions = min(200, self.amounts.functions["validation"])
         tokens = 3 * functions * self.study.plan.tokens_per_function
         gpu = self.on_gpu(settings.device)
         least = 96 * one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
         operations = (tokens + 32 * 96) * one.forward(150)
         seconds = least + self.seconds(operations, 0, settings.device, "float32", settings.threads)
-        return Work(
-            "audit", "teacher", TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters
-        )
+        return Work(rule, base, TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters)
 
     def _distill(self, cell):
         chosen = self.layout.cell(cell)
@@ -331,8 +339,10 @@ class Costs:
         return Work("download_model", base, 10.0, size / 3e7, memory=TORCH_BYTES + 2 * size, disk=size)
 
     def _download_corpus(self, source):
-        count = sum(self.amounts.functions.values()) / len(self.study.corpus.sources)
-        start = 10.0 if self.study.corpus.sources[source].kind == "hub" else PLAIN_START
+        amounts = [self.amounts, *self.amounts.tasks.values()]
+        mine = next(one for one in amounts if source in one.corpus.sources)
+        count = sum(mine.functions.values()) / len(mine.corpus.sources)
+        start = 10.0 if self.study.sources[source].kind == "hub" else PLAIN_START
         return Work("download_corpus", source, start, count * 2e-4, memory=1e9 + count * 2e3, disk=count * 600)
 
     def _download_benchmark(self, benchmark):
@@ -346,9 +356,12 @@ class Costs:
         count = self.amounts.functions["train"]
         return Work("complete_without_model", model, PLAIN_START, count * 2e-3, memory=0.3e9 + count * 2e4, disk=2e5)
 
-    def _prepare_corpus(self):
-        count = sum(self.amounts.functions.values())
-        return Work("prepare_corpus", "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
+    def _prepare_corpus(self, task=None, rule="prepare_corpus"):
+        count = sum((self.amounts.tasks[task] if task else self.amounts).functions.values())
+        return Work(rule, task or "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
+
+    def _prepare_task(self, task):
+        return self._prepare_corpus(task, "prepare_task")
 
     def _build_model(self, base):
         trains = base == "teacher"
@@ -368,9 +381,12 @@ class Costs:
     def _match_teacher(self, base):
         return self._match_vocabulary(base, "match_teacher")
 
-    def _tokenize_corpus(self):
-        tokens = sum(self.amounts.tokens.values())
-        return Work("tokenize_corpus", "all", TORCH_START, tokens * 1e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
+    def _tokenize_corpus(self, task=None, rule="tokenize_corpus"):
+        tokens = sum((self.amounts.tasks[task] if task else self.amounts).tokens.values())
+        return Work(rule, task or "all", TORCH_START, tokens * 1e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
+
+    def _tokenize_task(self, task):
+        return self._tokenize_corpus(task, "tokenize_task")
 
     def _manifest(self):
         return Work("manifest", "all", PLAIN_START, 0.5)

@@ -17,6 +17,10 @@ from codestill.plan.amounts import counted
 WILDCARDS = {
     "teach": ("base",),
     "compress": ("variant",),
+    "prepare_task": ("task",),
+    "tokenize_task": ("task",),
+    "learn_task": ("base",),
+    "audit_teacher": ("base",),
     "match_student": ("base",),
     "match_teacher": ("base",),
     "cache_teacher": ("teacher",),

@@ -7,14 +7,14 @@ paired, of the model less the one that it came of.
 from codestill.report.measures import describe, show
 from codestill.report.table import setting_label
 
-COLUMNS = ["model", "kind", "parent", "made", "benchmark", "measure", "value", "difference", "low", "high", "healed"]
-COLUMNS += ["bytes_on_disk", "latency_ms", "memory_bytes", "share_of_bytes", "hours", "front"]
+COLUMNS = ["model", "kind", "parent", "made", "scope", "benchmark", "measure", "value", "difference", "low", "high"]
+COLUMNS += ["healed", "bytes_on_disk", "latency_ms", "memory_bytes", "share_of_bytes", "hours", "front"]
 
 
 def steps(results):
     """[(model, kind, the name of its parent or None)] of what stands on the ladder, in the study's order."""
     healing = {cell: name for name, one in results.study["models"].items() for cell in one.get("healed", ())}
-    found = []
+    direct, found = results.study.get("direct", {}), []
     for model in results.models:
         needs = results.study.get("made_from", {}).get(model.name, [])
         if model.role == "variant":
@@ -25,6 +25,8 @@ def steps(results):
             found.append((model, model.role, needs[0] if needs else None))
         elif model.chosen or model.axes.get("student", "student") != "student" or _later(model):
             found.append((model, "cell", needs[1] if len(needs) > 1 else None))
+            if model.name in direct:  # what the step between was good for
+                found.append((model, "generation", direct[model.name]))
     return found
 
 
@@ -54,6 +56,7 @@ def _row(results, evidence, model, kind, parent, benchmark, measure):
         "kind": kind,
         "parent": parent,
         "made": made_words(results, model),
+        "scope": _scope(results, model, benchmark),
         **{"benchmark": benchmark, "measure": measure, "value": evidence.of_model(model.name, benchmark, measure)},
         **{key: getattr(found, key, None) for key in ("difference", "low", "high")},
         "healed": _healed(results, evidence, model, above, benchmark, measure) if kind == "healed" else None,
@@ -66,12 +69,28 @@ def _row(results, evidence, model, kind, parent, benchmark, measure):
 def made_words(results, model):
     """How a model was made, in words."""
     entry = results.study["models"][model.name]
+    if model.role == "task":
+        return f"fine-tuned for {entry['task']}{_own_loss(results, model)}"
     if model.role != "variant":
         return setting_label(results, model)
     by = f", by {entry['by']}" if entry.get("by") else ""
     value = entry["value"]
     shown = ", ".join(f"{part} {share:g}" for part, share in value.items()) if isinstance(value, dict) else value
     return f"{entry['operation']} {shown}{by}"
+
+
+def _own_loss(results, model):
+    """What the training for a task did to the loss on the task's own validation text, in words."""
+    history = (results.trained(model, "trainer_state") or {}).get("log_history", [])
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return f", CE on its text {losses[0]:.3f} before, {min(losses):.3f} after" if losses else ""
+
+
+def _scope(results, model, benchmark):
+    """Of a task's model, whether a benchmark judges the task or what is left of the general ability; else None."""
+    if model.role != "task":
+        return None
+    return "task" if benchmark in results.study["models"][model.name]["benchmarks"] else "general"
 
 
 def _healed(results, evidence, model, parent, benchmark, measure):
@@ -125,11 +144,16 @@ def sentences(frame):
         verb = "gains" if gained else "loses"
         ends = sorted(end if gained else -end for end in (_toward(row, better, key) for key in ("low", "high")))
         interval = f" [{_signed(ends[0], unit)}, {_signed(ends[1], unit)}]"
-        size = "" if row["share_of_bytes"] is None else f" at {row['share_of_bytes']:.0%} of the bytes of"
+        known = row["share_of_bytes"] is not None and row["kind"] not in ("task", "generation")  # of equal size
+        size = f" at {row['share_of_bytes']:.0%} of the bytes of" if known else ""
         what = f"{row['measure']} on {row['benchmark']}" if row["benchmark"] else "bits per byte"
+        what += {"task": ", which judges the task,", "general": " (general ability)"}.get(row["scope"], "")
+        way = ", the direct way in as many steps" if row["kind"] == "generation" else ""
         won = "" if row["healed"] is None else f"; healing won back {row['healed']:.0%} of what was lost"
         amount = f" {show(abs(row['difference']), unit)}{interval} of"
-        said.append(f"{row['model']} ({row['made']}) {verb}{amount} {what}{size or ' beside'} {row['parent']}{won}.")
+        said.append(
+            f"{row['model']} ({row['made']}) {verb}{amount} {what}{size or ' beside'} {row['parent']}{way}{won}."
+        )
     return said
 
 
@@ -149,13 +173,14 @@ def draw(plt, tables):
     from codestill.report.style import BLUE, COLUMN, GREEN, GREY, INK, ORANGE, empty
 
     frame = tables["ladder"]
-    frame = frame[frame["bytes_on_disk"].notna()]
+    frame = frame[frame["bytes_on_disk"].notna() & (frame["kind"] != "generation")]
     panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))[-2:]
     figure, places = plt.subplots(max(1, len(panels)), 1, figsize=(COLUMN, 2.4 * max(1, len(panels))), squeeze=False)
     if not panels:
         empty(places[0, 0], "size and quality are not both measured yet")
         return figure
-    looks = {"variant": (ORANGE, "v"), "healed": (GREEN, "P"), "cell": (BLUE, "o"), "teacher": (INK, "s")}
+    looks = {"variant": (ORANGE, "v"), "healed": (GREEN, "P"), "task": (GREEN, "D")}
+    looks |= {"cell": (BLUE, "o"), "teacher": (INK, "s")}
     named = {}
     for axes, (benchmark, measure) in zip(places[:, 0], panels, strict=True):
         part = frame[(frame["benchmark"] == benchmark) & (frame["measure"] == measure)]

@@ -59,6 +59,8 @@ def _what(results, model):
     """What a model is, as the beginning of a sentence."""
     if model.role == "variant":
         return f"The model {results.made_from(model.name)[0]} of the study, made smaller: {made_words(results, model)}"
+    if model.role == "task":
+        return f"The model {results.made_from(model.name)[0]} of the study, {made_words(results, model)}"
     return WHAT[_kind(model)]
 
 

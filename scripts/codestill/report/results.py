@@ -148,9 +148,9 @@ class Results:
         return self.document(model, "language/{}.json")
 
     def efficiency(self, model):
-        """What a model costs: measured on it, or on what a cell starts from, whose architecture it has."""
+        """What a model costs: measured on it, or on what a cell or a task starts from, whose architecture it has."""
         found = self.document(model, "efficiency/{}.json")
-        start = self.by_name.get(self.made_from(model.name)[0]) if model.role == "cell" else None
+        start = self.by_name.get(self.made_from(model.name)[0]) if model.role in ("cell", "task") else None
         return self.efficiency(start) if found is None and start else found
 
     def made_from(self, name):

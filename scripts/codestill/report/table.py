@@ -63,7 +63,8 @@ def score_rows(results):
 
 def _facts(results, model):
     """Yield (benchmark, measure, value, (low, high) or None, n) of everything measured on a model."""
-    losses = results.trained(model, "eval_results") or {}
+    # A task's losses are of its own text, which no other model's are.
+    losses = (results.trained(model, "eval_results") if model.role != "task" else None) or {}
     for name in ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total"):
         if _number(losses.get(name)):
             yield "", name, losses[name], None, losses.get("targets")

@@ -45,7 +45,7 @@ class Commands:
 
     def source(self, name):
         """How download.py reads one source of the corpus."""
-        return flags_of(self.study.corpus.sources[name])
+        return flags_of(self.study.sources[name])
 
     def model(self, base):
         """How download.py brings the model `base`."""
@@ -56,9 +56,9 @@ class Commands:
         """How download.py reads one benchmark."""
         return flags_of(self.study.benchmarks[name])
 
-    def corpus(self):
-        """How prepare_corpus.py splits the functions."""
-        return flags_of(self.study.corpus)
+    def corpus(self, task=None):
+        """How prepare_corpus.py splits the functions, those of a task where one is named."""
+        return flags_of(self.study.corpora[task])
 
     def tokens(self):
         """How tokenize_corpus.py makes rows of tokens."""
@@ -118,11 +118,12 @@ class Commands:
         own = flags_of(self.study.grading, machine=False, leave_out=("rules",))
         return f"{flags(trust=self.study.benchmarks[benchmark].trust)} {own}"
 
-    def teaching(self, base):
-        """How teach.py trains a base model."""
-        node = self.layout.graph.bases[base]
-        training = f"{flags_of(node.part.training, machine=False)} {flags(seed=node.seed)}"
-        return f"{training} {self._adapter(base)}".strip()
+    def teaching(self, model):
+        """How teach.py trains a base model, or another for a task."""
+        node = self.layout.graph.nodes[model]
+        seed = node.part.seed if node.seed is None else node.seed
+        training = f"{flags_of(node.part.training, machine=False)} {flags(seed=seed)}"
+        return f"{training} {self._adapter(model)}".strip()
 
     def _adapter(self, model):
         """What is trained of a model in its place, if anything."""
@@ -132,9 +133,9 @@ class Commands:
         told = json.dumps(adapter.model_dump(exclude_defaults=True), sort_keys=True)
         return flags(adapter=told, load_in=self.layout.graph.bits_of(model))
 
-    def teach_machine(self, base):
+    def teach_machine(self, model):
         """The flags of that training that change how it runs and no result."""
-        return flags_of(self.layout.graph.bases[base].part.training, machine=True)
+        return flags_of(self.layout.teaching_of(model), machine=True)
 
     def cell(self, cell):
         """How distill.py trains one cell: its objective, then its training."""

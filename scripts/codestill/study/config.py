@@ -25,6 +25,7 @@ from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import FurtherModel, Student, Teacher
 from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.selection import BODIES, PASS, Selection
+from codestill.study.sections.tasks import Task
 from codestill.study.sections.training import Training
 from codestill.study.sections.variants import Variant
 from codestill.study.sections.vocabulary import Vocabulary
@@ -54,6 +55,7 @@ class Study(Section):
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="models made smaller")
+    tasks: dict[Name, Task] = Field(default_factory=dict, description="tasks that finished models are fine-tuned for")
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
     selection: Selection = Field(default_factory=Selection, description="how the headline's settings are chosen")
@@ -72,13 +74,16 @@ class Study(Section):
             fits = isinstance(part, dict) and isinstance(own, dict)
             return {**part, "training": {**usual, **own}} if fits else part
 
-        teacher, models = raw.get("teacher"), raw.get("models")
+        teacher, models, tasks = raw.get("teacher"), raw.get("models"), raw.get("tasks")
         if isinstance(teacher, dict):
             raw = {**raw, "teacher": filled(teacher, teacher.get("training", {}))}
         if isinstance(models, dict):
             # Without a training of its own such a model is taken as it is.
             own = {name: one.get("training") for name, one in models.items() if isinstance(one, dict)}
             raw = {**raw, "models": {name: filled(one, own.get(name)) for name, one in models.items()}}
+        if isinstance(tasks, dict):
+            own = {name: one.get("training", {}) for name, one in tasks.items() if isinstance(one, dict)}
+            raw = {**raw, "tasks": {name: filled(one, own.get(name)) for name, one in tasks.items()}}
         return raw
 
     @model_validator(mode="before")
@@ -100,6 +105,16 @@ class Study(Section):
     def bases(self):
         """{name: its section} of the models that are brought or built: teacher, student, then the further ones."""
         return {"teacher": self.teacher, "student": self.student, **self.models}
+
+    @property
+    def corpora(self):
+        """{task, None for the study itself: its corpus}."""
+        return {None: self.corpus, **{name: task.corpus for name, task in self.tasks.items()}}
+
+    @property
+    def sources(self):
+        """{name: its section} of the sources of all corpora."""
+        return {name: source for corpus in self.corpora.values() for name, source in corpus.sources.items()}
 
     @property
     def development(self):
@@ -155,11 +170,6 @@ class Study(Section):
                 raise wrong(f"experiments.{name}", f"{name} is an experiment and a sweep; rename one")
             if name in known_rules() | {f"sweep_{sweep}" for sweep in self.sweeps}:
                 raise wrong(f"experiments.{name}", f"{name} is a target of the workflow; rename the experiment")
-        for name in self.corpus.hold_out or ():
-            if name not in self.benchmarks:
-                raise wrong("corpus.hold_out", f"{name} is no benchmark of the study; add it, or take it away here")
-            if benchmark_kinds()[self.benchmarks[name].kind].get("corpus") and not self.benchmarks[name].path:
-                raise wrong("corpus.hold_out", f"{name} is made of the corpus; take it away here")
         if self.teacher.shape is not None and self.student.name is not None:
             raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
         for name, one in self.models.items():
@@ -167,6 +177,26 @@ class Study(Section):
                 raise wrong(f"models.{name}.name", "a teacher from scratch needs models from scratch: give a shape")
             if self.vocabulary.policy == "shared":
                 raise wrong(f"models.{name}", "policy shared fits one teacher and one student; use transfer or same")
+        return self
+
+    @model_validator(mode="after")
+    def _corpora(self):
+        first = {}
+        for task, corpus in self.corpora.items():
+            where = f"tasks.{task}.corpus" if task else "corpus"
+            for name in corpus.hold_out or ():
+                if name not in self.benchmarks:
+                    raise wrong(f"{where}.hold_out", f"{name} is no benchmark of the study; add it, or take it away")
+                if benchmark_kinds()[self.benchmarks[name].kind].get("corpus") and not self.benchmarks[name].path:
+                    raise wrong(f"{where}.hold_out", f"{name} is made of the corpus; take it away here")
+            for name in corpus.sources:
+                if first.setdefault(name, where) != where:
+                    raise wrong(f"{where}.sources.{name}", f"{first[name]} has a source of that name; rename one")
+        for task, one in self.tasks.items():
+            for name in one.benchmarks:
+                if name not in self.reported:
+                    known = ", ".join(self.reported)
+                    raise wrong(f"tasks.{task}.benchmarks", f"{name!r} is not reported here; it has {known}")
         return self
 
 

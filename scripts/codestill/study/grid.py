@@ -10,7 +10,7 @@ from codestill.kit.program import UserError
 from codestill.study.cell import AXES, HOMES, NULLABLE, Cell
 from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
-from codestill.study.model_graph import ModelGraph
+from codestill.study.model_graph import CHOSEN, ModelGraph
 from codestill.study.sections.experiments import Query
 
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
@@ -150,13 +150,17 @@ def _check_steps(cells, processes, where):
 
 @dataclass(frozen=True)
 class Grid:
-    """The whole study's cells: `cells` {name: Cell}; experiments, sweeps and baselines as lists of names."""
+    """The whole study's cells: `cells` {name: Cell}; experiments, sweeps and baselines as lists of names.
+
+    direct: {cell of a later generation: the cell of the same student and training that the study's teacher teaches}.
+    """
 
     defaults: Cell
     cells: dict
     experiments: dict
     sweeps: dict
     controls: list
+    direct: dict
     graph: ModelGraph
 
     @property
@@ -166,7 +170,9 @@ class Grid:
 
 
 def build_grid(study, origin="config"):
-    """All cells of `study`: experiments, sweeps and the controls (alpha = 1 at the defaults, for each seed)."""
+    """All cells of `study`: experiments, sweeps, the controls (alpha = 1 at the defaults, for each seed), and beside
+    each later generation the direct way.
+    """
     defaults, cells = default_cell(study), {}
 
     def names(query, *location):
@@ -178,6 +184,12 @@ def build_grid(study, origin="config"):
     controls = names(Query(grid={"alpha": 1.0}), "seeds")
     experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
     sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
+    direct = {}
+    for name, cell in [*cells.items()]:
+        if cell.taught and (cell.teacher in CHOSEN or cell.teacher in experiments):
+            twin = replace(cell, teacher=defaults.teacher, teacher_seed=None)
+            direct[name] = cell_name(twin, defaults)
+            cells.setdefault(direct[name], twin)
     # A variant heals in cells of its own; none of them is a candidate, so the graph without them knows the variants.
     healing = {}
     for variant, (parent, axes) in ModelGraph(study, dict(cells), experiments, sweeps).heals().items():
@@ -187,4 +199,4 @@ def build_grid(study, origin="config"):
     graph = ModelGraph(study, cells, experiments, sweeps, healing)
     for location, fault in graph.faults():
         raise UserError(f"{named(origin, location)}: {'.'.join(location)}: {fault}")
-    return Grid(defaults, cells, experiments, sweeps, controls, graph)
+    return Grid(defaults, cells, experiments, sweeps, controls, direct, graph)

@@ -54,10 +54,18 @@ class Layout:
         names = MODEL_FILES + (TRAINED_FILES if trained else ())
         return [f"{self.results}/{folder}/{name}/{file}" for file in names]
 
-    def tokens(self, split):
-        """The files of one split's tokens (datasets' save_to_disk, one shard)."""
+    def corpus(self, file, task=None):
+        """A file of the study's corpus, or of a task's."""
+        return self.inputs(*(("tasks", task) if task else ("corpus",)), file)
+
+    def tokens(self, split, task=None):
+        """The files of one split's tokens (datasets' save_to_disk, one shard), or of a task's."""
         names = ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
-        return [f"{self.results}/tokens/{split}/{name}" for name in names]
+        return [f"{self.token_home(task)}/{split}/{name}" for name in names]
+
+    def token_home(self, task=None):
+        """The folder of the study's tokens, or of a task's."""
+        return f"{self.results}/tokens/{task}" if task else f"{self.results}/tokens"
 
     def states(self, teacher):
         """The files of the stored states of one teacher."""
@@ -126,11 +134,11 @@ class Layout:
     @cached_property
     def models(self):
         """Every model that is judged."""
-        return [*self.graph.bases, *self.grid.cells, *self.graph.variants]
+        return [*self.graph.bases, *self.grid.cells, *self.graph.derived]
 
     @property
     def timed(self):
-        """Speed and size belong to an architecture, not to a cell: a cell has those of what it starts from."""
+        """Speed and size belong to an architecture: a cell and a task's model have those of what they start from."""
         return [*self.graph.bases, *self.graph.variants]
 
     def judged(self, benchmark):
@@ -139,7 +147,7 @@ class Layout:
             candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
             return [cell for cell in self.grid.cells if cell in candidates]
         healed = [cell for cells in self.graph.healing.values() for cell in cells]
-        headline = ["teacher", "student", *self.chosen, *self.graph.variants, *healed]
+        headline = ["teacher", "student", *self.chosen, *self.graph.derived, *healed]
         return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
 
     @property
@@ -166,7 +174,7 @@ class Layout:
     def manifests(self):
         """The manifest of everything that is brought from elsewhere."""
         names = [*self.named_models]
-        names += [f"source-{name}" for name in self.study.corpus.sources]
+        names += [f"source-{name}" for name in self.study.sources]
         names += [f"benchmark-{name}" for name in self.study.benchmarks]
         return [self.inputs("manifests", f"{name}.json") for name in names]
 
@@ -189,11 +197,21 @@ class Layout:
     def teacher_of(self, cell):
         """The files of the cell's teacher, and its audit; none where alpha is 1."""
         teacher = self.graph.teacher_of(cell)
-        return [*self.model(teacher), self.inputs("audit.json")] if teacher else []
+        return [*self.model(teacher), self.audit(teacher)] if teacher else []
+
+    def audit(self, teacher):
+        """The audit under which a model teaches: its own where it was brought or built, else the study's teacher's."""
+        own = teacher in self.further_teachers
+        return self.inputs("audits", f"{teacher}.json") if own else self.inputs("audit.json")
+
+    @cached_property
+    def further_teachers(self):
+        """The base models beside the study's teacher that teach."""
+        return [name for name in self.teachers if name in self.graph.bases and name != "teacher"]
 
     def cards(self):
         """The model cards of the models that a reader may take away."""
-        return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.variants]]
+        return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.derived]]
 
     @property
     def baselines(self):
@@ -249,18 +267,18 @@ class Layout:
         one = self.study.benchmarks[benchmark]
         if one.path or not benchmark_kinds()[one.kind].get("corpus"):
             return []
-        return [self.inputs("corpus", "validation.jsonl" if one.use == "development" else "test.jsonl")]
+        return [self.corpus("validation.jsonl" if one.use == "development" else "test.jsonl")]
 
-    @cached_property
-    def held_out(self):
-        """The benchmarks that the corpus is kept free of, in order.
+    def held_out(self, task=None):
+        """The benchmarks that a corpus is kept free of, in order: the study's, or a task's.
 
         Where the config names none, those that the corpus was made with, as its accounting tells, so that a benchmark
         that comes, goes or is renamed remakes no corpus and trains no model; at first all of the study's.
         """
-        if self.study.corpus.hold_out is not None:
-            return self.study.corpus.hold_out
-        accounting = Path(self.inputs("corpus", "accounting.json"))
+        named = self.study.corpora[task].hold_out
+        if named is not None:
+            return named
+        accounting = Path(self.corpus("accounting.json", task))
         found = read_json(accounting).get("held_out") if accounting.is_file() else None
         known = [name for name in found or () if Path(self.inputs("benchmarks", f"{name}.jsonl")).is_file()]
         foreign = [name for name in self.study.benchmarks if not self.functions_of(name)]
@@ -303,9 +321,9 @@ class Layout:
         """The files of the model that a cell starts from."""
         return self.model(self.graph.student_of(cell))
 
-    def teaching_of(self, base):
-        """The section of a base model's own training."""
-        return self.graph.bases[base].part.training
+    def teaching_of(self, model):
+        """The section of the own training of a base model, or of a task's."""
+        return self.graph.nodes[model].part.training
 
     def training_of(self, cell):
         """The training of one cell: the study's, with the cell's axes over it."""
@@ -331,6 +349,8 @@ class Layout:
         for name, node in self.graph.variants.items():
             told = {"operation": node.part.operation, "value": node.part.value, "by": node.part.ranked_by}
             models[name] = {"role": "variant", "cell": None, **told, "healed": self.graph.healing.get(name, [])}
+        for name, node in self.graph.tasks.items():
+            models[name] = {"role": "task", "cell": None, "task": node.section, "benchmarks": node.part.benchmarks}
         return {
             "study": self.study.study,
             "config": self.study.model_dump(),
@@ -339,6 +359,7 @@ class Layout:
             "timed": self.timed,
             "experiments": self.grid.experiments,
             "sweeps": self.grid.sweeps,
+            "direct": self.grid.direct,
             "baselines": self.grid.baselines,
             "without_model": self.baselines,
             "benchmarks": {

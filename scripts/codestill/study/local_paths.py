@@ -24,8 +24,9 @@ def check_local(study, inputs, origin):
                 _refuse(origin, where, f"no folder {name} here; give one, or a name on the hub (OWNER/NAME)")
             if not _HUB_NAME.fullmatch(name):
                 _refuse(origin, where, f"{name!r} is no folder here and no name on the hub (OWNER/NAME)")
+    corpora = {("tasks", task) if task else (): corpus for task, corpus in study.corpora.items()}
     for part, section, brought in (
-        (("corpus", "sources"), study.corpus.sources, "sources/{}.jsonl.gz"),
+        *(((*home, "corpus", "sources"), one.sources, "sources/{}.jsonl.gz") for home, one in corpora.items()),
         (("benchmarks",), study.benchmarks, "benchmarks/{}.jsonl"),
     ):
         for name, one in section.items():

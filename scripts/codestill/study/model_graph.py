@@ -1,7 +1,8 @@
 """The models of a study as a graph: every model by its name, and the models that it is made from.
 
 A base is brought or built, and may be fine-tuned before it teaches; a cell is distilled from a teacher into a student;
-a chosen model is a copy of one of its candidates; a variant is another model made smaller.
+a chosen model is a copy of one of its candidates; a variant is another model made smaller; a task's is another model
+fine-tuned for that task.
 """
 
 import re
@@ -26,7 +27,7 @@ class Node:
     """
 
     name: str
-    kind: str  # base, cell, chosen or variant
+    kind: str  # base, cell, chosen, variant or task
     needs: tuple = ()
     part: object = None
     seed: int | None = None
@@ -93,35 +94,51 @@ class ModelGraph:
     @cached_property
     def named(self):
         """The names that an axis may hold beside those of experiments."""
-        return [*self.study.bases, *CHOSEN, *self.variants]
+        return [*self.study.bases, *CHOSEN, *self.derived]
 
     @cached_property
-    def variants(self):
-        """{name: Node} of the models made smaller: `parent.variant`, for each parent of each variant."""
-        found, usual = {}, ["teacher"]
-        if any(cell.taught and cell.student == "student" for cell in self.cells.values()):
-            usual.append("best_distilled")
-        waiting = dict(self.study.variants)
+    def derived(self):
+        """{name: Node} of the models made of finished ones: `parent.name`, for each parent of each variant and task."""
+        found = {}
+        waiting = {**self.study.variants, **self.study.tasks}
         while waiting:
-            ready = {name: one for name, one in waiting.items() if not waiting.keys() & set(self._of(one, usual))}
+            ready = {name: one for name, one in waiting.items() if not waiting.keys() & set(self._of(name))}
             for name, part in ready.items():
-                for of in self._of(part, usual):
-                    # Of another variant: of each model that came of that.
+                for of in self._of(name):
+                    # Of another variant or task: of each model that came of that.
                     for parent in [node for node in found if found[node].section == of] or [of]:
                         made = f"{parent}.{name}"
-                        found[made] = Node(made, "variant", (parent,), part, section=name)
+                        found[made] = Node(made, self._kind(name), (parent,), part, section=name)
                 del waiting[name]
             if not ready:  # they wait for each other: the circle is told as one of the whole graph
                 found |= {
-                    name: Node(name, "variant", tuple(self._of(one, usual)), one) for name, one in waiting.items()
+                    name: Node(name, self._kind(name), tuple(self._of(name)), one) for name, one in waiting.items()
                 }
                 break
         return found
 
-    @staticmethod
-    def _of(variant, usual):
-        of = usual if variant.of is None else variant.of
+    def _kind(self, section):
+        return "task" if section in self.study.tasks else "variant"
+
+    def _of(self, section):
+        """What a variant or a task is made of, as the config or its silence says."""
+        if section in self.study.tasks:
+            part, usual = self.study.tasks[section], ["best_distilled"]
+        else:
+            learns = any(cell.taught and cell.student == "student" for cell in self.cells.values())
+            part, usual = self.study.variants[section], ["teacher", *(["best_distilled"] if learns else [])]
+        of = usual if part.of is None else part.of
         return [of] if isinstance(of, str) else of
+
+    @cached_property
+    def variants(self):
+        """{name: Node} of the models made smaller."""
+        return {name: node for name, node in self.derived.items() if node.kind == "variant"}
+
+    @cached_property
+    def tasks(self):
+        """{name: Node} of the models fine-tuned for a task."""
+        return {name: node for name, node in self.derived.items() if node.kind == "task"}
 
     def heals(self):
         """{name of a variant: (parent, axes)} of the variants that learn from their parent once more."""
@@ -138,7 +155,7 @@ class ModelGraph:
 
     @cached_property
     def candidates(self):
-        """{chosen: its candidates}: cells of the study's student, none made from a chosen model or a variant."""
+        """{chosen: its candidates}: cells of the study's student, none made from a chosen or a derived model."""
         ours = [name for name, cell in self.cells.items() if cell.student == "student"]
         first = [name for name in ours if not self._later(name, set())]
         found = zip(CHOSEN, (True, False), strict=True)
@@ -148,7 +165,7 @@ class ModelGraph:
         """Whether a model is made, over however many steps, from a chosen one."""
         if name in CHOSEN or name in seen:
             return name in CHOSEN
-        if name not in self.cells and name not in self.bases:  # a variant
+        if name not in self.cells and name not in self.bases:  # a variant, or a task's
             return True
         seen.add(name)
         return any(self._later(need, seen) for need in self._plain_needs(name))
@@ -163,7 +180,7 @@ class ModelGraph:
         """{name: Node} of every model, bases first."""
         cells = {name: Node(name, "cell", self.needs_of(cell), cell) for name, cell in self.cells.items()}
         chosen = {name: Node(name, "chosen", tuple(of)) for name, of in self.candidates.items() if of}
-        return {**self.bases, **cells, **chosen, **self.variants}
+        return {**self.bases, **cells, **chosen, **self.derived}
 
     def faults(self):
         """Yield (location in the config, what is wrong there and what to do) for each fault of the graph."""
@@ -180,21 +197,24 @@ class ModelGraph:
             if part.layers_of is not None and part.layers_of not in self.named:
                 yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
                 return
-        for name, part in self.study.variants.items():
-            for of in self._of(part, []):
-                if of not in [*self.named, *self.study.variants]:
-                    known = [*self.study.bases, *CHOSEN, *self.study.variants]
-                    yield ("variants", name, "of"), f"{of!r} is no model; it has {', '.join(known)}"
+        for section in (*self.study.variants, *self.study.tasks):
+            for of in self._of(section):
+                if of not in [*self.named, *self.study.variants, *self.study.tasks]:
+                    known = [*self.study.bases, *CHOSEN, *self.study.variants, *self.study.tasks]
+                    yield (*self._section(section), "of"), f"{of!r} is no model; it has {', '.join(known)}"
                     return
         yield from self._faulty_graph()
-        yield from self._faulty_variants()
+        yield from self._faulty_parents()
 
-    def _faulty_variants(self):
-        for node in self.variants.values():
+    def _section(self, name):
+        return (f"{self._kind(name)}s", name)
+
+    def _faulty_parents(self):
+        for node in self.derived.values():
             parent = self.variants.get(node.needs[0])
             if parent and self._is_last(parent.name):
                 how = f"{parent.section} is {parent.part.operation}d, and nothing can follow that"
-                yield ("variants", node.section, "of"), f"{how}; make {parent.section} of {node.section}"
+                yield (*self._section(node.section), "of"), f"{how}; make {parent.section} of {node.section}"
 
     def _faults_of(self, location, cells):
         for cell in cells:
@@ -225,11 +245,12 @@ class ModelGraph:
         return self.bases[name].part.load_in if name in self.bases else None
 
     def _faulty_names(self):
-        every = [("models", name) for name in self.study.models] + [("variants", name) for name in self.study.variants]
-        for where in every:
+        parts = {"models": self.study.models, "variants": self.study.variants, "tasks": self.study.tasks}
+        first = {}
+        for where in [(part, name) for part, named in parts.items() for name in named]:
             name = where[1]
-            if where[0] == "variants" and name in self.study.models:
-                yield where, f"{name} is a model, too; rename one"
+            if first.setdefault(name, where) != where:
+                yield where, f"{'.'.join(first[name])} has that name, too; rename one"
             if name in ("teacher", "student", *CHOSEN) or re.fullmatch(CELL_PATTERN, name) or "seed-" in name:
                 yield where, f"{name} is a name that the study gives itself; rename it"
             elif name in self.experiments:
@@ -246,7 +267,7 @@ class ModelGraph:
             TopologicalSorter({name: node.needs for name, node in self.nodes.items()}).prepare()
         except CycleError as error:
             circle = error.args[1]
-            named = {**self.study.models, **self.study.variants}
+            named = {**self.study.models, **self.study.variants, **self.study.tasks}
             place = next((self._place(name) for name in circle if name in named), self._place(circle[0]))
             yield place, f"{' -> '.join(circle)}: a model cannot be made from itself; break the circle"
         missing = {need for node in self.nodes.values() for need in node.needs} - self.nodes.keys()
@@ -261,9 +282,8 @@ class ModelGraph:
     def _place(self, name):
         if name in self.study.models:
             return ("models", name)
-        section = self.variants[name].section or name if name in self.variants else None
-        if section:
-            return ("variants", section)
+        if name in self.derived:
+            return self._section(self.derived[name].section or name)
         for part, queries in (("experiments", self.experiments), ("sweeps", self.sweeps)):
             for query, cells in queries.items():
                 if name in cells:
