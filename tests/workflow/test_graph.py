@@ -76,9 +76,7 @@ def test_the_ladder_tells_each_variant_beside_its_parent(results):
 
 
 def test_a_task_is_learnt_from_its_own_text(results):
-    found = json.loads((results / f"models/{TASK}/provenance.json").read_text())
-    assert found["tokens"] != json.loads((results / f"models/{SECOND}/provenance.json").read_text())["tokens"]
-    texts = (results / "inputs/tasks/farewell/train.jsonl").read_text()
+    texts = (results / "tasks/farewell/corpus/train.jsonl").read_text()
     assert "leave_" in texts and "leave_" not in (results / "inputs/corpus/train.jsonl").read_text()
     said = (results / "report/table.md").read_text()
     assert f"{TASK} (fine-tuned for farewell, CE on its text" in said and "which judges the task" in said

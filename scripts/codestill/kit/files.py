@@ -15,6 +15,7 @@ MADE_AGAIN = "delete it, and run again what made it"
 # there, the way to the figure in it).
 _ACCOUNTS = (
     ("inputs/corpus", "accounting.json", ("kept", "{name}")),
+    ("tasks/*/corpus", "accounting.json", ("kept", "{name}")),
     ("inputs/sources", "../manifests/source-{name}.json", ("functions",)),
     ("inputs/benchmarks", "../manifests/benchmark-{name}.json", ("problems",)),
     ("tokens", "accounting.json", ("splits", "{name}", "rows")),

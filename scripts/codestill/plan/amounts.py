@@ -127,12 +127,12 @@ class Recorded(Amounts):
 def counted(results, task=None):
     """The functions and tokens that are counted in a study's folder, or of one of its tasks, as far as they are."""
     found = {}
-    corpus = f"{results}/inputs/{f'tasks/{task}' if task else 'corpus'}/accounting.json"
-    tokens = f"{results}/tokens/{f'{task}/' if task else ''}accounting.json"
-    if Path(corpus).is_file():
-        kept = read_json(corpus)["kept"]
+    corpus = f"{results}/tasks/{task}/corpus" if task else f"{results}/inputs/corpus"
+    tokens = f"{results}/tasks/{task}/tokens" if task else f"{results}/tokens"
+    if Path(corpus, "accounting.json").is_file():
+        kept = read_json(f"{corpus}/accounting.json")["kept"]
         found["functions"] = {split: kept[split] for split in SPLITS}
-    if Path(tokens).is_file():
-        splits = read_json(tokens)["splits"]
+    if Path(tokens, "accounting.json").is_file():
+        splits = read_json(f"{tokens}/accounting.json")["splits"]
         found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
     return found

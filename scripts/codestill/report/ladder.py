@@ -149,7 +149,8 @@ def sentences(frame):
         what = f"{row['measure']} on {row['benchmark']}" if row["benchmark"] else "bits per byte"
         what += {"task": ", which judges the task,", "general": " (general ability)"}.get(row["scope"], "")
         way = ", the direct way in as many steps" if row["kind"] == "generation" else ""
-        won = "" if row["healed"] is None else f"; healing won back {row['healed']:.0%} of what was lost"
+        share = row["healed"] and ("all" if row["healed"] > 1 else f"{row['healed']:.0%}")
+        won = "" if row["healed"] is None else f"; healing won back {share or 'nothing'} of what was lost"
         amount = f" {show(abs(row['difference']), unit)}{interval} of"
         said.append(
             f"{row['model']} ({row['made']}) {verb}{amount} {what}{size or ' beside'} {row['parent']}{way}{won}."

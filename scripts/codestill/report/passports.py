@@ -41,9 +41,9 @@ def files_read(results):
         parts[part] = (folder / part).glob("*.json")
     for part in READ:
         parts[part] = [folder / "models" / model.name / f"{part}.json" for model in results.models]
-    parts["corpus"] = (folder / "inputs/corpus").glob("*.jsonl")
+    parts["corpus"] = [*folder.glob("inputs/corpus/*.jsonl"), *folder.glob("tasks/*/corpus/*.jsonl")]
     parts["models"] = _unrecorded(results)
-    parts["tokens"] = (folder / "tokens").glob("*/*")
+    parts["tokens"] = [*folder.glob("tokens/*/*"), *folder.glob("tasks/*/tokens/*/*")]
     parts["chosen"] = (folder / "models").glob("*/chosen.json")
     accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
     parts["study"] = [folder / path for path in accounts]

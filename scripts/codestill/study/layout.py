@@ -56,7 +56,7 @@ class Layout:
 
     def corpus(self, file, task=None):
         """A file of the study's corpus, or of a task's."""
-        return self.inputs(*(("tasks", task) if task else ("corpus",)), file)
+        return f"{self.results}/tasks/{task}/corpus/{file}" if task else self.inputs("corpus", file)
 
     def tokens(self, split, task=None):
         """The files of one split's tokens (datasets' save_to_disk, one shard), or of a task's."""
@@ -65,7 +65,7 @@ class Layout:
 
     def token_home(self, task=None):
         """The folder of the study's tokens, or of a task's."""
-        return f"{self.results}/tokens/{task}" if task else f"{self.results}/tokens"
+        return f"{self.results}/tasks/{task}/tokens" if task else f"{self.results}/tokens"
 
     def states(self, teacher):
         """The files of the stored states of one teacher."""
