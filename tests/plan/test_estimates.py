@@ -226,7 +226,10 @@ def test_requests_grow_with_the_attempt_and_follow_what_was_measured():
 @pytest.mark.parametrize("name", sorted(path.name for path in CONFIG.glob("*.yaml")))
 def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     task = {"of": "teacher", "corpus": {"sources": {"own": {"kind": "stdlib"}}}}
-    study, layout = study_of(name, variants={"int8": {"quantise": "int8", "of": "teacher"}}, tasks={"mine": task})
+    own = yaml.safe_load((CONFIG / name).read_text()).get("variants", {})
+    study, layout = study_of(
+        name, variants={**own, "int8": {"quantise": "int8", "of": "teacher"}}, tasks={"mine": task}
+    )
     found = Estimator(study, layout)
     wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}

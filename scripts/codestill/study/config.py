@@ -25,7 +25,7 @@ from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import FurtherModel, Student, Teacher
 from codestill.study.sections.plan import PlanSettings
 from codestill.study.sections.selection import BODIES, PASS, Selection
-from codestill.study.sections.tasks import Task
+from codestill.study.sections.tasks import FineTuning
 from codestill.study.sections.training import Training
 from codestill.study.sections.variants import Variant
 from codestill.study.sections.vocabulary import Vocabulary
@@ -55,7 +55,9 @@ class Study(Section):
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="models made smaller")
-    tasks: dict[Name, Task] = Field(default_factory=dict, description="tasks that finished models are fine-tuned for")
+    tasks: dict[Name, FineTuning] = Field(
+        default_factory=dict, description="tasks that finished models are fine-tuned for"
+    )
     benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="what models are judged on")
     generation: Generation = Field(default_factory=Generation, description="how samples are drawn")
     selection: Selection = Field(default_factory=Selection, description="how the headline's settings are chosen")

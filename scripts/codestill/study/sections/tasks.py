@@ -7,7 +7,7 @@ from codestill.study.sections.corpus import Corpus
 from codestill.study.sections.training import Training
 
 
-class Task(Section):
+class FineTuning(Section):
     """A task that finished models are fine-tuned for, each a further model `MODEL.TASK`, judged as all others are."""
 
     of: list[Name] | Name | None = field(None, "models, variants or other tasks; null: best_distilled", flag=False)
