@@ -31,7 +31,7 @@ demo: install ## run the demo study to its report (some seven minutes on two cor
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
 
 plan: install ## say what a run would cost and why each job runs (CONFIG=config/demo.yaml)
-	@$(BIN)/python scripts/plan.py --configfile $(CONFIG) $(PLAN)
+	@$(BIN)/python scripts/plan.py $(foreach one,$(CONFIG),--configfile $(one)) $(PLAN)
 
 test: install ## run all the tests that need no root
 	$(BIN)/python -m pytest

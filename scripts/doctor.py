@@ -147,8 +147,7 @@ def within_job(options):
     command += [
         sys.executable,
         __file__,
-        "--configfile",
-        options.configfile,
+        *(word for one in options.configfile for word in ("--configfile", one)),
         "--profile",
         str(options.profile),
         "--inside",
@@ -159,16 +158,19 @@ def within_job(options):
 
 def main():
     arguments = parser(__doc__)
-    arguments.add_argument("--configfile", default=str(ROOT / "config/config.yaml"), help="the study")
+    arguments.add_argument(
+        "--configfile", action="append", help="the study; again: laid over it (default: the home study)"
+    )
     arguments.add_argument("--profile", type=Path, default=ROOT / "profiles/slurm/profile.yaml", help="the profile")
     arguments.add_argument(
         "--job", action="store_true", help="also look within a job (submits one, ten minutes at most)"
     )
     arguments.add_argument("--inside", action="store_true", help="look as from within a job: a GPU is expected")
     options = arguments.parse_args()
+    options.configfile = options.configfile or [str(ROOT / "config/config.yaml")]
     from codestill.study.reading import open_study
 
-    study, _, layout = open_study([options.configfile])
+    study, _, layout = open_study(options.configfile)
     findings = [packages(), *gpu(options.inside), isolation(study.grading), slurm.room(layout.results, disk(options))]
     findings += slurm.places()
     if not options.inside:

@@ -114,7 +114,7 @@ def main():
         load_study(yaml.safe_load(text), str(output))  # a name that the config refuses is said before a file is there
         with atomic(output) as handle:
             handle.write(text)
-        plan, _ = planned(ROOT / "Snakefile", str(output), cores=machine.cores)
+        plan, _ = planned(ROOT / "Snakefile", [str(output)], cores=machine.cores)
         seconds = max(plan.times(machine.cores).values())
         if machine.gpus or seconds <= limit:
             break

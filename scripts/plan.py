@@ -25,7 +25,9 @@ def arguments():
     flags.add_argument(
         "targets", nargs="*", help="experiments, sweeps or files, as for snakemake; none: the whole study"
     )
-    flags.add_argument("--configfile", default="config/config.yaml", help="the study")
+    flags.add_argument(
+        "--configfile", action="append", help="the study; again: laid over it (default: config/config.yaml)"
+    )
     flags.add_argument("--snakefile", default=ROOT / "Snakefile", help="the workflow")
     flags.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of a plan without GPUs")
     flags.add_argument("--forceall", action="store_true", help="plan as if nothing were done yet")
@@ -45,12 +47,13 @@ def main():
     from codestill.kit.files import atomic, write_json
     from codestill.plan.plan_text import PlanText, acceptable, as_data
 
-    plan, found = planned(options.snakefile, options.configfile, options.targets, options.cores, options.forceall)
+    files = options.configfile or ["config/config.yaml"]
+    plan, found = planned(options.snakefile, files, options.targets, options.cores, options.forceall)
     if options.acceptable:
         print("\n".join(acceptable(plan)))
         return
     shown = {"stranded": found, "edits": options.edited}
-    for_pull = PlanText(plan, options.cores, configfile=options.configfile, markdown=True, **shown)
+    for_pull = PlanText(plan, options.cores, configfiles=files, markdown=True, **shown)
     if options.json == "-":
         import json
 
@@ -58,7 +61,7 @@ def main():
     elif options.markdown == "-":
         print(for_pull.write(), end="")
     else:
-        print(PlanText(plan, options.cores, configfile=options.configfile, **shown).write(), end="")
+        print(PlanText(plan, options.cores, configfiles=files, **shown).write(), end="")
     if options.json not in (None, "-"):
         write_json(options.json, as_data(plan, options.cores, **shown))
     if options.markdown not in (None, "-"):

@@ -157,8 +157,8 @@ def test_estimates_are_remembered_and_compared_with_what_was_measured():
 
 def test_texts_and_data_hold_the_same_figures():
     plan = plan_of(chain(EDIT, FOLLOW, (), (), MISS), gpus=1, price_per_gpu_hour=2.5, currency="EUR")
-    shown = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"], "c.yaml").write()
-    pull = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, configfile="c.yaml", markdown=True).write()
+    shown = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"], ["c.yaml"]).write()
+    pull = PlanText(plan, 2, {"results/demo/models/old": 5_000_000}, configfiles=["c.yaml"], markdown=True).write()
     data = as_data(plan, 2, {"results/demo/models/old": 5_000_000}, ["scripts/distill.py"])
     for text in (shown, pull):
         assert "code: scripts/teach.py edited" in text

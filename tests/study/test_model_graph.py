@@ -300,3 +300,14 @@ def test_a_task_that_cannot_be_is_told_in_one_line(tasks, fault):
     with pytest.raises(UserError, match=fault) as error:
         grid_of(variants={"int8": {"quantise": "int8"}}, tasks=tasks)
     assert "\n" not in str(error.value)
+
+
+def test_the_home_study_s_ladder_adds_models_and_changes_none():
+    home = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    laid = yaml.safe_load((ROOT / "config/extras/ladder.yaml").read_text())
+    alone, both = (
+        build_grid(load_study(raw))
+        for raw in (home, {**laid, **home, "experiments": home["experiments"] | laid["experiments"]})
+    )
+    assert alone.cells.items() <= both.cells.items() and both.graph.candidates == alone.graph.candidates
+    assert len(both.graph.variants) == 13 and len(both.direct) == 3

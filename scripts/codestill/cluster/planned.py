@@ -1,4 +1,4 @@
-"""The plan of a config file, from one dry run of its graph."""
+"""The plan of a study, from one dry run of its graph."""
 
 from codestill.cluster.dry_run import dry_run
 from codestill.cluster.snakemake_view import jobs_of, names_of
@@ -8,10 +8,13 @@ from codestill.plan.stranded_outputs import stranded
 from codestill.study.config_files import ConfigFiles
 
 
-def planned(snakefile, configfile, targets=(), cores=1, forceall=False):
-    """(Plan, stranded outputs or None where only targets are asked for). Raises UserError where the graph is none."""
-    ConfigFiles([configfile])  # Snakemake would tell one that is none in other words; the workflow tells the rest
-    with dry_run(snakefile, [configfile], targets=targets, cores=cores, forceall=forceall) as workflow:
+def planned(snakefile, configfiles, targets=(), cores=1, forceall=False):
+    """(Plan, stranded outputs or None where only targets are asked for); of `configfiles`, one is laid over the other.
+
+    Raises UserError where the graph is none.
+    """
+    ConfigFiles(configfiles)  # Snakemake would tell one that is none in other words; the workflow tells the rest
+    with dry_run(snakefile, configfiles, targets=targets, cores=cores, forceall=forceall) as workflow:
         study, layout = (names_of(workflow)[name] for name in ("STUDY", "PLACE"))
         jobs = jobs_of(workflow, explain=True)
     plan = Plan(study, layout, jobs, Estimator(study, layout))

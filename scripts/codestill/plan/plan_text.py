@@ -67,9 +67,9 @@ def _price(plan, found):
 class PlanText:
     """Writes one plan; `markdown` chooses the form. `cores` bounds a plan without GPUs."""
 
-    def __init__(self, plan, cores, stranded=None, edits=(), configfile=None, markdown=False):
+    def __init__(self, plan, cores, stranded=None, edits=(), configfiles=(), markdown=False):
         self.plan, self.cores, self.stranded, self.edits = plan, cores, stranded, edits
-        self.configfile, self.markdown = configfile, markdown
+        self.configfiles, self.markdown = configfiles, markdown
         self.lines = []
 
     def _head(self, text):
@@ -200,7 +200,7 @@ class PlanText:
         spent = f"{hours(found.gpu_hours, found.gpu_low, found.gpu_high)} GPU-hours, "
         spent += f"{hours(found.cpu_hours, found.cpu_low, found.cpu_high)} core-hours"
         self._items([f"{len(jobs)} jobs, {len(cells)} of them cells: {spent}"])
-        self._items(["to accept them as they are:", f"    {accept_command(self.plan, self.configfile)}"])
+        self._items(["to accept them as they are:", f"    {accept_command(self.plan, self.configfiles)}"])
 
     def _edits(self):
         for path in self.edits:
@@ -233,15 +233,16 @@ class PlanText:
         self._table(shown)
 
 
-def accept_command(plan, configfile):
+def accept_command(plan, configfiles):
     """The command that accepts what would rerun only because code changed, and nothing else."""
-    config = f" --configfile {configfile}" if configfile else ""
+    config = "".join(f" --configfile {one}" for one in configfiles)  # plan.py's form
+    theirs = f" --configfile {' '.join(configfiles)}" if configfiles else ""
     accepted = {job.number for job in plan.only_code()}
     others = [job for job in plan.running if job.number not in accepted]
     # With no other changed job, all is accepted at once; jobs whose outputs are missing are not made by a touch.
     if all(any(cause.kind == "missing" and not cause.detail for cause in job.causes) for job in others):
-        return f"snakemake{config} --cores 1 --touch"
-    return f"snakemake{config} --cores 1 --touch $(python scripts/plan.py{config} --acceptable)"
+        return f"snakemake{theirs} --cores 1 --touch"
+    return f"snakemake{theirs} --cores 1 --touch $(python scripts/plan.py{config} --acceptable)"
 
 
 def acceptable(plan):
