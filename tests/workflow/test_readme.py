@@ -8,8 +8,11 @@ import subprocess
 import pytest
 import yaml
 from running import ROOT, snakemake
+from test_tutorials import TUTORIALS
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "config/README.md"]
+# The tutorials are typed in order, by test_tutorials.py.
+DOCS = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in TUTORIALS]
+PAGES = [ROOT / "README.md", *DOCS, ROOT / "config/README.md"]
 LINES = [
     (page.name, found.strip())
     for page in PAGES
@@ -51,3 +54,21 @@ def test_a_program_of_codestill_takes_its_flags(line):
     text = (ROOT / f"scripts/{program}.py").read_text()
     for flag in (word for word in flags if word.startswith("--") and word != "--"):
         assert f'"{flag}"' in text, line
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_a_test_that_a_page_names_is_there(page):
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()):
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def test_links_between_pages_lead_somewhere():
+    """Files, and headings as GitHub names them."""
+    for page in [*PAGES, *(ROOT / "docs" / name for name in TUTORIALS)]:
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+            path, _, heading = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            assert there.exists(), f"{page.name}: {target}"
+            if heading and there.suffix == ".md":
+                heads = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+                assert heading in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads], target
