@@ -1,5 +1,7 @@
 """The picture of which model is made from which: nobody is lost, arrows are the study's own, and it is small."""
 
+import hashlib
+
 import pytest
 import yaml
 
@@ -50,6 +52,16 @@ def test_a_grid_is_one_box_that_says_what_it_varies():
     words = rows["cellteacher"]["words"].split("|")
     assert words[0] == "distilled: 32 settings, 40 models" and words[1] == "T 1 to 4 (5 values)"
     assert "T" not in [line.split()[0] for line in rows["cell"]["words"].split("|")[1:]]
+
+
+def test_the_picture_in_the_docs_is_of_the_home_study(tmp_path):
+    """Its metadata hold the checksum of the table that it was drawn from."""
+    frame = family.family_frame(planned("config/config.yaml"))
+    told = f"table sha256 {hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()}"
+    plt = style.start()
+    style.save(family.draw(plt, {"family": frame}), tmp_path, "home_family", told, formats=("svg",))
+    picture = ROOT / "docs/home_family.svg"
+    assert picture.is_file() and told in picture.read_text(), f"cp {tmp_path / 'home_family.svg'} {picture}"
 
 
 def test_the_drawing_has_an_arrow_for_each_and_no_text_outside():

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 
+import networkx
 import pytest
 import yaml
 from running import ROOT, snakemake
@@ -72,3 +73,15 @@ def test_links_between_pages_lead_somewhere():
             if heading and there.suffix == ".md":
                 heads = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
                 assert heading in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads], target
+
+
+def test_the_drawn_rules_are_the_home_studys(tmp_path):
+    """docs/developers.md draws what Snakemake's own --rulegraph says, less the arrows that others imply."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    told = snakemake(tmp_path, "--rulegraph", "dot", "--configfile", "config/config.yaml").stdout
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', told))
+    graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", told))
+    wanted = sorted(f"    {a} --> {b}" for a, b in networkx.transitive_reduction(graph).edges)
+    page = (ROOT / "docs/developers.md").read_text()
+    (block,) = re.findall(r"^```mermaid\nflowchart LR\n(.*?)^```$", page, re.M | re.S)
+    assert block.splitlines() == wanted, "docs/developers.md: draw the rules anew:\n" + "\n".join(wanted)
