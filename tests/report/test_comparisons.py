@@ -9,7 +9,7 @@ from codestill.report import advice, summary
 from codestill.report.comparisons import AXIS, axis_sentences, comparison_frame, figures_of
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of, setting_frame
-from codestill.report.table import problem_frame, score_frame
+from codestill.report.table import problem_frame, read_csv, score_frame, write_csv
 
 
 def study(folder, losses, passes=(), choices=()):
@@ -109,6 +109,16 @@ def test_one_seed_speaks_of_two_models_and_asks_for_more(tmp_path):
     assert claim == "pocket: these two models differ" and "not of distillation" in figures
     steps = advice.steps(results, found)
     assert steps[0][1] == "seeds: [0, 1, 2]\n" and "1 seed" in steps[0][0]
+
+
+def test_seeds_are_names_in_a_table_that_was_written_and_read(tmp_path):
+    """Of one seed a side they look like numbers, and where a side has none, like broken ones."""
+    found = tables(chosen(tmp_path, 1, 1))["comparisons"]
+    write_csv(found, tmp_path / "comparisons.csv")
+    again = read_csv(tmp_path / "comparisons.csv")
+    assert list(again["seeds"]) == list(found["seeds"].fillna("")) and "" in list(again["seeds"])
+    row = again.query("label == 'headline' and measure == 'pass@1'").iloc[0].to_dict()
+    assert figures_of(row).endswith("and seed 0")
 
 
 def test_settings_are_means_over_seeds(tmp_path):

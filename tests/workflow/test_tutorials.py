@@ -67,7 +67,8 @@ def typed(place, line):
         ["bash", "-c", as_typed(line)],
         cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=600, input="",
     )  # fmt: skip
-    assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    fine = (0, 1) if "doctor.py" in line else (0,)  # it finds no cluster here, and says so
+    assert done.returncode in fine, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout + done.stderr
 
 
@@ -98,6 +99,7 @@ def test_the_students(place):
 
 def test_the_researchers(place):
     said = follow(place, "publish.md")
+    assert "SLURM" in said["python scripts/doctor.py --configfile config/pilot.yaml"]
     assert "GPU-hours" in said["codestill plan --configfile config/qwen.yaml"]
     assert job_counts(said["snakemake --profile slurm --configfile config/qwen.yaml"])["distill"] > 1
     assert "experiment_1" in said["make compare STUDY=demo A=experiment_1 B=experiment_2"]

@@ -99,10 +99,11 @@ def time_line(plt, tables):
         bars = list(zip(part["start"] / 60, (part["end"] - part["start"]) / 60, strict=True))
         axes.broken_barh(bars, (y - 0.36, 0.72), color=paint("best distilled")[0], edgecolor="white", linewidth=0.4)
         end = part["end"].max() / 60
-        told = ", ".join(filter(None, (f"{len(part)} x", f"{part['seconds'].sum():,.0f} s", held_hours(part))))
+        held = held_hours(part).replace("-hours", "-h")
+        told = ", ".join(filter(None, (f"{len(part)} x", f"{part['seconds'].sum():,.0f} s", held)))
         axes.text(end, y, f"  {told}", va="center", fontsize=6, color=INK)
     axes.set_yticks(range(len(rules)), rules)
     axes.set_ylim(len(rules) - 0.4, -0.6)
     axes.set_xlabel("minutes since the first job")
-    axes.set_xlim(0, frame["end"].max() / 60 * 1.75 + 1e-9)
+    axes.set_xlim(0, frame["end"].max() / 60 * 2.4 + 1e-9)
     return figure

@@ -1,5 +1,6 @@
 """What the page opens with: the four models, the experiments, and what the table of comparisons lets be said."""
 
+from codestill.grading.text_match import MEASURES
 from codestill.report.comparisons import HEADLINE, figures_of, reference
 from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
@@ -41,7 +42,7 @@ def headline_measures(frame):
     for benchmark in dict.fromkeys(frame["benchmark"]):
         if benchmark:
             names = frame[frame["benchmark"] == benchmark]["measure"].unique()
-            found += [(benchmark, name) for name in pass_at(names)]
+            found += [(benchmark, name) for name in [*pass_at(names), *(one for one in MEASURES if one in names)]]
     present = list(dict.fromkeys(frame[frame["benchmark"] == ""]["measure"]))
     wanted = list(LANGUAGE)
     for name in COSTS:
@@ -63,7 +64,7 @@ def headline(results, tables):
                 cells[column]["text"] = results.absence(main_model(results, setting), benchmark, measure)
             elif setting and not benchmark and _was_busy(results.efficiency(main_model(results, setting)), measure):
                 cells[column]["text"] += ", machine busy"
-        label = f"{benchmark} {measure}" if benchmark else known.label
+        label = f"{benchmark} {measure.replace('_', ' ')}" if benchmark else known.label
         head = label if benchmark else title(measure)
         told = {"label": label, "title": head, "unit": known.unit, "better": known.better}
         rows.append({**told, "cost": measure.startswith(COSTS), "cells": cells})

@@ -171,7 +171,8 @@ def read_csv(path):
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; write it with scripts/report.py") from None
     if "seeds_against" in frame:  # the seeds themselves, not how many
-        frame["seeds"] = frame["seeds"].astype(object).fillna("")
+        names = frame["seeds"].astype(object).fillna("")  # read as numbers where each side has one
+        frame["seeds"] = [str(int(one)) if isinstance(one, float) else str(one) for one in names]
     for column in ("benchmark", "chosen", "role", "label", "of", "seeds_against", "seed_names"):
         if column in frame:
             frame[column] = frame[column].astype(object).fillna("")
