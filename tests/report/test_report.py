@@ -194,8 +194,9 @@ def test_no_text_of_the_time_line_is_cut():
     figure = draw_runs.time_line(style.start(), {"timeline": pandas.DataFrame([jobs] * 888)})
     figure.canvas.draw()
     (text,) = figure.axes[0].texts
-    assert text.get_text().strip() == "888 x, 79,920,000 s, 3.3e+04 core-h"
-    assert text.get_window_extent().x1 <= figure.get_window_extent().x1
+    assert text.get_text() == "888 x, 79,920,000 s, 3.3e+04 core-h"
+    box, whole = text.get_window_extent(), figure.get_window_extent()
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1
 
 
 def test_notebooks_find_a_cell_by_its_axes(whole, monkeypatch):

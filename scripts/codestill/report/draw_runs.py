@@ -98,10 +98,9 @@ def time_line(plt, tables):
         part = frame[frame["rule"] == rule]
         bars = list(zip(part["start"] / 60, (part["end"] - part["start"]) / 60, strict=True))
         axes.broken_barh(bars, (y - 0.36, 0.72), color=paint("best distilled")[0], edgecolor="white", linewidth=0.4)
-        end = part["end"].max() / 60
         held = held_hours(part).replace("-hours", "-h")
         told = ", ".join(filter(None, (f"{len(part)} x", f"{part['seconds'].sum():,.0f} s", held)))
-        axes.text(end, y, f"  {told}", va="center", fontsize=6, color=INK)
+        axes.text(1, y, told, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=6, color=INK)
     axes.set_yticks(range(len(rules)), rules)
     axes.set_ylim(len(rules) - 0.4, -0.6)
     axes.set_xlabel("minutes since the first job")
