@@ -31,6 +31,7 @@ from codestill.study.layout import SPLITS
 from codestill.study.model_graph import CELL_PATTERN, CHOSEN
 from codestill.study.reading import checked
 from codestill.study.remarks import remarks
+from codestill.study.recipe_names import RECIPES
 
 
 def stop(error):
@@ -135,7 +136,7 @@ wildcard_constraints:
     base=PLACE.one_of(GRID.graph.bases),
     source=PLACE.one_of(STUDY.sources),
     task=PLACE.one_of(STUDY.tasks),
-    benchmark=PLACE.one_of(STUDY.benchmarks),
+    benchmark=PLACE.one_of(STUDY.drawn),
     cell=CELL_PATTERN,
     variant=PLACE.one_of(GRID.graph.variants),
     model=MODEL,
@@ -167,6 +168,15 @@ def cell_of(wildcards):
     """The cell that a wildcard names, in the study's grid or not."""
     try:
         return PLACE.cell(wildcards.cell)
+    except UserError as error:
+        stop(error)
+
+
+def text_of(wildcards):
+    """The name of the text that a cell learns from, None for the corpus; stops where its teacher is none."""
+    cell = cell_of(wildcards)
+    try:
+        return GRID.graph.text_of(cell)
     except UserError as error:
         stop(error)
 

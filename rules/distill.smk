@@ -2,11 +2,11 @@
 
 
 rule cache_teacher:
-    """Run a teacher over the corpus once and store its final hidden states, for every cell that it teaches."""
+    """Run a teacher over a text once, the corpus or its own, and store its final hidden states for all cells."""
     input:
-        model=PLACE.model("{teacher}"),
-        audit=lambda wildcards: PLACE.audit(wildcards.teacher),
-        train=PLACE.tokens("train"),
+        model=lambda wildcards: PLACE.model(PLACE.model_of(wildcards.teacher)),
+        audit=lambda wildcards: PLACE.audit(PLACE.model_of(wildcards.teacher)),
+        train=lambda wildcards: PLACE.stored_tokens(wildcards.teacher),
         validation=PLACE.tokens("validation"),
     output:
         states=[kept_or_temp(path) for path in PLACE.states("{teacher}")],
@@ -15,7 +15,7 @@ rule cache_teacher:
     benchmark:
         benchmark_of("cache_teacher", "{teacher}")
     wildcard_constraints:
-        teacher=PLACE.one_of(PLACE.teachers),
+        teacher=PLACE.one_of(PLACE.stored),
     conda:
         "../envs/torch.yaml"
     threads: STUDY.training.threads
@@ -32,7 +32,7 @@ rule cache_teacher:
         folder=lambda wildcards, output: folder_of(output.states),
         work=beside(f"{PLACE.results}/work/cache_teacher/{{teacher}}"),
         states=lambda wildcards: COMMANDS.states(
-            TEACHER_PASS.limit[wildcards.teacher], wildcards.teacher
+            TEACHER_PASS.limit[wildcards.teacher], PLACE.model_of(wildcards.teacher)
         ),
         machine=machine_of("cache_teacher"),
     shell:
@@ -45,7 +45,7 @@ rule distill:
     """Train the student of one cell: alpha CE + (1 - alpha) T^2 KL. Alpha 1 needs no teacher."""
     input:
         student=lambda wildcards: PLACE.student_of(cell_of(wildcards)),
-        train=PLACE.tokens("train"),
+        train=lambda wildcards: PLACE.train_tokens(text_of(wildcards)),
         validation=PLACE.tokens("validation"),
         teacher=lambda wildcards: PLACE.teacher_of(cell_of(wildcards)),
         states=states_of,

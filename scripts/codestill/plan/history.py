@@ -27,6 +27,8 @@ WILDCARDS = {
     "distill": ("cell",),
     "generate": ("benchmark", "model"),
     "generate_part": ("benchmark", "model", "part"),
+    "write_text": ("recipe", "author"),
+    "tokenize_text": ("recipe", "author"),
     "gather_samples": ("benchmark", "model"),
     "check_benchmark": ("benchmark",),
     "near_copies": ("benchmark",),

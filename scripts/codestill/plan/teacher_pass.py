@@ -14,10 +14,10 @@ GIB = 2**30
 ITEM = {"float16": 2, "bfloat16": 2, "float32": 4}  # bytes of a number of a state, by distillation.cache_dtype
 
 
-def seen_tokens(amounts, training):
+def seen_tokens(amounts, training, text=None):
     """Tokens that one training runs through its teacher: its epochs, its validations and the one before it."""
     checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
-    return amounts.trained_tokens("train", training.max_train_samples) * training.epochs + checked
+    return amounts.trained_tokens("train", training.max_train_samples, text) * training.epochs + checked
 
 
 class TeacherPass:
@@ -28,31 +28,35 @@ class TeacherPass:
 
     @cached_property
     def limit(self):
-        """{teacher: training rows that its states are stored of, None for all}: what the largest of its cells takes."""
+        """{name of states: training rows that they are of, None for all}: what the largest of their cells takes."""
         found = {}
         for name in self.layout.taught:
             cell = self.layout.grid.cells[name]
-            found.setdefault(self.layout.graph.teacher_of(cell), []).append(cell.max_train_samples)
-        return {teacher: None if None in limits else max(limits) for teacher, limits in found.items()}
+            found.setdefault(self.layout.states_name(cell), []).append(cell.max_train_samples)
+        return {name: None if None in limits else max(limits) for name, limits in found.items()}
 
     def stored_tokens(self, amounts):
-        """{teacher: tokens whose states are stored}."""
+        """{name of states: tokens that they are of}."""
         checked = amounts.trained_tokens("validation", self.study.training.max_eval_samples)
-        return {name: amounts.trained_tokens("train", limit) + checked for name, limit in self.limit.items()}
+        found = {}
+        for name, limit in self.limit.items():
+            found[name] = amounts.trained_tokens("train", limit, name if "/" in name else None) + checked
+        return found
 
     def online_tokens(self, amounts):
-        """{teacher: tokens that the cells of the grid would run through it}."""
+        """{name of states: tokens that the cells of the grid would run through their teacher without them}."""
         found = {}
         for name in self.layout.taught:
             cell = self.layout.grid.cells[name]
-            teacher, seen = self.layout.graph.teacher_of(cell), seen_tokens(amounts, self.layout.training_of(cell))
-            found[teacher] = found.get(teacher, 0) + seen
+            text, states = self.layout.graph.text_of(cell), self.layout.states_name(cell)
+            found[states] = found.get(states, 0) + seen_tokens(amounts, self.layout.training_of(cell), text)
         return found
 
     def bytes(self, amounts, architecture_of):
-        """{teacher: bytes of its states}; `architecture_of` gives the Architecture of a model by its name."""
-        item = ITEM[self.asked.cache_dtype]
-        return {name: count * architecture_of(name).width * item for name, count in self.stored_tokens(amounts).items()}
+        """{name: bytes of these states}; `architecture_of` gives the Architecture of a model by its name."""
+        item, stored = ITEM[self.asked.cache_dtype], self.stored_tokens(amounts)
+        widths = {name: architecture_of(self.layout.model_of(name)).width for name in stored}
+        return {name: count * widths[name] * item for name, count in stored.items()}
 
     @cached_property
     def _reckoned(self):
@@ -87,9 +91,11 @@ class TeacherPass:
 
         A cell of the grid never takes more; one that is asked for by its name alone may.
         """
-        teacher = self.layout.graph.teacher_of(cell)
-        if not self.stored or teacher not in self.limit:
+        if not cell.taught or not self.stored:
             return []
-        limit = self.limit[teacher]
+        name = self.layout.states_name(cell)
+        if name not in self.limit:
+            return []
+        limit = self.limit[name]
         fits = limit is None or (cell.max_train_samples is not None and cell.max_train_samples <= limit)
-        return self.layout.states(teacher) if fits else []
+        return self.layout.states(name) if fits else []

@@ -88,11 +88,13 @@ def _families(results, evidence, axis, benchmark, measure):
     found = {}
     for key, model in groups.items():
         if seen[key] is not None and model.axes.get(axis) is not None:
-            rest = tuple((name, value) for name, value in key if name != axis)
+            # Without a teacher in the objective, a teacher stands for the author of the text.
+            apart = ("teacher", "teacher_seed") if axis == "recipe" and model.axes.get("alpha") == 1 else ()
+            rest = tuple((name, value) for name, value in key if name not in (axis, *apart))
             found.setdefault(rest, {})[model.axes[axis]] = key
     if axis == "alpha":  # alpha 1 has no T and no objective: it ends the ladder of every T whose other axes it shares
         for key, model in groups.items():
-            if model.alone and seen[key] is not None:
+            if model.axes["alpha"] == 1 and seen[key] is not None:
                 for rest, family in found.items():
                     if all(dict(rest).get(name) == value for name, value in key if name != axis):
                         family.setdefault(1.0, key)

@@ -14,9 +14,24 @@ WORDS = {
     ),
 }
 
+TEXTS = {
+    "teacher": "the teacher's completions of training prompts",
+    "verified": "those of the teacher's completions that pass their tests",
+    "unverified": "as many of the teacher's completions as pass, drawn at random",
+}
+
 
 def objective_of(axes):
-    """(words, LaTeX) of the objective of a cell's axes; of a student without a teacher, cross-entropy alone."""
+    """(words, LaTeX) of the objective of a cell's axes; of a student without a teacher, cross-entropy alone.
+
+    The words name the text where that is not the corpus.
+    """
+    words, latex = _objective(axes)
+    text = TEXTS.get(axes.get("recipe"))
+    return f"{words}, on {text}" if text else words, latex
+
+
+def _objective(axes):
     if axes.get("alpha") == 1:
         return "CE, the cross-entropy of the labels alone", r"\mathrm{CE}"
     name = axes.get("objective") or "forward_kl"

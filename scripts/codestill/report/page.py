@@ -37,7 +37,15 @@ def cell_rows(results, tables):
     """(columns, rows) of the sortable table of all models: text to show and value to sort by."""
     frame = tables["scores"]
     measures = [("", "eval_loss"), ("", "bits_per_byte"), *[(name, "pass@1") for name in results.benchmarks]]
-    columns = ["model", "T", "alpha", "seed", *[f"{a} {b}" if a else title(b) for a, b in measures]]
+    recipes = any(model.recipe != "corpus" for model in results.models)
+    columns = [
+        "model",
+        "T",
+        "alpha",
+        *(["recipe"] if recipes else []),
+        "seed",
+        *[f"{a} {b}" if a else title(b) for a, b in measures],
+    ]
     rows = []
     indexed = {
         (row["model"], row["benchmark"], row["measure"]): row
@@ -45,7 +53,10 @@ def cell_rows(results, tables):
     }
     for model in results.models:
         axes = [model.axes.get(axis) for axis in ("temperature", "alpha", "seed")]
-        cells = [(model.name, model.name), *[("–" if v is None else f"{v:g}", "" if v is None else v) for v in axes]]
+        shown = [("–" if v is None else f"{v:g}", "" if v is None else v) for v in axes]
+        if recipes:
+            shown[2:2] = [(model.axes.get("recipe", "–"), model.axes.get("recipe", ""))]
+        cells = [(model.name, model.name), *shown]
         for benchmark, measure in measures:
             row = indexed.get((model.name, benchmark, measure))
             if row is None:

@@ -42,7 +42,7 @@ def tell(results, tables):
         "next_steps": advice.steps(results, tables),
         "costs": summary.costs(headline),
         "unequal_tuning": study_facts.unequal_tuning(results),
-        "selection": study_facts.selection(results),
+        "selection": [*study_facts.selection(results), *study_facts.texts(results)],
         "experiments": summary.experiments(results, tables),
         "measures": ["eval_loss", "bits_per_byte", "kl", *[f"{name} pass@1" for name in results.benchmarks]],
         "benchmarks": list(results.benchmarks),

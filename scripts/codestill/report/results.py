@@ -30,8 +30,13 @@ class JudgedModel:
 
     @property
     def alone(self):
-        """True for a student fine-tuned without a teacher (alpha 1)."""
-        return self.axes.get("alpha") == 1
+        """True for a student fine-tuned without a teacher (alpha 1, on the corpus)."""
+        return self.axes.get("alpha") == 1 and self.recipe == "corpus"
+
+    @property
+    def recipe(self):
+        """Where the text of a cell comes from."""
+        return self.axes.get("recipe") or "corpus"
 
 
 class Results:

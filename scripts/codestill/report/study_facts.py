@@ -75,6 +75,27 @@ def selection(results):
     return said
 
 
+def texts(results):
+    """What models wrote to be learnt from, a sentence each: how much of it passed, and how much was taken."""
+    said = []
+    for name, one in _texts(results):
+        recipe, _, author = name.partition("/")
+        passed = "" if one["passed"] is None else f", of which {one['passed']:,} passed their tests"
+        said.append(
+            f"The text of the recipe {recipe} is {one['kept']:,} of {one['completions']:,} completions by {author}"
+            f"{passed}, of {one['prompts_kept']:,} of {one['prompts']:,} prompts."
+        )
+    return said
+
+
+def _texts(results):
+    """(name, accounts) of the texts that models wrote, as far as they are there."""
+    for path in sorted(results.folder.glob("recipes/*/*/text.json")):
+        accounts = results.optional(path.relative_to(results.folder).as_posix())
+        if accounts:
+            yield path.parent.relative_to(results.folder / "recipes").as_posix(), accounts
+
+
 def unequal_tuning(results):
     """What to hold against a gain where the two sides were not tuned over as many settings; empty where they were."""
     counts = {alias: len(choice.get("candidates", [])) for alias, choice in results.choices.items()}
@@ -160,6 +181,8 @@ def data(results):
     rows = []
     for what, path in (("corpus", "inputs/corpus/accounting.json"), ("tokens", "tokens/accounting.json")):
         rows += [(what, *pair) for pair in _leaves(results.optional(path) or {}) if type(pair[1]) is int]
+    for name, accounts in _texts(results):
+        rows += [(f"text {name}", *pair) for pair in _leaves(accounts) if type(pair[1]) is int]
     return rows
 
 

@@ -29,6 +29,7 @@ def setting_label(results, model):
     parts = []
     for axis, value in model.axes.items():
         told = axis in ("temperature", "alpha") or (axis in results.varied and value != results.defaults.get(axis))
+        told = told or (axis == "recipe" and (axis in results.varied or model.recipe != "corpus"))
         if axis == "seed" or not told or (value is None and axis in TEACHING):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)

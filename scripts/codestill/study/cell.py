@@ -3,6 +3,7 @@
 from dataclasses import asdict, make_dataclass, replace
 
 from codestill.study.entries import divergences
+from codestill.study.recipe_names import CORPUS
 from codestill.study.section import known_of, takes_null
 from codestill.study.sections.distillation import Distillation
 from codestill.study.sections.training import Training
@@ -21,12 +22,19 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
 
     @property
     def taught(self):
-        """Whether a teacher acts on the cell."""
+        """Whether a teacher acts on the cell by its objective."""
         return self.alpha < 1
+
+    @property
+    def distilled(self):
+        """Whether a teacher acts on the cell, by its objective or by a text that it wrote."""
+        return self.taught or self.recipe != CORPUS
 
     def canonical(self):
         """The same training with what does not act on it removed: two spellings of one cell become equal."""
         idle = set() if self.taught else set(TAUGHT)
+        if self.recipe != CORPUS:  # the teacher is the author of the text
+            idle -= {"teacher", "teacher_seed"}
         if self.taught and not divergences()[self.objective].get("uses_beta"):
             idle.add("beta")
         if not self.on_policy:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from codestill.study.flags import flags, flags_of, names_of
+from codestill.study.recipe_names import CORPUS
 from codestill.study.sections.models import layers_step
 
 
@@ -54,7 +55,9 @@ class Commands:
 
     def benchmark(self, name):
         """How download.py reads one benchmark."""
-        return flags_of(self.study.benchmarks[name])
+        part = self.study.drawn[name]
+        split = flags(split="training") if part.use == "training" and part.kind == "mbpp" else ""
+        return f"{flags_of(part)} {split}".strip()
 
     def corpus(self, task=None):
         """How prepare_corpus.py splits the functions, those of a task where one is named."""
@@ -100,8 +103,10 @@ class Commands:
 
     def generation(self, benchmark):
         """How generate.py draws the samples of one benchmark."""
-        own = flags_of(self.study.generation, machine=False, **self._format())
-        return f"{flags(n=self.study.benchmarks[benchmark].n)} {own}"
+        part, asked = self.study.drawn[benchmark], self.study.recipes
+        drawn = {name: getattr(asked, name) for name in names_of(type(asked))} if part.use == "training" else {}
+        own = flags_of(self.study.generation, machine=False, **self._format(), **drawn)
+        return f"{flags(n=part.n)} {own}"
 
     def _format(self):
         """The format of prompts, where it is not what the programs take by themselves."""
@@ -147,10 +152,15 @@ class Commands:
         parts = [objective, self._training(cell), flags(seed=cell.seed), self._names(cell)]
         return " ".join(filter(None, [*parts, self._adapter(graph.student_of(cell)), bits]))
 
+    def text(self):
+        """How write_text.py makes a text of completions."""
+        return flags(seed=self.study.recipes.seed)
+
     def _names(self, cell):
-        """The cell's own words for its models, where they are not the names of the folders."""
+        """The cell's own words for its models, where they are not the names of the folders, and for its text."""
         graph = self.layout.graph
         words = {"student": graph.student_of(cell), "teacher": graph.teacher_of(cell), "teacher_seed": None}
+        words |= {"recipe": CORPUS}
         told = [f"{axis}={getattr(cell, axis)}" for axis, name in words.items() if getattr(cell, axis) != name]
         return flags(named=told or None)
 

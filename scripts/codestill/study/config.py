@@ -14,6 +14,7 @@ from codestill.kit.program import UserError
 from codestill.study.config_files import named
 from codestill.study.entries import benchmark_kinds
 from codestill.study.mistakes import first_mistake
+from codestill.study.recipe_names import CORPUS_PROMPTS
 from codestill.study.section import Name, Section, Seed, field, known_of, wrong
 from codestill.study.sections.benchmarks import Benchmark
 from codestill.study.sections.corpus import Corpus, Tokens
@@ -24,6 +25,7 @@ from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import FurtherModel, Student, Teacher
 from codestill.study.sections.plan import PlanSettings
+from codestill.study.sections.recipes import Recipes
 from codestill.study.sections.selection import BODIES, PASS, Selection
 from codestill.study.sections.tasks import FineTuning
 from codestill.study.sections.training import Training
@@ -51,6 +53,7 @@ class Study(Section):
     tokens: Tokens = Field(default_factory=Tokens, description="how text becomes tokens")
     training: Training = Field(default_factory=Training, description="defaults of every training")
     distillation: Distillation = Field(default_factory=Distillation, description="defaults of the distilling axes")
+    recipes: Recipes = Field(default_factory=Recipes, description="how text is drawn that a teacher writes")
     seeds: list[Seed] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
@@ -129,6 +132,17 @@ class Study(Section):
         return [name for name, one in self.benchmarks.items() if one.use == "reported"]
 
     @property
+    def tested(self):
+        """The benchmarks whose prompts and tests serve training."""
+        return [name for name, one in self.benchmarks.items() if one.use == "training"]
+
+    @property
+    def drawn(self):
+        """{name: its section} of all that models complete: the benchmarks, and the corpus' own training prompts."""
+        own = {"n": self.recipes.n, "k": [1], "problems": self.recipes.max_prompts}
+        return {**self.benchmarks, CORPUS_PROMPTS: Benchmark(kind="prompts", use="training", **own)}
+
+    @property
     def generation_format(self):
         """`chat` or `plain`: what generation.format comes to in this study."""
         asks = any(source.format == "instruct" for source in self.corpus.sources.values())
@@ -152,18 +166,32 @@ class Study(Section):
     def _choice(self):
         on = self.selection.on
         if not self.reported:
-            raise wrong("benchmarks", "all are for development, so that nothing would be reported; add one to report")
+            uses = " or ".join(dict.fromkeys(one.use for one in self.benchmarks.values()))
+            raise wrong("benchmarks", f"all are for {uses}, so that nothing would be reported; add one to report")
         if on is not None and on not in self.benchmarks:
             raise wrong("selection.on", f"{on!r} is no benchmark of the study; it has {', '.join(self.benchmarks)}")
         if on is not None and on not in self.development:
             raise wrong(
-                "selection.on", f"{on} is reported, so it cannot choose; give another benchmark use: development"
+                "selection.on",
+                f"{on} is {'trained on' if on in self.tested else 'reported'}, so it cannot choose; give another "
+                "benchmark use: development",
             )
         if on is not None and self.chosen_by[0] != PASS:
             raise wrong("selection.on", f"acts where by is pass@1, not {self.selection.by}; remove it")
         if self.selection.by == PASS and not self.development:
             raise wrong("selection.by", "pass@1 needs a benchmark with use: development; add one, or choose otherwise")
         return self
+
+    @staticmethod
+    def _check_use(name, one):
+        """Raise where a benchmark is trained on that has no part for it, or judged on what models learn from."""
+        if one.kind == "prompts" or name == CORPUS_PROMPTS:
+            raise wrong(f"benchmarks.{name}", "the recipe teacher completes the corpus' prompts by itself; remove it")
+        trained, fit = benchmark_kinds()[one.kind].get("training"), "mbpp, apps, file or pocket_training"
+        if one.use == "training" and not trained:
+            raise wrong(f"benchmarks.{name}.use", f"{one.kind} has no part to train on; training takes {fit}")
+        if one.use != "training" and trained == "only":
+            raise wrong(f"benchmarks.{name}.use", f"must be training, not {one.use}: models learn from {one.kind}")
 
     @model_validator(mode="after")
     def _names(self):
@@ -172,6 +200,8 @@ class Study(Section):
                 raise wrong(f"experiments.{name}", f"{name} is an experiment and a sweep; rename one")
             if name in known_rules() | {f"sweep_{sweep}" for sweep in self.sweeps}:
                 raise wrong(f"experiments.{name}", f"{name} is a target of the workflow; rename the experiment")
+        for name, one in self.benchmarks.items():
+            self._check_use(name, one)
         if self.teacher.shape is not None and self.student.name is not None:
             raise wrong("student.name", "a teacher from scratch needs a student from scratch: give student.shape")
         for name, one in self.models.items():
@@ -189,6 +219,8 @@ class Study(Section):
             for name in corpus.hold_out or ():
                 if name not in self.benchmarks:
                     raise wrong(f"{where}.hold_out", f"{name} is no benchmark of the study; add it, or take it away")
+                if self.benchmarks[name].use == "training":
+                    raise wrong(f"{where}.hold_out", f"{name} is trained on (use: training); take it away here")
                 if benchmark_kinds()[self.benchmarks[name].kind].get("corpus") and not self.benchmarks[name].path:
                     raise wrong(f"{where}.hold_out", f"{name} is made of the corpus; take it away here")
             for name in corpus.sources:

@@ -11,6 +11,7 @@ from codestill.study.cell import AXES, HOMES, NULLABLE, Cell
 from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
 from codestill.study.model_graph import CHOSEN, ModelGraph
+from codestill.study.recipe_names import CORPUS
 from codestill.study.sections.experiments import Query
 
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
@@ -181,12 +182,12 @@ def build_grid(study, origin="config"):
         cells.update(found)
         return list(found)
 
-    controls = names(Query(grid={"alpha": 1.0}), "seeds")
+    controls = names(Query(grid={"alpha": 1.0, "recipe": CORPUS}), "seeds")
     experiments = {name: names(query, "experiments", name) for name, query in study.experiments.items()}
     sweeps = {name: names(query, "sweeps", name) for name, query in study.sweeps.items()}
     direct = {}
     for name, cell in [*cells.items()]:
-        if cell.taught and (cell.teacher in CHOSEN or cell.teacher in experiments):
+        if cell.distilled and (cell.teacher in CHOSEN or cell.teacher in experiments):
             twin = replace(cell, teacher=defaults.teacher, teacher_seed=None)
             direct[name] = cell_name(twin, defaults)
             cells.setdefault(direct[name], twin)

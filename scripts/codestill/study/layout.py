@@ -12,6 +12,7 @@ from codestill.study.cell import AXES, TAUGHT
 from codestill.study.entries import benchmark_kinds
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.model_graph import CHOSEN
+from codestill.study.recipe_names import CORPUS_PROMPTS, TEACHER
 from codestill.study.sampling_jobs import jobs_of
 from codestill.study.sections.selection import LOSS, PASS
 from codestill.study.teacher_states import STATES_FILES
@@ -33,7 +34,7 @@ class Layout:
         self.benchmarks = f"benchmarks/{study.study}"
         self.defaults = default_cell(study)
         limit = study.generation.samples_per_job
-        self.sampling_jobs = {name: jobs_of(one, limit) for name, one in study.benchmarks.items()}
+        self.sampling_jobs = {name: jobs_of(one, limit) for name, one in study.drawn.items()}
 
     def below(self, prefix):
         """The same study where a module's `prefix` stands before every path."""
@@ -60,16 +61,41 @@ class Layout:
 
     def tokens(self, split, task=None):
         """The files of one split's tokens (datasets' save_to_disk, one shard), or of a task's."""
-        names = ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
-        return [f"{self.token_home(task)}/{split}/{name}" for name in names]
+        return self._token_set(f"{self.token_home(task)}/{split}")
 
     def token_home(self, task=None):
         """The folder of the study's tokens, or of a task's."""
         return f"{self.results}/tasks/{task}/tokens" if task else f"{self.results}/tokens"
 
-    def states(self, teacher):
-        """The files of the stored states of one teacher."""
-        return [f"{self.results}/teacher_states/{teacher}/{name}" for name in STATES_FILES]
+    @staticmethod
+    def _token_set(folder):
+        return [f"{folder}/{name}" for name in ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")]
+
+    def text(self, text):
+        """The rows, their accounts and those of their tokens of a text that a model writes: `recipe/author`."""
+        return [f"{self.results}/recipes/{text}/{name}" for name in ("text.jsonl", "text.json", "tokens.json")]
+
+    def train_tokens(self, text):
+        """The files of the tokens of a text by its name; of the corpus where that is None."""
+        return self._token_set(f"{self.results}/recipes/{text}/tokens") if text else self.tokens("train")
+
+    def stored_tokens(self, name):
+        """The files of the training tokens of which states are stored, by the name of the states."""
+        return self.train_tokens(name if "/" in name else None)
+
+    def states(self, name):
+        """The files of stored states: of a teacher by its name over the corpus, of a text by its name."""
+        return [f"{self.results}/teacher_states/{name}/{file}" for file in STATES_FILES]
+
+    def completed(self, recipe, author):
+        """The {prompts, samples, protocols: files} that a recipe's text is made of; graded samples where tests tell."""
+        own = recipe == TEACHER
+        names, folder = ([CORPUS_PROMPTS], "samples") if own else (self.study.tested, "verdicts")
+        return {
+            "prompts": [self.inputs("benchmarks", f"{name}.jsonl") for name in names],
+            "samples": [f"{self.results}/{folder}/{name}/{author}.jsonl" for name in names],
+            "protocols": [f"{self.results}/samples/{name}/{author}.protocol.json" for name in names],
+        }
 
     def scores(self, benchmarks, models):
         """The scores of `models` on `benchmarks`, where the study judges them there."""
@@ -123,8 +149,23 @@ class Layout:
 
     @cached_property
     def teachers(self):
-        """The models that teach a cell of the grid."""
-        return list(dict.fromkeys(self.graph.teacher_of(self.grid.cells[name]) for name in self.taught))
+        """The models that teach a cell of the grid, or write its text."""
+        return list(dict.fromkeys(one for cell in self.grid.cells.values() for one in self.graph.needs_of(cell)[1:]))
+
+    @cached_property
+    def texts(self):
+        """The texts that models write for cells of the grid."""
+        found = (self.graph.text_of(cell) for cell in self.grid.cells.values())
+        return list(dict.fromkeys(text for text in found if text))
+
+    def states_name(self, cell):
+        """Under which name the states of a cell's teacher are stored: its own for the corpus, else its text's."""
+        return self.graph.text_of(cell) or self.graph.teacher_of(cell)
+
+    @cached_property
+    def stored(self):
+        """The names of all states that cells of the grid may read."""
+        return list(dict.fromkeys(self.states_name(self.grid.cells[name]) for name in self.taught))
 
     @cached_property
     def chosen(self):
@@ -143,6 +184,9 @@ class Layout:
 
     def judged(self, benchmark):
         """The models judged on one benchmark; on one for development, the candidates."""
+        if benchmark in self.study.tested:  # no result: of those that write
+            tests = [text.partition("/")[::2] for text in self.texts]
+            return list(dict.fromkeys(author for recipe, author in tests if recipe != TEACHER))
         if benchmark in self.study.development:
             candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
             return [cell for cell in self.grid.cells if cell in candidates]
@@ -224,7 +268,8 @@ class Layout:
         folder = f"{self.results}/scores"
         scores += [f"{folder}/{name}/{one}.json" for name in self.study.reported for one in self.baselines]
         choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
-        return [*scores, *self.language(self.models), *self.efficiency(), *choices, self.inputs("audit.json")]
+        told = [self.text(text)[1] for text in self.texts]
+        return [*scores, *self.language(self.models), *self.efficiency(), *choices, *told, self.inputs("audit.json")]
 
     def labels(self, cell):
         """What Snakemake's report labels a cell's figure with: T, alpha, and whatever else tells it from others."""
@@ -263,11 +308,12 @@ class Layout:
         return [path] if path and Path(path).is_file() else []
 
     def functions_of(self, benchmark):
-        """The split of the corpus that a benchmark is made of: test, or validation for development; [] for others."""
-        one = self.study.benchmarks[benchmark]
+        """The split of the corpus that a benchmark is made of, by its use: test for a reported one; [] for others."""
+        one = self.study.drawn[benchmark]
         if one.path or not benchmark_kinds()[one.kind].get("corpus"):
             return []
-        return [self.corpus("validation.jsonl" if one.use == "development" else "test.jsonl")]
+        split = {"reported": "test", "development": "validation", "training": "train"}[one.use]
+        return [self.corpus(f"{split}.jsonl")]
 
     def held_out(self, task=None):
         """The benchmarks that a corpus is kept free of, in order: the study's, or a task's.
@@ -281,7 +327,8 @@ class Layout:
         accounting = Path(self.corpus("accounting.json", task))
         found = read_json(accounting).get("held_out") if accounting.is_file() else None
         known = [name for name in found or () if Path(self.inputs("benchmarks", f"{name}.jsonl")).is_file()]
-        foreign = [name for name in self.study.benchmarks if not self.functions_of(name)]
+        judging = [name for name, one in self.study.benchmarks.items() if one.use != "training"]
+        foreign = [name for name in judging if not self.functions_of(name)]
         return known if found is not None and len(known) == len(found) else foreign
 
     @property
@@ -312,6 +359,11 @@ class Layout:
         """The files of a base as it was brought or built; a download serves all its seeds."""
         home = base if base in self.built_models else self.graph.bases[base].section
         return self.model(home, "inputs/models")
+
+    @staticmethod
+    def model_of(name):
+        """The model that states or a text are of, by their name."""
+        return name.rpartition("/")[2]
 
     def before_teaching(self, base):
         """The files of a base before it is fine-tuned: as it came, and a further model with the study's vocabulary."""

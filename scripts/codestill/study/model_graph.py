@@ -13,9 +13,11 @@ from graphlib import CycleError, TopologicalSorter
 from codestill.kit.program import UserError
 from codestill.study.cell import AXES
 from codestill.study.entries import compressions
+from codestill.study.recipe_names import CORPUS, TEACHER
 
 CHOSEN = ("best_distilled", "best_finetuned")
 CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
+_NO_TESTS = "no benchmark with tests has use: training; add one, for example of kind mbpp or file"
 # What would make a cell's name that holds it end too early.
 _KEYED = re.compile(rf"_(?:{'|'.join(AXES.values())})-")
 
@@ -73,8 +75,14 @@ class ModelGraph:
 
     def teacher_of(self, cell):
         """The name of the model that teaches `cell`; None without one."""
-        if not cell.taught:
-            return None
+        return self._teaching(cell) if cell.taught else None
+
+    def text_of(self, cell):
+        """`recipe/author` of the text that a cell learns from, where a model writes it; None for the corpus."""
+        return f"{cell.recipe}/{self._teaching(cell)}" if cell.recipe != CORPUS else None
+
+    def _teaching(self, cell):
+        """The name of the model that the axes teacher and teacher_seed of a cell mean."""
         if cell.teacher_seed is None:
             return self.model_of(cell.teacher, cell.seed)
         part = self.study.bases.get(cell.teacher)
@@ -89,7 +97,7 @@ class ModelGraph:
 
     def needs_of(self, cell):
         """The models that a cell is made from."""
-        return tuple(name for name in (self.student_of(cell), self.teacher_of(cell)) if name)
+        return (self.student_of(cell), *([self._teaching(cell)] if cell.distilled else []))
 
     @cached_property
     def named(self):
@@ -125,7 +133,7 @@ class ModelGraph:
         if section in self.study.tasks:
             part, usual = self.study.tasks[section], ["best_distilled"]
         else:
-            learns = any(cell.taught and cell.student == "student" for cell in self.cells.values())
+            learns = any(cell.distilled and cell.student == "student" for cell in self.cells.values())
             part, usual = self.study.variants[section], ["teacher", *(["best_distilled"] if learns else [])]
         of = usual if part.of is None else part.of
         return [of] if isinstance(of, str) else of
@@ -159,7 +167,7 @@ class ModelGraph:
         ours = [name for name, cell in self.cells.items() if cell.student == "student"]
         first = [name for name in ours if not self._later(name, set())]
         found = zip(CHOSEN, (True, False), strict=True)
-        return {chosen: [name for name in first if self.cells[name].taught is taught] for chosen, taught in found}
+        return {chosen: [name for name in first if self.cells[name].distilled is taught] for chosen, taught in found}
 
     def _later(self, name, seen):
         """Whether a model is made, over however many steps, from a chosen one."""
@@ -219,6 +227,8 @@ class ModelGraph:
     def _faults_of(self, location, cells):
         for cell in cells:
             try:
+                if self.cells[cell].recipe not in (CORPUS, TEACHER) and not self.study.tested:
+                    raise UserError(f"recipe {self.cells[cell].recipe}: {_NO_TESTS}")
                 self._check_start(self.cells[cell])
             except UserError as error:
                 yield location, str(error)

@@ -6,6 +6,7 @@ from pathlib import Path
 from codestill.kit.files import read_json
 from codestill.kit.program import UserError
 from codestill.study.grid import query_points
+from codestill.study.recipe_names import CORPUS_PROMPTS
 
 _NO_DROPOUT = ("classifier", "summary", "layerdrop")  # fields named after dropout that act on no language model
 
@@ -27,13 +28,14 @@ def remarks(study, grid, student=None, here=False):
                 found.append(f"{where}: its {points // seeds} settings are one: {axes} do not act there")
             for number in idle:
                 found.append(f"{where}.exclude: {query.exclude[number]} excludes nothing; correct or remove it")
-    if study.generation.temperature == 0:
-        for name, benchmark in study.benchmarks.items():
-            if benchmark.n > 1:
-                found.append(
-                    f"benchmarks.{name}.n: greedy decoding (generation.temperature 0) gives {benchmark.n} times the "
-                    "same sample; set n: 1 and k: [1], or a temperature above 0"
-                )
+    for name, benchmark in study.drawn.items():
+        section = "recipes" if benchmark.use == "training" else "generation"
+        if benchmark.n > 1 and getattr(study, section).temperature == 0:
+            field = "recipes.n" if name == CORPUS_PROMPTS else f"benchmarks.{name}.n"
+            found.append(
+                f"{field}: greedy decoding ({section}.temperature 0) gives {benchmark.n} times the "
+                "same sample; set n: 1 and k: [1], or a temperature above 0"
+            )
     return found
 
 

@@ -13,6 +13,7 @@ from codestill.study.sections.grading import Grading
 from codestill.study.sections.measures import Measures
 from codestill.study.sections.models import Teacher
 from codestill.study.sections.origins import Origin
+from codestill.study.sections.recipes import Recipes
 from codestill.study.sections.training import Training
 from codestill.study.sections.vocabulary import Vocabulary
 
@@ -28,6 +29,7 @@ HOMES = {
     "measure": {"measures": Measures},
     "match_vocabulary": {"vocabulary": Vocabulary},
     "tokenize_corpus": {"tokens": Tokens},
+    "write_text": {"recipes": Recipes},
     "prepare_corpus": {"corpus": Split},
     "download model": {"MODEL": Origin},
     "download corpus": {"corpus.sources.NAME": Source},

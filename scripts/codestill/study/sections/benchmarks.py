@@ -30,8 +30,11 @@ class Benchmark(Section):
         "verdict then, which the scores say",
         flag=False,
     )
-    use: Literal["reported", "development"] = field(
-        "reported", "reported: a result, and never chooses; development: may choose, and is never a result", flag=False
+    use: Literal["reported", "development", "training"] = field(
+        "reported",
+        "reported: a result, and never chooses; development: may choose, and is never a result; training: its prompts "
+        "are completed to be learnt from (distillation.recipe), and it neither chooses nor is a result",
+        flag=False,
     )
     n: Positive = field(20, "samples a problem", flag=False)
     k: list[Positive] = field([1, 10, 20], "the k of pass@k", flag=False, min_length=1)

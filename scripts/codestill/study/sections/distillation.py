@@ -3,6 +3,7 @@
 from typing import Literal
 
 from codestill.study.entries import divergences
+from codestill.study.recipe_names import RECIPES
 from codestill.study.section import Fraction, Name, Positive, Section, Seed, field
 
 
@@ -47,6 +48,11 @@ class Distillation(Section):
     init: Literal["weights", "random"] = field(
         "weights", "the student's start: its weights, or its shape drawn anew from the cell's seed; in a study random "
         "where the student is a shape, else weights", axis="init", flag="student_init",
+    )  # fmt: skip
+    recipe: Literal[RECIPES] = field(
+        "corpus", "the text learnt from: the corpus; teacher: the cell's teacher's completions of the corpus' training "
+        "prompts; verified: its completions of benchmarks of use training that pass their tests; unverified: as many "
+        "of these completions, drawn at random", axis="recipe", flag=False,
     )  # fmt: skip
     teacher_pass: Literal["auto", "cache", "online"] = field(
         "auto",
