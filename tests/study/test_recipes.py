@@ -115,3 +115,10 @@ def test_copies_of_one_sample_are_told_by_the_section_that_draws_them():
     assert told() == []  # the demo's own samples are greedy, one a problem; these are drawn at 1
     assert told(recipes={"temperature": 0}) == ["benchmarks.own.n"]
     assert told(recipes={"temperature": 0, "n": 2}, benchmarks={}) == ["recipes.n"]
+
+
+def test_prompts_of_the_corpus_are_completed_by_as_many_jobs_as_the_config_makes_of_them():
+    generation = {"samples_per_job": 100, "temperature": 0, "max_new_tokens": 128}
+    layout = laid_out(recipes={"max_prompts": 600, "n": 2}, generation=generation)
+    assert layout.sampling_jobs["corpus_prompts"] == 12
+    assert "corpus_prompts" in layout.drawn_in_parts

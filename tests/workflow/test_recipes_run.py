@@ -20,11 +20,10 @@ RECIPES = ("teacher", "verified", "unverified")
 
 
 def own(rows):
-    """Problems of the corpus' own functions: a list must come out, of as many values for the first half."""
+    """Problems of the corpus' own functions, with tests that models of this size may pass: a list must come out."""
     for number, row in enumerate(rows):
         head, body = row["body"].split('"""\n', 1)
-        length = "and len(found) == 2" if number % 2 else ""
-        test = f"def check(candidate):\n    found = candidate([1, 2])\n    assert isinstance(found, list) {length}\n"
+        test = "def check(candidate):\n    assert isinstance(candidate([1, 2]), list)\n"
         about = {"prompt": f'{head}"""\n', "entry_point": f"scale_{number}", "canonical_solution": body, "test": test}
         yield {"task_id": f"own/{number}", **about}
 

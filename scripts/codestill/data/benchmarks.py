@@ -101,7 +101,7 @@ KINDS = {
     "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500, training="may"),
     "pocket": Kind(_pocket, takes=("seed",), problems=320),
     "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
-    "pocket_training": Kind(_pocket_training, takes=("seed",), training="only"),
+    "pocket_training": Kind(_pocket_training, takes=("seed",), problems=3800, training="only"),  # about, by the seed
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
     "apps": Kind(_apps, takes=("path",), needs=("path",), training="may"),

@@ -15,6 +15,8 @@ ASSUMED = 200  # problems of a benchmark of which neither its kind nor a file te
 
 def known_problems(benchmark):
     """Problems of a benchmark of the config (its section), as far as config and local files tell."""
+    if benchmark.kind == "prompts":  # of a corpus there are many
+        return benchmark.problems or ASSUMED
     known, listed = benchmark_kinds()[benchmark.kind].get("problems"), count_jsonl(benchmark.path)
     count = min(listed or known or ASSUMED, known or math.inf)  # of MBPP's file its test split alone is taken
     return min(count, benchmark.problems or count)
