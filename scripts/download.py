@@ -20,6 +20,7 @@ from pathlib import Path
 
 from codestill.kit.disk_space import room_on_disk
 from codestill.kit.files import read_json, sha256, write_json, write_jsonl
+from codestill.kit.licences import licence_of
 from codestill.kit.program import ManualFormatter, UserError, log, parser, progress, run
 from codestill.kit.provenance import provenance
 from codestill.kit.whole import given
@@ -96,7 +97,7 @@ def corpus(args):
 
 def benchmark(args):
     """Write one benchmark; its manifest's facts."""
-    from codestill.data.benchmarks import load
+    from codestill.data.benchmarks import KINDS, load
 
     section_of(args, Benchmark)
     rows = load(args)
@@ -106,6 +107,7 @@ def benchmark(args):
     log(f"{args.output}: {len(rows)} problems")
     asked = {field: getattr(args, field) for field in ("kind", "path", "seed")}
     origin = {"origin_sha256": sha256(args.path)} if args.path else {}
+    origin["license"] = KINDS[args.kind].licence or (licence_of(args.path) if args.path else None)
     return {**asked, **origin, "problems": len(rows), "files": _checksum(args.output)}
 
 

@@ -86,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         if path.startswith("api/") and (not rest or rest[0] == "revision"):
             siblings = [{"rfilename": file.relative_to(folder).as_posix()} for file in files]
-            return self._json({"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False})
+            about = {"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}
+            return self._json(about | {"cardData": {"license": "apache-2.0"}})
         if path.startswith("api/") and rest[0] == "tree":
             root = folder.joinpath(*rest[2:])
             found = sorted(root.rglob("*") if "recursive=True" in self.path else root.glob("*"))

@@ -87,7 +87,7 @@ def test_the_standard_library_gives_thousands_of_functions_and_no_tests(monkeypa
     assert len(rows) == manifest["functions"] == 300
     assert not any({"test", "tests", "site-packages"} & set(row["path"].split("/")) for row in rows)
     assert rows[0]["url"].startswith("https://github.com/python/cpython/blob/v3.")
-    assert manifest["revision"] == "v" + ".".join(map(str, sys.version_info[:3]))
+    assert manifest["revision"] == "v" + ".".join(map(str, sys.version_info[:3])) and manifest["license"] == "PSF-2.0"
     everything = list(sources.load(_options(kind="stdlib"), {}))
     assert len(everything) > 3000
     # A second reading meets the same functions in the same order.
@@ -346,11 +346,13 @@ def test_model_and_data_set_from_a_hub_and_again_from_its_cache_offline(tmp_path
             manifest = read_json(tmp_path / "model.json")
             assert manifest["revision"] == COMMIT and set(manifest["files"]) == MODEL_FILES
             assert manifest["hub_hashes"] == (None if turn else hub_hashes(model_folder))
+            assert manifest["license"] == (None if turn else "apache-2.0")  # as its card names it, where one can ask
             outputs = ("--output", tmp_path / "data.jsonl.gz", "--manifest", tmp_path / "data.json")
             words = ("corpus", "--kind", "hub", "--name", "own/data", "--columns", "code=whole", *outputs)
             read = run(*words, **online, **turn)
             assert read.returncode == 0, read.stderr
             assert read_json(tmp_path / "data.json")["partitions"] == {"train": 8, "validation": 3, "test": 2}
+            assert read_json(tmp_path / "data.json")["license"] == manifest["license"]
             assert (len(server.seen) > before) == (not turn)
             everything = done.stdout + done.stderr + read.stdout + read.stderr
             for path in (tmp_path / "model.json", tmp_path / "data.json"):

@@ -102,11 +102,12 @@ def _file(options):
 
 
 KINDS = {
-    "humaneval": Kind(_humaneval, problems=164),
-    "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500, training="may"),
-    "pocket": Kind(_pocket, takes=("seed",), problems=320),
-    "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160),
-    "pocket_training": Kind(_pocket_training, takes=("seed",), problems=3800, training="only"),  # about, by the seed
+    "humaneval": Kind(_humaneval, problems=164, licence="MIT"),
+    "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500, training="may", licence="CC-BY-4.0"),
+    "pocket": Kind(_pocket, takes=("seed",), problems=320, licence="MIT"),
+    "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160, licence="MIT"),
+    # Their number is about that, by the seed.
+    "pocket_training": Kind(_pocket_training, takes=("seed",), problems=3800, training="only", licence="MIT"),
     "opencodeinstruct": Kind(_open_code_instruct, takes=("path",), needs=("path",), training="only"),
     "humaneval+": Kind(_humaneval_plus, takes=("path",), problems=164),
     "livecodebench": Kind(_live_code_bench, takes=("path", "since", "until"), needs=("path",)),

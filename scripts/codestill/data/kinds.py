@@ -11,8 +11,8 @@ class Kind:
     problems: how many a benchmark of this kind has; functions: how many a source has in train, validation and test,
     before any is dropped, and tokens of one; where these are known before anything is brought. corpus: without a path,
     a benchmark is made of the study's own functions, of the split of its use. training: whether a benchmark `may` be
-    trained on, or is there for that `only`. The config and the
-    plan read these literals where they stand (study/entries.py), so that a new kind is one entry.
+    trained on, or is there for that `only`. licence: of what the kind always brings, as it is named there. The config
+    and the plan read these literals where they stand (study/entries.py), so that a new kind is one entry.
     """
 
     read: Callable
@@ -23,3 +23,4 @@ class Kind:
     tokens: float | None = None
     corpus: bool = False
     training: str | None = None
+    licence: str | None = None

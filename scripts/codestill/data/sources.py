@@ -17,8 +17,9 @@ from codestill.data.functions import documented_functions
 from codestill.data.kinds import Kind
 from codestill.data.units import units
 from codestill.kit.files import read_jsonl
+from codestill.kit.licences import licence_of
 from codestill.kit.program import UserError, log, progress
-from codestill.models.hub import dataset_commit, one_line
+from codestill.models.hub import dataset_origin, one_line
 
 FIELDS = ("code", "docstring", "func_name", "repo", "path", "url", "partition")
 PARTITIONS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
@@ -73,7 +74,7 @@ def _need_columns(row, options, origin):
 
 def _hub(options, facts):
     """A data set of the Hugging Face hub, or a folder in its layout; partitions are its splits."""
-    facts["revision"] = dataset_commit(options.name, options.revision)
+    facts["revision"], facts["license"] = dataset_origin(options.name, options.revision)
     import datasets
 
     # The partition of a hub data set is its split, so the column of that name is not asked for.
@@ -155,8 +156,8 @@ KINDS = {
     "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns"), needs=("name",)),
     "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
     "python": Kind(_python, takes=("path",), needs=("path",)),
-    "stdlib": Kind(_stdlib, functions=(4500, 250, 250)),
-    "pocket": Kind(_pocket, functions=(10800, 330, 370), tokens=57),
+    "stdlib": Kind(_stdlib, functions=(4500, 250, 250), licence="PSF-2.0"),
+    "pocket": Kind(_pocket, functions=(10800, 330, 370), tokens=57, licence="MIT"),
 }
 
 
@@ -204,7 +205,9 @@ def load(options, facts):
     """Yield the rows of the source that `options` (a `Source` of the config) names; those of any code say `format`.
     `facts` is filled with what is learnt on the way (the resolved revision). Raises UserError.
     """
-    rows = KINDS[options.kind].read(options, facts)
+    kind = KINDS[options.kind]
+    facts["license"] = kind.licence or (licence_of(options.path) if options.path else None)
+    rows = kind.read(options, facts)
     if options.format == "code":
         rows = ({**row, "code": code_in(row["code"]), "format": "code"} for row in rows)
     if options.max_samples and options.kind != "pocket":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codestill.kit.files import sha256
 from codestill.kit.folders import whole_folder
+from codestill.kit.licences import licence_of
 from codestill.kit.model_files import MODEL_FILES, PACKAGE
 from codestill.kit.program import UserError, log
 from codestill.models.gguf import gguf_file, load_gguf, path_in_package
@@ -26,7 +27,7 @@ def bring_model(name, revision, output):
         raise UserError(f"--name {name}: no such folder; give an existing folder or a hub name OWNER/NAME")
     if local and revision:
         raise UserError(f"--revision {revision}: a local folder ({name}) has no revisions; leave it out")
-    source, commit, hashes = (here, None, None) if local else fetch_model(name, revision)
+    source, commit, hashes, licence = (here, None, None, licence_of(here)) if local else fetch_model(name, revision)
     log(f"loading {name}" + (f" at commit {commit}" if commit else ""))
     with whole_folder(output) as temporary:
         parameters = _save_again(source, name, temporary)
@@ -37,6 +38,7 @@ def bring_model(name, revision, output):
             )
         checksums = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
     facts = {"name": name, "requested_revision": revision, "revision": commit, "parameters": parameters}
+    facts["license"] = licence
     origin = sha256(gguf_file(here)) if local and gguf_file(here) else None
     return {**facts, "hub_hashes": hashes, "origin_sha256": origin, "files": checksums}
 

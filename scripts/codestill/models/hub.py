@@ -8,6 +8,7 @@ import fnmatch
 import shutil
 from pathlib import Path
 
+from codestill.kit.licences import licence_named, licence_of
 from codestill.kit.program import UserError
 
 _SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
@@ -51,7 +52,8 @@ def one_line(kind, name, revision=None):
 
 
 def fetch_model(name, revision):
-    """(folder, commit, hashes) of a model's files in the local cache, its weights in one format: safetensors if any.
+    """(folder, commit, hashes, licence) of a model's files in the local cache, its weights in one format, safetensors
+    if any; the licence as its card names it.
 
     hashes {file: the hub's own hash}, against which each file has been checked; None offline, where what the cache
     holds is taken. Raises UserError: not found, gated, no such revision, hub out of reach, no room, a file that
@@ -60,18 +62,18 @@ def fetch_model(name, revision):
     from huggingface_hub import HfApi, constants, snapshot_download
 
     with one_line("model", name, revision):
-        weights, commit = [_SAFE, _PICKLED], None
+        weights, commit, licence = [_SAFE, _PICKLED], None, None
         if not constants.HF_HUB_OFFLINE:
             about = HfApi().model_info(name, revision=revision)
             files = [file.rfilename for file in about.siblings or []]
             weights = [_SAFE if fnmatch.filter(files, _SAFE) else _PICKLED]
-            commit = about.sha
+            commit, licence = about.sha, licence_named(about.card_data)
         # By the revision's own name, so that the cache knows it when it is asked for again without a network.
         what = {"repo_id": name, "revision": revision, "allow_patterns": [*_SMALL_FILES, *weights]}
         if commit:
             _check_room(name, snapshot_download(**what, dry_run=True), constants.HF_HOME)
         folder = Path(snapshot_download(**what))
-        return str(folder), folder.name, _verified(name, folder, commit) if commit else None
+        return str(folder), folder.name, _verified(name, folder, commit) if commit else None, licence
 
 
 def _check_room(name, files, home):
@@ -105,11 +107,14 @@ def _verified(name, folder, commit):
     return {path: hash_ for path, hash_ in sorted(hashes.items()) if (folder / path).is_file()}
 
 
-def dataset_commit(name, revision):
-    """The commit that a data set's revision names; None for a local folder, and offline. Raises UserError."""
+def dataset_origin(name, revision):
+    """(commit that a data set's revision names, None of a local folder and offline; licence that it names or None)."""
     from huggingface_hub import HfApi, constants
 
-    if constants.HF_HUB_OFFLINE or Path(name).exists():
-        return None
+    if Path(name).exists():
+        return None, licence_of(name)
+    if constants.HF_HUB_OFFLINE:
+        return None, None
     with one_line("dataset", name, revision):
-        return HfApi().dataset_info(name, revision=revision).sha
+        about = HfApi().dataset_info(name, revision=revision)
+    return about.sha, licence_named(about.card_data)

@@ -1,0 +1,48 @@
+"""What licence a model or data set is under, as its source names it: never guessed, None where it names none."""
+
+from pathlib import Path
+
+_NAMES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENSE.md", "COPYING")
+_LONGEST = 80  # characters of a licence's first line that are kept
+
+
+def licence_named(card):
+    """The licence that a hub card's metadata (a mapping, or None) names; several are joined, `other` by its name."""
+    told = dict(card or {})
+    found = told.get("license")
+    if found == "other" and told.get("license_name"):
+        found = told["license_name"]
+    return ", ".join(map(str, found)) if isinstance(found, list) else found or None
+
+
+def licence_of(folder):
+    """The licence that a folder names: in its README's front matter, else by the first line of its licence's text.
+
+    A file has none of its own, and what lies beside it may be another's.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return None
+    named = licence_named(_front_matter(folder / "README.md"))
+    if named:
+        return named
+    for path in (folder / name for name in _NAMES):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            return next((line.strip()[:_LONGEST] for line in lines if line.strip()), None)
+    return None
+
+
+def _front_matter(readme):
+    """The metadata at the head of a README; None without any."""
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    parts = text.split("---", 2)
+    if not text.startswith("---") or len(parts) < 3:
+        return None
+    import yaml
+
+    try:
+        found = yaml.safe_load(parts[1])
+    except yaml.YAMLError:
+        return None
+    return found if isinstance(found, dict) else None
