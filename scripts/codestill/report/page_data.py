@@ -1,6 +1,6 @@
 """All that a page tells, as plain data: gathered once, written as HTML, as Markdown and to the terminal."""
 
-from codestill.report import advice, comparisons, completions, ladder, study_facts, summary
+from codestill.report import advice, comparisons, completions, ladder, language_parts, study_facts, summary
 from codestill.report.figures import FIGURES
 
 CAPTIONS = {
@@ -49,6 +49,7 @@ def tell(results, tables):
         "sweeps": comparisons.axis_sentences(tables["comparisons"]),
         "discrimination": [*summary.discrimination(results, tables), *summary.given_away(results)],
         "ladder": ladder.sentences(tables["ladder"]),
+        "parts": language_parts.rows(results, tables),
         "claims": study_facts.claims(results, tables),
         "hyperparameters": study_facts.hyperparameters(results),
         "data": study_facts.data(results),
