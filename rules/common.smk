@@ -127,9 +127,7 @@ onerror:
     )
 
 
-MODEL = (
-    rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.derived])}|{CELL_PATTERN}"
-)
+MODEL = rf"{PLACE.one_of([*GRID.graph.bases, *CHOSEN, *GRID.graph.derived, *GRID.graph.later])}|{CELL_PATTERN}"
 
 
 wildcard_constraints:
@@ -139,6 +137,7 @@ wildcard_constraints:
     benchmark=PLACE.one_of(STUDY.drawn),
     cell=CELL_PATTERN,
     variant=PLACE.one_of(GRID.graph.variants),
+    later=PLACE.one_of(GRID.graph.later),
     model=MODEL,
 
 

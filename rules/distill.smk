@@ -83,8 +83,9 @@ rule distill:
 rule choose:
     """Choose among the cells as the config's `selection` says, before any reported benchmark is read."""
     input:
-        cells=lambda wildcards: PLACE.candidate_files(wildcards.chosen),
-        measures=lambda wildcards: PLACE.candidate_measures(wildcards.chosen),
+        shortlist=lambda wildcards: PLACE.shortlist(wildcards.chosen),
+        cells=lambda wildcards: PLACE.files_of(PLACE.contenders(wildcards.chosen)),
+        measures=lambda wildcards: PLACE.measures_of(PLACE.contenders(wildcards.chosen)),
     output:
         model=PLACE.model("{chosen}"),
         choice=f"{PLACE.results}/models/{{chosen}}/chosen.json",
@@ -99,10 +100,11 @@ rule choose:
     params:
         script=program("choose"),
         code=code_of("choose"),
-        cells=lambda wildcards, input: list(dict.fromkeys(map(folder_of, input.cells))),
+        cells=lambda wildcards, input: folders_of(input.cells),
         folder=lambda wildcards, output: folder_of(output.model),
         by=COMMANDS.selection(),
         measures=lambda wildcards, input: COMMANDS.measures(input.measures),
+        among=lambda wildcards, input: COMMANDS.among(input.shortlist),
     shell:
-        "python {params.script:q} --cells {params.cells} {params.measures} {params.by} --output {params.folder} "
-        "> {log} 2>&1"
+        "python {params.script:q} --cells {params.cells} {params.measures} {params.by} {params.among} "
+        "--output {params.folder} > {log} 2>&1"

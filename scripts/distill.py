@@ -21,6 +21,7 @@ import signal
 from typing import get_args
 
 from codestill.distill.arguments import add_training_arguments
+from codestill.distill.axes_file import add_axes_arguments, take_axes, taken_over
 from codestill.kit.program import UserError, parser, run
 from codestill.kit.signals import END_SIGNALS
 from codestill.kit.whole import given
@@ -58,6 +59,7 @@ def add_arguments(arguments):
         "--named", nargs="+", default=[], metavar="AXIS=NAME",
         help="what a study calls the models, where that is not their folders' names, for the record",
     )  # fmt: skip
+    add_axes_arguments(arguments)
     add_training_arguments(arguments)
 
 
@@ -66,12 +68,15 @@ def main():
     arguments = parser(__doc__)
     add_arguments(arguments)
     options = arguments.parse_args()
+    take_axes(options)
     section_of(options, Distillation)
     if options.alpha < 1 and not options.teacher_model_path:
         raise UserError("--teacher_model_path: missing; give one, or --alpha 1 for plain fine-tuning")
     for name in ("humaneval_samples", "humaneval_max_new_tokens"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: must be at least 1")
+    if taken_over(options):
+        return 0
     from codestill.distill.training import run_job
     from codestill.distill.training_job import distillation_job
 

@@ -255,14 +255,13 @@ def test_requests_grow_with_the_attempt_and_follow_what_was_measured():
 def test_every_ready_study_can_be_reckoned_for_every_rule(name):
     task = {"of": "teacher", "corpus": {"sources": {"own": {"kind": "stdlib"}}}}
     own = yaml.safe_load((CONFIG / name).read_text()).get("variants", {})
-    study, layout = study_of(
-        name, variants={**own, "int8": {"quantise": "int8", "of": "teacher"}}, tasks={"mine": task}
-    )
+    more = {"tasks": {"mine": task}, "selection": {"fresh_seeds": [4]}}
+    study, layout = study_of(name, variants={**own, "int8": {"quantise": "int8", "of": "teacher"}}, **more)
     found = Estimator(study, layout)
     wildcards = {"cell": layout.taught[0], "model": "student", "benchmark": next(iter(study.benchmarks))}
     wildcards |= {"chosen": "best_distilled", "base": "student", "source": next(iter(study.corpus.sources))}
     wildcards |= {"part": "2-of-4", "teacher": "teacher", "variant": "teacher.int8", "task": "mine"}
-    wildcards |= {"recipe": "teacher", "author": "teacher"}
+    wildcards |= {"recipe": "teacher", "author": "teacher", "later": "best_distilled_seed-4"}
     texts = "".join(path.read_text() for path in (CONFIG.parent / "rules").glob("*.smk"))
     rules = re.findall(r'benchmark_of\("(\w+)"', texts)
     rules.remove("report_now"), rules.remove("figures")  # these two have no files that a plan could ask for

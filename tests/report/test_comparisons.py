@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from codestill.kit.files import write_json
+from codestill.kit.files import read_json, write_json
 from codestill.report import advice, summary
-from codestill.report.comparisons import AXIS, axis_sentences, comparison_frame, figures_of
+from codestill.report.comparisons import AXIS, CONTROL, axis_sentences, comparison_frame, figures_of
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of, setting_frame
 from codestill.report.table import problem_frame, read_csv, score_frame, write_csv
@@ -126,3 +126,132 @@ def test_settings_are_means_over_seeds(tmp_path):
     row = tables(results)["settings"].iloc[0]
     assert (row["value"], row["seeds"], row["seed_names"]) == (2.0, 2, "0 1") and row["sd"] == pytest.approx(2**0.5)
     assert 0 < row["low"] < 1.0 and row["high"] > 3.0
+
+
+def with_fresh_seeds(folder, seeds=3):
+    """The study of `chosen`, without a true gap, whose chosen settings were trained on fresh seeds that have one."""
+    results = chosen(folder, seeds, 0)
+    described, draw = results.study, random.Random(4)
+    ease = [draw.random() for _ in range(120)]
+    for alias, (temperature, alpha), more in (("best_distilled", (2.0, 0.5), 1), ("best_finetuned", (None, 1.0), 0)):
+        for seed in range(7, 7 + seeds):
+            model = f"{alias}_seed-{seed}"
+            described["models"][model] = {"role": "fresh", "cell": None, "of": alias, "rank": 0, "seed": seed}
+            axes = {"temperature": temperature, "alpha": alpha, "seed": seed}
+            write_json(folder / "models" / model / "provenance.json", {"cell": axes})
+            write_json(folder / "models" / model / "eval_results.json", {"eval_loss": 2.0})
+            passes = [min(5, sum(draw.random() < e / 2 for _ in range(5)) + more) for e in ease]
+            counts = {f"p/{task}": {"n": 5, "c": c} for task, c in enumerate(passes)}
+            scores = {"pass@1": sum(passes) / 600, "n_problems": 120, "per_problem": counts}
+            write_json(folder / "scores/pocket" / f"{model}.json", scores)
+    return Results(described, folder)
+
+
+def test_the_headline_is_of_seeds_that_did_not_choose(tmp_path):
+    results = with_fresh_seeds(tmp_path)
+    found = tables(results)
+    row = summary.headline_row(found, "pocket")
+    assert (row["seeds"], row["seeds_against"], row["about"]) == ("7 8 9", "7 8 9", "method")
+    assert row["difference"] > 0.1 and row["low"] > 0  # of the seeds that chose there is no gap
+    assert row["setting"] == "T 2, alpha 0.5, fresh seeds" and row["against"] == "alpha 1, fresh seeds"
+    settings = found["settings"].query("measure == 'pass@1'").set_index("setting")
+    assert settings.loc["T 2, alpha 0.5", "seed_names"] == "0 1 2"
+    assert settings.loc["T 2, alpha 0.5", "role"] == "distilled"
+    assert settings.loc["T 2, alpha 0.5, fresh seeds", "role"] == "best distilled"
+    assert summary.main_settings(results)["best distilled"] == "T 2, alpha 0.5, fresh seeds"
+    axes = found["comparisons"].query("label == 'axis'")
+    assert not axes["setting"].str.contains("fresh").any()  # no axis is judged by what was chosen
+
+
+def test_without_the_fresh_models_there_is_no_headline_yet(tmp_path):
+    results = with_fresh_seeds(tmp_path)
+    for seed in (7, 8, 9):
+        (tmp_path / f"models/best_distilled_seed-{seed}/provenance.json").unlink()
+    results = Results(results.study, tmp_path)
+    assert summary.headline_row(tables(results), "pocket") is None
+    assert summary.main_settings(results)["best distilled"] is None
+
+
+def test_a_finalist_that_is_a_cell_of_the_grid_counts_once(tmp_path):
+    results = study(tmp_path, noisy({2.0: 2.0}, 2))
+    axes = {"temperature": 2.0, "alpha": 0.5, "seed": 1}
+    for number, seed in ((1, 1), (2, 5)):
+        model = f"finalist-{number}_distilled_seed-{seed}"
+        results.study["models"][model] = {"role": "finalist", "of": "best_distilled", "rank": number, "seed": seed}
+        write_json(tmp_path / "models" / model / "provenance.json", {"cell": axes | {"seed": seed}})
+        write_json(tmp_path / "models" / model / "eval_results.json", {"eval_loss": 2.1})
+    results = Results(results.study, tmp_path)
+    assert results.by_name["finalist-1_distilled_seed-1"].name == name((2.0, 0.5, 1))
+    row = tables(results)["settings"].query("measure == 'eval_loss'").iloc[0]
+    assert row["seed_names"] == "0 1 5"
+
+
+def test_the_gain_stands_beside_both_kinds_of_control(tmp_path):
+    results = chosen(tmp_path, 3, 1)
+    for entry in results.study["models"].values():
+        if entry["cell"]:
+            entry["cell"]["label_smoothing"] = 0.0
+    results.study["config"]["training"] = {"label_smoothing": 0.0}
+    smoothed = {f"alpha-1-smoothed-{seed}": seed for seed in range(3)}
+    for model, seed in smoothed.items():
+        axes = {"temperature": None, "alpha": 1.0, "label_smoothing": 0.1, "seed": seed}
+        results.study["models"][model] = {"role": "cell", "cell": axes}
+        plain = read_json(tmp_path / f"scores/pocket/{name((None, 1.0, seed))}.json")
+        counts = {task: one | {"c": max(0, one["c"] - 1)} for task, one in plain["per_problem"].items()}
+        write_json(tmp_path / f"scores/pocket/{model}.json", plain | {"per_problem": counts})
+        write_json(tmp_path / f"models/{model}/eval_results.json", {"eval_loss": 2.0})
+    ranking = [
+        {"axes": {"alpha": 1.0, "label_smoothing": 0.0}, "cells": [{"cell": name((None, 1.0, 0)), "seed": 0}]},
+        {"axes": {"alpha": 1.0, "label_smoothing": 0.1}, "cells": [{"cell": "alpha-1-smoothed-0", "seed": 0}]},
+    ]
+    results = Results(results.study, tmp_path)
+    results.choices["best_finetuned"] |= {"candidates": ranking}
+    found = tables(results)
+    row = summary.headline_row(found, "pocket", CONTROL)
+    head = summary.headline_row(found, "pocket")
+    assert (head["against"], row["against"]) == ("alpha 1", "alpha 1, label_smoothing 0.1")
+    assert row["difference"] > head["difference"] and row["seeds"] == row["seeds_against"] == "0 1 2"
+    _, figures = summary.verdicts(results, found)[0]
+    assert f"Over the other control (alpha 1, label_smoothing 0.1) it differs by {figures_of(row)}." in figures
+    results.choices["best_finetuned"] |= {"candidates": ranking[:1]}
+    assert summary.headline_row(tables(results), "pocket", CONTROL) is None
+
+
+def candidates(*settings):
+    return [{"axes": {"alpha": 0.5, "epochs": epochs}, "cells": [{"seed": 0}] * seeds} for epochs, seeds in settings]
+
+
+def advised(folder, by, diagnosis, *settings, asked=None):
+    """What is advised of training to a study whose cells all end with this diagnosis, its choice by a measure."""
+    results = study(folder, noisy({2.0: 2.0}, 2))
+    for cell in [model for model in results.models if model.role == "cell"]:
+        write_json(folder / f"models/{cell.name}/eval_results.json", {"eval_loss": 2.0, "diagnosis": diagnosis})
+    results = Results(results.study | {"config": {"seeds": [0, 1], "training": {"epochs": 4}, **(asked or {})}}, folder)
+    results.choices["best_distilled"] = {"by": by, "candidates": candidates(*settings)}
+    return list(advice._training(results)), list(advice._finalists(results))
+
+
+def test_epochs_are_advised_by_the_measure_that_chooses(tmp_path):
+    over = "overfitting: since step 9"
+    (by_loss,), _ = advised(tmp_path / "a", "eval_loss", over, (4, 2))
+    assert by_loss == ("2 of 2 students show overfitting: fewer epochs.", {"training": {"epochs": 2.0}})
+    (untried,), _ = advised(tmp_path / "b", "pass@1", over, (4, 2))
+    assert "pass@1 may gain from more epochs" in untried[0]
+    assert untried[1]["sweeps"]["epochs"]["grid"] == {"epochs": [2, 4, 8]}
+    (more,), _ = advised(tmp_path / "c", "pass@1", over, (8, 2), (4, 2))  # the best first
+    assert "the more the better, by pass@1" in more[0] and more[1]["sweeps"]["more_epochs"]["grid"] == {
+        "epochs": [8, 16]
+    }
+    (fewer,), _ = advised(tmp_path / "d", "pass@1", "underfitting: still falling", (2, 2), (4, 2))
+    assert "the fewer the better" in fewer[0]
+    assert advised(tmp_path / "e", "bodies_exact", over, (4, 2), (2, 2), (8, 2))[0] == []  # best in the middle
+
+
+def test_many_candidates_of_one_seed_ask_for_finalists(tmp_path):
+    single = [(epochs, 1) for epochs in (1, 2, 3, 4)]
+    _, ((text, lines),) = advised(tmp_path / "a", "pass@1", "", *single)
+    assert text.startswith("4 of 4 candidates have one seed")
+    assert lines == {"selection": {"finalists": 3, "fresh_seeds": [2, 3, 4]}}
+    asked = {"selection": {"finalists": 1}}
+    assert advised(tmp_path / "b", "pass@1", "", *single, asked=asked)[1] == []
+    assert advised(tmp_path / "c", "pass@1", "", *[(epochs, 2) for epochs in (1, 2, 3, 4)])[1] == []

@@ -31,7 +31,7 @@ def test_metadata_is_what_the_hub_reads(whole, tmp_path):
         "alpha: 0.5",
         "temperature: 2.0",
         "## Limits",
-        "Chosen among 8 settings",
+        "It was chosen among 8 settings",
         "fine-tuned without a teacher",
     ):
         assert said in text
@@ -65,7 +65,7 @@ def test_a_card_names_the_objective_that_ran_and_what_it_was_made_from(whole, tm
     write_json(folder / "study.json", study)
     for name, (_, words) in said.items():
         text = write(results_of(folder), name, tmp_path / "README.md")
-        assert words in text and "- model: s (not known: see its source)" in text, name
+        assert words in text and "- model: s (licence: not named)" in text, name
         assert ("‖" in text) == ("KL(" in words), name
     ran = [latex for _, latex in objectives_that_ran(results_of(folder))]
     assert any(r"\mathrm{JSD}_{0.3}" in one for one in ran) and len(set(ran)) == 3

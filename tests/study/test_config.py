@@ -250,8 +250,8 @@ def test_what_chooses_is_never_what_is_reported():
     place = Layout(study, grid)
     assert place.judged("problems") == list(grid.cells)
     wanted = [f"{place.results}/scores/problems/{cell}.json" for cell in place.candidates("best_finetuned")]
-    assert place.candidate_measures("best_finetuned") == wanted
+    assert place.measures_of(place.candidates("best_finetuned")) == wanted
     assert not any("/problems/" in path for path in [*place.measured(), *place.comparison([])])
     assert load_study(mistaken("study", "plain")).chosen_by == ("bodies_exact", None)
     by_loss = load_study(mistaken("selection.by", "eval_loss"))
-    assert Layout(by_loss, build_grid(by_loss)).candidate_measures("best_distilled") == []
+    assert Layout(by_loss, build_grid(by_loss)).measures_of(["a"]) == []

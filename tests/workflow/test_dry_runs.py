@@ -16,13 +16,16 @@ def test_every_ready_study_plans_its_full_grid(tmp_path, name):
     grid = build_grid(study)
     counts = dry_run(tmp_path, CONFIG / name)
     models = len(grid.cells) + 2 + len(study.models)
-    assert counts["distill"] == len(grid.cells)
-    assert counts["measure_language"] == models
-    candidates = sum(1 for cell in grid.cells.values() if cell.student == "student")
+    later = list(grid.graph.later.values())
+    finalists = sum(one.rank > 0 for one in later)
+    assert (counts["distill"], counts.get("distill_later", 0)) == (len(grid.cells), len(later))
+    assert counts["measure_language"] == models + len(later)
+    candidates = sum(1 for cell in grid.cells.values() if cell.student == "student") + finalists
+    told = len(later) - finalists or finalists
     judged = sum(
-        candidates if one.use == "development" else 4 if one.models == "headline" else models
+        candidates if one.use == "development" else told + (4 if one.models == "headline" else models)
         for one in study.benchmarks.values()
-    )  # what chooses is taken of the candidates alone
+    )  # what chooses is taken of the candidates and finalists alone
     looked_up = len(study.reported) * len(study.measures.baselines)
     assert (counts["generate"], counts.get("complete_without_model", 0)) == (judged, looked_up)
     assert counts["grade"] == judged + looked_up and counts["near_copies"] == len(study.benchmarks)

@@ -12,6 +12,8 @@ from codestill.study.recipe_names import CORPUS
 
 def cell_axes(options):
     """{axis: value} of the cell that the flags describe, None where an axis does not act on it."""
+    if options.axes:
+        return options.axes
     told = {"teacher": _name(options.teacher_model_path), "student": _name(options.student_model_path)}
     told |= {"teacher_seed": None, "recipe": CORPUS, **dict(one.split("=", 1) for one in options.named)}
     if told["teacher_seed"] is not None:

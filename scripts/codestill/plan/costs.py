@@ -25,6 +25,7 @@ HEAVY = (
     "audit_teacher",
     "cache_teacher",
     "distill",
+    "distill_later",
     "generate",
     "generate_part",
     "measure_language",
@@ -226,8 +227,15 @@ class Costs:
         seconds = least + self.seconds(operations, 0, settings.device, "float32", settings.threads)
         return Work(rule, base, TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters)
 
+    def _distill_later(self, later):
+        """As the dearest setting that it may be; measured by the cells, which are trained likewise."""
+        works = [self._of_cell(cell) for cell in self.layout.graph.later[later].cells]
+        return max(works, key=lambda work: work.seconds)
+
     def _distill(self, cell):
-        chosen = self.layout.cell(cell)
+        return self._of_cell(self.layout.cell(cell))
+
+    def _of_cell(self, chosen):
         training = self.layout.training_of(chosen)
         graph = self.layout.graph
         student, teacher = graph.student_of(chosen), graph.teacher_of(chosen)
@@ -332,6 +340,9 @@ class Costs:
         memory = TORCH_BYTES + 8 * sum(one.parameters for one in models)
         gpu = self.on_gpu(settings.device)
         return Work("measure_efficiency", "", TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
+
+    def _shortlist(self, chosen):
+        return Work("shortlist", "all", PLAIN_START, 0.1)
 
     def _choose(self, chosen):
         return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))

@@ -52,7 +52,7 @@ class Estimator:
     def of(self, rule, wildcards):
         """The `Estimate` of one job."""
         work = self.costs.of(rule, wildcards)
-        ratio = self.history.ratio(rule, work.variant)
+        ratio = self.history.ratio(work.rule, work.variant)
         if ratio is None:
             factor, source, count = self.uncertainty, MODEL, 0
             middle, low, high, memory = work.seconds, work.seconds / factor, work.seconds * factor, work.memory

@@ -25,6 +25,8 @@ WILDCARDS = {
     "match_teacher": ("base",),
     "cache_teacher": ("teacher",),
     "distill": ("cell",),
+    "shortlist": ("chosen",),
+    "distill_later": ("later",),
     "generate": ("benchmark", "model"),
     "generate_part": ("benchmark", "model", "part"),
     "write_text": ("recipe", "author"),

@@ -28,4 +28,5 @@ class PlannedJob:
     @property
     def model(self):
         """The model that the job makes or judges; None for jobs of the whole study."""
-        return self.wildcards.get("cell") or self.wildcards.get("model") or self.wildcards.get("chosen")
+        named = (self.wildcards.get(name) for name in ("cell", "model", "chosen", "later"))
+        return next((name for name in named if name), None)

@@ -99,3 +99,8 @@ class TeacherPass:
         limit = self.limit[name]
         fits = limit is None or (cell.max_train_samples is not None and cell.max_train_samples <= limit)
         return self.layout.states(name) if fits else []
+
+    def states_of_later(self, name):
+        """The files of states that a finalist or fresh model may read, by the settings of which it is one."""
+        cells = self.layout.graph.later[name].cells
+        return list(dict.fromkeys(path for cell in cells for path in self.states_of(cell)))

@@ -4,6 +4,7 @@ import yaml
 
 from codestill.report.summary import apart, headline_row
 from codestill.statistics.min_f_prime import METHOD
+from codestill.study.sections.selection import LOSS
 
 ENOUGH = 3  # seeds below which an interval mostly tells how few there are
 MOST = 10  # seeds that are asked for at once
@@ -11,7 +12,8 @@ MOST = 10  # seeds that are asked for at once
 
 def steps(results, tables):
     """[(what is wrong and what to do, config lines to paste or "")], the most needed first."""
-    found = [*_seeds(results, tables), *_tuning(results), *_benchmarks(results, tables), *_training(results)]
+    found = [*_seeds(results, tables), *_finalists(results), *_tuning(results)]
+    found += [*_benchmarks(results, tables), *_training(results)]
     return [
         (text, yaml.safe_dump(lines, sort_keys=False, default_flow_style=None) if lines else "")
         for text, lines in found
@@ -19,12 +21,14 @@ def steps(results, tables):
 
 
 def _seeds(results, tables):
-    seeds = list(results.study.get("config", {}).get("seeds", []))
+    config = results.study.get("config", {})
+    fresh = list((config.get("selection") or {}).get("fresh_seeds") or [])
+    seeds = fresh or list(config.get("seeds", []))  # those that the headline rests on
     rows = [row for row in (headline_row(tables, name) for name in results.benchmarks) if row]
     if len(seeds) < ENOUGH:
-        last = max(seeds, default=41)
-        text = f"The study has {len(seeds)} seed{'s' * (len(seeds) != 1)}: train both sides on more."
-        yield text, {"seeds": [*seeds, *range(last + 1, last + 1 + ENOUGH - len(seeds))]}
+        what = "headline has" if fresh else "study has"
+        text = f"The {what} {len(seeds)} seed{'s' * (len(seeds) != 1)}: train both sides on more."
+        yield text, _more_seeds(seeds, ENOUGH, fresh)
         return
     for row in rows:
         if row["about"] != METHOD:
@@ -39,7 +43,34 @@ def _seeds(results, tables):
         short = ((row["high"] - row["low"]) / 2 / max(abs(row["difference"]), 1e-9)) ** 2
         wanted = min(MOST, max(len(seeds) + 2, round(len(seeds) * short)))
         text = f"No difference is shown at {len(seeds)} seeds; with {wanted} the interval may be narrower."
-        yield text, {"seeds": [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + wanted - len(seeds))]}
+        yield text, _more_seeds(seeds, wanted, fresh)
+
+
+def _more_seeds(seeds, wanted, fresh):
+    last = max(seeds, default=41)
+    more = [*seeds, *range(last + 1, last + 1 + wanted - len(seeds))]
+    return {"selection": {"fresh_seeds": more}} if fresh else {"seeds": more}
+
+
+def _finalists(results):
+    """The best of many noisy values is better than it is: what one seed each chose wants more, and fresh ones."""
+    config = results.study.get("config", {})
+    asked, seeds = config.get("selection") or {}, list(config.get("seeds", []))
+    single = {
+        alias: sum(len(one.get("cells", [])) == 1 for one in choice.get("candidates", []))
+        for alias, choice in results.choices.items()
+    }
+    if asked.get("finalists") or len(seeds) < 2 or not any(count >= ENOUGH for count in single.values()):
+        return
+    count = sum(len(choice.get("candidates", [])) for choice in results.choices.values())
+    fewest = min(len(choice.get("candidates", [])) for choice in results.choices.values())
+    text = (
+        f"{sum(single.values())} of {count} candidates have one seed, and the best of many noisy values flatters "
+        "itself: train the best few on all seeds before one is chosen, and judge what is chosen by seeds that did not "
+        "choose."
+    )
+    fresh = list(range(max(seeds) + 1, max(seeds) + 1 + ENOUGH))
+    yield text, {"selection": {"finalists": min(ENOUGH, fewest), "fresh_seeds": fresh}}
 
 
 def _tuning(results):
@@ -68,6 +99,16 @@ def _benchmarks(results, tables):
 
 
 def _training(results):
+    choice = results.choices.get("best_distilled") or results.choices.get("best_finetuned") or {}
+    by, epochs = choice.get("by", LOSS), results.study.get("config", {}).get("training", {}).get("epochs", 3)
+    tried = _epochs_tried(choice)
+    if by != LOSS and len(tried) > 1:  # the measure that chooses has been asked
+        best = tried[0]
+        for end, word, factor in ((max(tried), "more", 2), (min(tried), "fewer", 0.5)):
+            if best == end:
+                text = f"Of {len(tried)} numbers of epochs the {word} the better, by {by}: try {word} still."
+                yield text, {"sweeps": {f"{word}_epochs": {"grid": {"epochs": [best, best * factor]}}}}
+        return
     texts = [
         (results.trained(model, "eval_results") or {}).get("diagnosis", "")
         for model in results.models
@@ -76,10 +117,24 @@ def _training(results):
     told = [text for text in texts if text]
     for kind, factor in (("underfitting", 2), ("overfitting", 0.5)):
         count = sum(text.startswith(kind) for text in told)
-        if told and count > len(told) / 2:
-            epochs = results.study.get("config", {}).get("training", {}).get("epochs", 3)
-            word = "more" if factor > 1 else "fewer"
+        if not told or count <= len(told) / 2:
+            continue
+        word = "more" if factor > 1 else "fewer"
+        if factor < 1 and by != LOSS:
+            text = (
+                f"{count} of {len(told)} students show {kind} by validation CE, which does not choose here: {by} may "
+                "gain from more epochs all the same. Let it choose among fewer and more."
+            )
+            yield text, {"sweeps": {"epochs": {"grid": {"epochs": [epochs / 2, epochs, epochs * 2]}}}}
+        else:
             yield (
                 f"{count} of {len(told)} students show {kind}: {word} epochs.",
                 {"training": {"epochs": epochs * factor}},
             )
+
+
+def _epochs_tried(choice):
+    """The epochs of the candidates that differ from the chosen setting in nothing else, its own first."""
+    axes = [one.get("axes") or {} for one in choice.get("candidates", [])]
+    same = [one for one in axes if {**one, "epochs": None} == {**axes[0], "epochs": None}]
+    return list(dict.fromkeys(one["epochs"] for one in same if "epochs" in one))

@@ -39,7 +39,7 @@ def build(study_file, results_folder, output, benchmarks=None):
     tables = write_tables(results, output, place if place.is_dir() else None)
     passport = passports.study_passport(results, output)
     figures.draw(tables, output / "figures", note=passports.note(passport))
-    cells = [model.name for model in results.models if model.role == "cell"]
+    cells = [name for name, entry in results.study["models"].items() if entry["role"] == "cell"]
     figures.draw_cells(tables, cells, output / "cells", note=passports.note(passport))
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")

@@ -8,6 +8,7 @@ from pathlib import Path
 from codestill.kit.files import read_json
 from codestill.kit.program import UserError
 from codestill.report.evidence import Evidence, planned_design
+from codestill.report.passports import load
 from codestill.report.results import find_results
 from codestill.report.table import read_csv
 
@@ -73,11 +74,14 @@ def _side(folder, name, label):
     scores.loc[scores["model"].isin(models), "setting"] = label  # one cell of a setting is compared as itself
     language = {path.stem: read_json(path) for path in sorted((folder / "language").glob("*.json"))}
     evidence = Evidence(scores, problems, planned_design(study), language.get)
-    return ComparedSetting(label, settings[0], models, evidence, measures, _parameters(study, models[0]))
+    return ComparedSetting(label, settings[0], models, evidence, measures, _parameters(study, models[0], folder))
 
 
 def _named(study, scores, name, folder):
-    """Which rows `name` means. A chosen alias means all seeds of the chosen setting."""
+    """Which rows `name` means. A chosen alias means all seeds of that setting, the fresh ones where it has some."""
+    fresh = [model for model, one in study["models"].items() if one["role"] == "fresh" and one["of"] == name]
+    if scores["model"].isin(fresh).any():
+        return scores["model"].isin(fresh)
     if name in study.get("experiments", {}):
         return scores["model"].isin(study["experiments"][name])
     chosen = scores["chosen"].str.split().map(lambda names: name in names)
@@ -86,11 +90,12 @@ def _named(study, scores, name, folder):
     return scores["model"] == name
 
 
-def _parameters(study, model):
+def _parameters(study, model, folder):
     """{field: value} that made a model: the axes of its cell, and the config's flat fields."""
     config = study.get("config", {})
     flat = dict(_flat({key: value for key, value in config.items() if key not in ("experiments", "sweeps", "study")}))
-    cell = study["models"].get(model, {}).get("cell") or {}
+    entry = study["models"].get(model, {})
+    cell = entry.get("cell") or (load(folder / "report")["models"][model]["axes"] if "rank" in entry else {})
     for part in ("training", "distillation"):
         for axis in cell:
             flat.pop(f"{part}.{axis}", None)

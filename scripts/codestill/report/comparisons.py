@@ -1,7 +1,9 @@
 """The one table of comparisons: every sentence of a report that says that something differs is read off it.
 
-One headline a benchmark: the setting chosen as distilled less the one chosen as fine-tuned alone. All other settings
-less that control are exploratory, corrected together by Holm's method. Then a row for each axis that is varied.
+One headline a benchmark: the setting chosen as distilled less the one chosen as fine-tuned alone, by fresh seeds where
+the study has some. All other settings
+less that control are exploratory, corrected together by Holm's method. Then the distilled setting less the best control
+of the other kind, with or without label smoothing (is the gain more than softened targets?), and a row for each axis.
 """
 
 from codestill.report.measures import describe, show, show_p
@@ -13,6 +15,7 @@ from codestill.statistics.multiple_comparisons import axis_test, holm
 COLUMNS = ["label", "benchmark", "measure", "setting", "role", "against", "difference", "low", "high", "p", "p_holm"]
 COLUMNS += ["df", "about", "units", "seeds", "seeds_against", "ratio", "welch"]
 HEADLINE, EXPLORATORY, AXIS = "headline", "exploratory", "axis"
+CONTROL = "other control"
 
 
 def compared_measures(results):
@@ -23,7 +26,7 @@ def compared_measures(results):
 def reference(results):
     """The models of the setting fine-tuned alone: the one chosen, else the study's first; None."""
     groups = settings(results)
-    best = results.chosen("best_finetuned")
+    best = results.headline("best_finetuned")
     if best:
         return groups[best.setting]
     return next((models for models in groups.values() if models[0].alone), None)
@@ -38,6 +41,7 @@ def comparison_rows(results, evidence):
         for row, p in zip(others, holm([row["p"] for row in others]), strict=True):
             row["p_holm"] = p
         yield from rows
+        yield from _other_control(results, evidence, alone, benchmark, measure)
         for axis in results.axes[:-1]:
             row = _axis(results, evidence, axis, benchmark, measure)
             if row:
@@ -48,22 +52,48 @@ def _against(results, evidence, alone, benchmark, measure):
     control = setting_label(results, alone[0])
     for models in settings(results).values():
         label, role = setting_label(results, models[0]), role_of(results, models)
-        found = None if label == control else evidence.compare(label, control, benchmark, measure)
-        if found is None:
-            continue
-        yield {
-            "label": HEADLINE if role == "best distilled" else EXPLORATORY,
-            "benchmark": benchmark,
-            "measure": measure,
-            "setting": label,
-            "role": role,
-            "against": control,
-            **{name: getattr(found, name) for name in ("difference", "low", "high", "p")},
-            "p_holm": None,
-            **{name: getattr(found, name) for name in ("df", "about", "units", "ratio", "welch")},
-            "seeds": "" if evidence.fixed(label) else " ".join(map(str, found.seeds[0])),
-            "seeds_against": " ".join(map(str, found.seeds[1])),
-        }
+        kind = HEADLINE if role == "best distilled" else EXPLORATORY
+        found = None if label == control else _row(evidence, kind, label, role, control, benchmark, measure)
+        if found is not None:
+            yield found
+
+
+def _row(evidence, kind, label, role, control, benchmark, measure):
+    """One setting less another, as a dict of COLUMNS; None where it cannot be told."""
+    found = evidence.compare(label, control, benchmark, measure)
+    return found and {
+        "label": kind,
+        "benchmark": benchmark,
+        "measure": measure,
+        "setting": label,
+        "role": role,
+        "against": control,
+        **{name: getattr(found, name) for name in ("difference", "low", "high", "p")},
+        "p_holm": None,
+        **{name: getattr(found, name) for name in ("df", "about", "units", "ratio", "welch")},
+        "seeds": "" if evidence.fixed(label) else " ".join(map(str, found.seeds[0])),
+        "seeds_against": " ".join(map(str, found.seeds[1])),
+    }
+
+
+def other_control(results):
+    """The model of the best candidate without a teacher that has label smoothing where the chosen one has none, or
+    none where that has some; None where all are of one kind, or none is chosen yet."""
+    choice = results.choices.get("best_finetuned") or {}
+    smoothed = [bool((one.get("axes") or {}).get("label_smoothing")) for one in choice.get("candidates", [])]
+    for one, kind in zip(choice.get("candidates", []), smoothed, strict=True):
+        if kind != smoothed[0]:
+            return results.by_name.get(one["cells"][0]["cell"])
+    return None
+
+
+def _other_control(results, evidence, alone, benchmark, measure):
+    """The headline's setting less the other control, where both are there."""
+    best, control = results.headline("best_distilled"), other_control(results)
+    if best and control and control.setting != alone[0].setting:
+        labels = [setting_label(results, model) for model in (best, control)]
+        row = _row(evidence, CONTROL, labels[0], "best distilled", labels[1], benchmark, measure)
+        yield from [row] if row else []
 
 
 def _axis(results, evidence, axis, benchmark, measure):
@@ -82,7 +112,8 @@ def _axis(results, evidence, axis, benchmark, measure):
 
 def _families(results, evidence, axis, benchmark, measure):
     """[[(label, Observations)]]: settings that differ in this axis alone, two levels of it or more."""
-    groups = {key: models[0] for key, models in settings(results).items() if models[0].role == "cell"}
+    first = {key: models[0] for key, models in settings(results).items()}
+    groups = {key: model for key, model in first.items() if model.role == "cell" and not model.fresh_of}
     labels = {key: setting_label(results, model) for key, model in groups.items()}
     seen = {key: evidence.observed(label, benchmark, measure) for key, label in labels.items()}
     found = {}

@@ -1,6 +1,7 @@
 """Figures that set models beside each other: pass@k, paired differences, the validity funnel."""
 
 from codestill.grading.funnel import FUNNEL
+from codestill.report.comparisons import CONTROL
 from codestill.report.measures import pass_at
 from codestill.report.style import COLUMN, GREY, INK, LINES, empty, paint
 
@@ -86,7 +87,7 @@ def paired_differences(plt, tables):
     """Forest plot: pass@1 less that of the student fine-tuned alone, on the same problems."""
     frame = tables["comparisons"]
     frame = frame[frame["role"].isin(("best distilled", "distilled", "alone")) & (frame["measure"] == "pass@1")]
-    frame = frame[frame["low"].notna()]
+    frame = frame[frame["low"].notna() & (frame["label"] != CONTROL)]
     benchmarks = list(dict.fromkeys(frame["benchmark"]))
     if not benchmarks:
         figure, axes = plt.subplots(figsize=(COLUMN, 1.6))

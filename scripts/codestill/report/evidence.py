@@ -21,7 +21,29 @@ def planned_design(study):
         cell = entry.get("cell") or {}
         if "seed" in cell:
             seeds.setdefault(tuple((a, v) for a, v in cell.items() if a != "seed"), []).append(cell["seed"])
-    return design_of(list(seeds.values()))
+    return design_of([*seeds.values(), *_finalists(study, seeds)])
+
+
+def _finalists(study, cells):
+    """The seeds of settings that will have all of the study's, whichever become finalists: those that few cells have.
+
+    Fresh seeds are left out: they are the headline's alone, whose two sides share them.
+    """
+    best = {}
+    for entry in study["models"].values():
+        if entry["role"] == "finalist":
+            best[entry["of"]] = max(entry["rank"], best.get(entry["of"], 0))
+    for side, count in best.items():
+        full = [
+            seeds
+            for axes, seeds in cells.items()
+            if len(seeds) > 1 and _distilled(**dict(axes)) == (side == "best_distilled")
+        ]
+        yield from [study["config"]["seeds"]] * (count - len(full))
+
+
+def _distilled(alpha, recipe=None, **others):
+    return alpha < 1 or recipe not in (None, "corpus")
 
 
 class Evidence:

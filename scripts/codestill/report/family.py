@@ -1,9 +1,12 @@
 """Which model is made from which: cells that are made alike are one box, so that any study is a picture."""
 
 from codestill.report.ladder import made_words
+from codestill.report.results import LATER
 from codestill.report.table import SHORT
 
 COLUMNS = ["box", "kind", "words", "models", "starts_from", "taught_by"]
+TRAINED = ("cell", *LATER)
+LATER_WORDS = {"finalist": "finalists", "fresh": "chosen, fresh seeds"}
 WORDS = {"teacher": "the teacher", "student": "the student"}
 MOST_VALUES = 3  # of an axis that a box names; of more, the ends
 
@@ -14,7 +17,7 @@ def family_rows(results):
     for name in _in_order(results):
         kind = results.study["models"][name]["role"]
         start, teacher = (box_of.get(one, "") for one in _parents(results, name))
-        key = (kind, start, teacher) if kind == "cell" else name
+        key = (kind, start, teacher) if kind in TRAINED else name
         box = boxes.setdefault(
             key, {"box": name, "kind": kind, "names": [], "starts_from": start, "taught_by": teacher}
         )
@@ -49,7 +52,7 @@ def _parents(results, name):
     needs = results.study.get("made_from", {}).get(name)
     if needs is None:  # of a study that was resolved before models could be made from any other
         needs = ["student", *([] if results.by_name[name].alone else ["teacher"])] if role == "cell" else []
-    return (needs[0] if needs else ""), (needs[1] if role == "cell" and len(needs) > 1 else "")
+    return (needs[0] if needs else ""), (needs[1] if role in TRAINED and len(needs) > 1 else "")
 
 
 def _words(results, kind, names):
@@ -57,6 +60,9 @@ def _words(results, kind, names):
     name = names[0]
     if kind == "chosen":
         return f"{name.replace('_', ' ')}|chosen on validation"
+    if kind in LATER:  # which settings they are shows when they are trained
+        side = "distilled" if results.study["models"][name]["of"] == "best_distilled" else "fine-tuned alone"
+        return f"{LATER_WORDS[kind]}, {side}|{len(names)} trainings"
     if kind == "cell":
         return "|".join([_count(results, names), *_axes(results, names)])
     model = results.by_name[name]

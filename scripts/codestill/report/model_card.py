@@ -7,7 +7,7 @@ from codestill.report.ladder import made_words
 from codestill.report.measures import describe, pass_at, show, show_interval
 from codestill.report.objectives import objective_of
 from codestill.report.settings import evidence_of, setting_frame, settings
-from codestill.report.study_facts import licences
+from codestill.report.study_facts import chosen_how, licences
 from codestill.report.summary import lookup
 from codestill.report.table import problem_frame, score_frame, score_rows, setting_label
 
@@ -116,7 +116,9 @@ def write(results, name, path):
             objective=objective_of(model.axes)[0] if model.role == "cell" else None,
             origin=results.trained(model, "provenance") or {},
             evaluation=results.trained(model, "eval_results") or {},
-            choice=next((results.choices[alias] for alias in model.chosen if alias in results.choices), None),
+            choice=next((results.choices.get(alias) for alias in (*model.chosen, model.fresh_of) if alias), None),
+            fresh=model.fresh_of,
+            chosen_how=chosen_how,
             beside=_beside(results, model),
             licences=licences(results),
         )

@@ -44,7 +44,7 @@ def files_read(results):
     parts["corpus"] = [*folder.glob("inputs/corpus/*.jsonl"), *folder.glob("tasks/*/corpus/*.jsonl")]
     parts["models"] = _unrecorded(results)
     parts["tokens"] = [*folder.glob("tokens/*/*"), *folder.glob("tasks/*/tokens/*/*")]
-    parts["chosen"] = (folder / "models").glob("*/chosen.json")
+    parts["chosen"] = [*(folder / "models").glob("*/chosen.json"), *(folder / "shortlist").glob("*.json")]
     accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
     parts["study"] = [folder / path for path in accounts]
     return {part: sorted({str(p.relative_to(folder)) for p in paths if p.exists()}) for part, paths in parts.items()}
@@ -75,6 +75,7 @@ def study_passport(results, tables_folder):
         "revisions": _revisions(results.optional("inputs/manifest.json") or {}),
         "models": {model.name: _origin(results, model) for model in results.models},
         "chosen": {alias: choice["cell"] for alias, choice in results.choices.items()},
+        "copies": {copy: model.name for model in results.models for copy in model.copies},
         "missing": results.missing(),
         "files": files,
         "parts": parts,

@@ -1,28 +1,40 @@
 """What a study has left in its results folder, read as it stands: a file that is absent is missing, never zero."""
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl
 from codestill.kit.program import UserError
 
+LATER = ("finalist", "fresh")  # roles of models whose axes others' measures named
+
 
 @dataclass(frozen=True)
 class JudgedModel:
-    """Anything judged: its name, role (teacher, student or cell) and the axes of its cell ({} without one)."""
+    """Anything judged: its name, role (teacher, student or cell) and the axes of its cell ({} without one).
+
+    chosen: what it was chosen as. copies: finalists that were found to be this cell. fresh_of: as what its setting had
+    been chosen when it was trained with a seed that did not choose; None for all others.
+    """
 
     name: str
     role: str
     axes: dict = field(default_factory=dict)
     chosen: tuple = ()
+    copies: tuple = ()
+    fresh_of: str | None = None
 
     @property
     def setting(self):
-        """The cell without its seed, as a hashable key; the name itself for a model that is no cell."""
+        """The cell without its seed, as a hashable key; the name itself for a model that is no cell.
+
+        Fresh seeds make a setting of their own: the others chose it, and would flatter it.
+        """
         if not self.axes:
             return ((self.name, None),)
-        return tuple((axis, value) for axis, value in self.axes.items() if axis != "seed" and value is not None)
+        own = tuple((axis, value) for axis, value in self.axes.items() if axis != "seed" and value is not None)
+        return own + ((("fresh", self.fresh_of),) if self.fresh_of else ())
 
     @property
     def seed(self):
@@ -43,9 +55,10 @@ class Results:
     """A study (`study.json`) and its results folder.
 
     `models` lists each judged model once: a chosen model (`best_distilled`, `best_finetuned`) is the cell it is a
-    copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A file that is there
-    and cannot be read counts as missing; `damaged` says which those are, and why. `partial` says of which models
-    some problems of a benchmark were not judged.
+    copy of, marked in `JudgedModel.chosen`, and the files of either name count for it. A finalist or fresh model is
+    a cell from when it is trained, by the axes that it was trained with. A file that is there and cannot be read
+    counts as missing; `damaged` says which those are, and why. `partial` says of which models some problems of a
+    benchmark were not judged.
     """
 
     def __init__(self, study, folder):
@@ -53,8 +66,10 @@ class Results:
         self.choices = self._read_choices()
         self.models = self._list_models()
         self.by_name = {model.name: model for model in self.models}
+        self.by_name |= {copy: model for model in self.models for copy in model.copies}
         for alias, choice in self.choices.items():
-            self.by_name[alias] = self.by_name[choice["cell"]]
+            if choice["cell"] in self.by_name:  # a finalist may be gone since
+                self.by_name[alias] = self.by_name[choice["cell"]]
 
     @classmethod
     def load(cls, study_file, folder):
@@ -80,11 +95,22 @@ class Results:
         chosen = {}
         for alias, choice in self.choices.items():
             chosen.setdefault(choice["cell"], []).append(alias)
-        return [
-            JudgedModel(name, entry["role"], dict(entry.get("cell") or {}), tuple(chosen.get(name, ())))
-            for name, entry in self.study["models"].items()
-            if entry["role"] != "chosen"
-        ]
+        found, places = [], {}
+        for name, entry in self.study["models"].items():
+            axes, aliases = dict(entry.get("cell") or {}), tuple(chosen.get(name, ()))
+            if entry["role"] in LATER:
+                axes = (self.optional(f"models/{name}/provenance.json") or {}).get("cell")
+                same = places.get(_key(axes)) if entry["role"] == "finalist" and axes else None
+                if same is not None:
+                    both = (*found[same].chosen, *aliases)
+                    found[same] = replace(found[same], chosen=both, copies=(*found[same].copies, name))
+                elif axes:
+                    fresh = entry["of"] if entry["role"] == "fresh" else None
+                    found.append(JudgedModel(name, "cell", axes, aliases, fresh_of=fresh))
+            elif entry["role"] != "chosen":
+                places[_key(axes)] = len(found)
+                found.append(JudgedModel(name, entry["role"], axes, aliases))
+        return found
 
     @property
     def name(self):
@@ -123,7 +149,7 @@ class Results:
 
     def names_of(self, model):
         """The names under which files of this model may lie: its own first, then those it was chosen as."""
-        return [model.name, *model.chosen]
+        return [model.name, *model.chosen, *model.copies]
 
     def _load(self, path, read=read_json, kind=dict):
         """What `read` makes of a file of the study, read once; None where it is missing, damaged or no `kind`."""
@@ -188,10 +214,18 @@ class Results:
         """The model chosen on validation as `alias`; None before the choice was made."""
         return self.by_name.get(alias) if alias in self.choices else None
 
+    def headline(self, alias):
+        """A model of the setting that the headline compares: of fresh seeds where the study has some, else chosen."""
+        if any(entry["role"] == "fresh" and entry["of"] == alias for entry in self.study["models"].values()):
+            return next((model for model in self.models if model.fresh_of == alias), None)
+        return self.chosen(alias)
+
     def absence(self, model, benchmark, measure):
         """Why a model has no such measure: `–` where it has no meaning, `not judged` by plan, else `missing`."""
         if benchmark:
             planned = self.benchmarks[benchmark].get("models", [])
+            if self.study["models"].get(model.name, {}).get("role") == "finalist" and model.name not in planned:
+                return "not judged"
             setting = [other for other in self.models if other.setting == model.setting]
             judged = any(name in planned for other in setting for name in self.names_of(other))
             return "missing" if judged else "not judged"
@@ -208,6 +242,9 @@ class Results:
     def missing(self):
         """Files that the finished study has and this folder lacks or cannot read, inside it, in a fixed order."""
         wanted = [(model, "models/{}/eval_results.json") for model in self.models if model.role == "cell"]
+        for name, entry in self.study["models"].items():
+            if entry["role"] in LATER and name not in self.by_name:
+                wanted.append((self._named(name), "models/{}/eval_results.json"))
         for benchmark, entry in self.benchmarks.items():
             wanted += [(self._named(name), f"scores/{benchmark}/{{}}.json") for name in entry.get("models", [])]
         wanted += [(model, "language/{}.json") for model in self.models]
@@ -219,6 +256,11 @@ class Results:
             if entry["role"] == "chosen" and alias not in self.choices:
                 lost.append(f"models/{alias}/chosen.json")
         return list(dict.fromkeys(lost))
+
+
+def _key(axes):
+    """What tells one cell from another."""
+    return tuple(sorted(axes.items()))
 
 
 def _rows(path):

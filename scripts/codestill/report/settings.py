@@ -36,7 +36,7 @@ def role_of(results, models):
         return models[0].role
     kind = "alone" if models[0].alone else "distilled"
     alias = "best_finetuned" if kind == "alone" else "best_distilled"
-    best = results.chosen(alias)
+    best = results.headline(alias)
     return f"best {kind}" if best and best.setting == models[0].setting else kind
 
 

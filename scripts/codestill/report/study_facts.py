@@ -62,17 +62,23 @@ def selection(results):
     said = []
     for alias, name in (("best_distilled", "distilled"), ("best_finetuned", "fine-tuned alone")):
         choice = results.choices.get(alias)
-        if choice is None:
+        if choice is None or alias not in results.by_name:
             said.append(f"The {name} cell is not chosen yet.")
             continue
-        count = len(choice.get("candidates", []))
-        label = setting_label(results, results.by_name[choice["cell"]])
-        said.append(
-            f"The {name} cell ({label}) was chosen among {count} setting{'s' * (count != 1)} by "
-            f"{choice.get('criterion', 'an unknown criterion')}, "
-            "before any benchmark was read."
-        )
+        said.append(f"The {name} cell ({setting_label(results, results.by_name[alias])}) was {chosen_how(choice)}.")
+        fresh = [str(model.seed) for model in results.models if model.fresh_of == alias]
+        if fresh:
+            seeds = f"seed{'s' * (len(fresh) > 1)} {' '.join(fresh)}"
+            said[-1] += f" The headline has that setting with {seeds}, which did not choose."
     return said
+
+
+def chosen_how(choice):
+    """How a model was chosen, in words: among how many, whether finalists were trained on all seeds, by what."""
+    count, best = len(choice.get("candidates", [])), choice.get("finalists")
+    rounds = f", the best {best} of them trained on all seeds first" if best else ""
+    among = f"chosen among {count} setting{'s' * (count != 1)}{rounds}"
+    return f"{among}, by {choice.get('criterion', 'an unknown criterion')}, before any benchmark was read"
 
 
 def texts(results):
@@ -153,26 +159,18 @@ def _shown(value):
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-# Licences of what a study brings, where they are known and its manifest does not say.
-LICENCES = {
-    "pocket": "MIT (this repository's)",
-    "stdlib": "PSF-2.0",
-    "humaneval": "MIT",
-    "mbpp": "CC-BY-4.0",
-    "distilbert/distilgpt2": "Apache-2.0",
-    "google/code_x_glue_ct_code_to_text": "C-UDA",
-}
+# Licences of the home study's models and data, for manifests that were written without asking the hub.
+LICENCES = {"distilbert/distilgpt2": "Apache-2.0", "google/code_x_glue_ct_code_to_text": "C-UDA"}
 
 
 def licences(results):
-    """[(what, name, licence)] of the models and data that a study brought, from its manifest and config."""
+    """[(what, name, licence)] of the models and data that a study brought, as each source names its licence."""
     found = []
     for key, entry in (results.optional("inputs/manifest.json") or {}).items():
         if isinstance(entry, dict):
             kind, name = entry.get("kind"), entry.get("name") or entry.get("path")
-            known = entry.get("license") or LICENCES.get(name) or LICENCES.get(kind) or "not known: see its source"
             what = {"corpus": "training text"}.get(entry.get("what"), entry.get("what") or "model")
-            found.append((what, name or kind or key, known))
+            found.append((what, name or kind or key, entry.get("license") or LICENCES.get(name) or "not named"))
     return found
 
 

@@ -1,7 +1,7 @@
 """What the page opens with: the four models, the experiments, and what the table of comparisons lets be said."""
 
 from codestill.grading.text_match import MEASURES
-from codestill.report.comparisons import HEADLINE, figures_of, reference
+from codestill.report.comparisons import CONTROL, HEADLINE, figures_of, reference
 from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
@@ -15,7 +15,7 @@ LANGUAGE = ("bits_per_byte", "kl", "accuracy", "bodies_exact", "eval_loss")
 def main_settings(results):
     """{column of the headline table: its setting's label, or None where it is not known yet}."""
     groups = settings(results)
-    best, alone = results.chosen("best_distilled"), reference(results)
+    best, alone = results.headline("best_distilled"), reference(results)
     first = {models[0].role: models[0] for models in groups.values()}
     models = (first.get("teacher"), first.get("student"), alone and alone[0], best)
     return {
@@ -107,10 +107,10 @@ def solved_text(results, benchmark, setting, frame):
     return f"{show(row['value'], 'share')} {show_interval(row['low'], row['high'], 'share')} ({samples})"
 
 
-def headline_row(tables, benchmark):
+def headline_row(tables, benchmark, kind=HEADLINE):
     """The row of comparisons that is a benchmark's headline, as a dict; None before both sides are graded."""
     part = tables["comparisons"]
-    part = part[(part["benchmark"] == benchmark) & (part["label"] == HEADLINE) & (part["measure"] == "pass@1")]
+    part = part[(part["benchmark"] == benchmark) & (part["label"] == kind) & (part["measure"] == "pass@1")]
     return None if part.empty else part.iloc[0].to_dict()
 
 
@@ -137,6 +137,9 @@ def _verdict(results, tables, benchmark):
     figures = [
         f"pass@1 differs by {figures_of(row)}: the 95 % interval {'excludes' if apart(row) else 'holds'} zero.{limit}"
     ]
+    other = headline_row(tables, benchmark, CONTROL)
+    if other is not None:
+        figures.append(f"Over the other control ({other['against']}) it differs by {figures_of(other)}.")
     named = {"best distilled": "Distilled", "fine-tuned alone": "Fine-tuned alone", "teacher": "Teacher"}
     for column, name in named.items():
         solved = solved_text(results, benchmark, main[column], tables["settings"])
@@ -249,6 +252,7 @@ def _experiment(results, tables, name, label, frame):
             }
     gaps = tables["comparisons"]
     gaps = gaps[(gaps["setting"] == label) & (gaps["measure"] == "pass@1") & gaps["low"].notna()]
+    gaps = gaps[gaps["label"] != CONTROL]  # a column says what all are less
     return {
         "name": name,
         "setting": label,

@@ -34,7 +34,7 @@ def setting_label(results, model):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
-    return ", ".join(parts) or model.name
+    return ", ".join([*parts, *(["fresh seeds"] if model.fresh_of else [])]) or model.name
 
 
 def score_rows(results):

@@ -43,7 +43,8 @@ def _recorded(passport):
     for name, digest in passport["products"].items():
         yield f"report/{name}", digest, ["whoever reads it"]
     weights = {name: facts["weights"] for name, facts in passport["models"].items() if "weights" in facts}
-    weights |= {alias: weights[cell] for alias, cell in passport["chosen"].items() if cell in weights}
+    named = passport["chosen"] | passport.get("copies", {})
+    weights |= {alias: weights[cell] for alias, cell in named.items() if cell in weights}
     for model, digest in weights.items():
         yield f"models/{model}/model.safetensors", digest, [f"every number of {model}"]
     for name, entry in passport["revisions"].items():

@@ -4,6 +4,7 @@ Two or three seeds of one setting say little about their spread; the settings of
 taken on the stabilised scale of `Observations`, where the spread is about alike at every level.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy
@@ -49,13 +50,14 @@ def design_of(seeds_by_setting):
 def pool(settings, design):
     """The SeedVariance of these Observations; None where no setting has two seeds.
 
-    Settings that lack a seed of a crossed design are left out of it.
+    A crossed design is of those seeds that leave the most degrees; settings with others are left out of it.
     """
     settings = [one for one in settings if len(one.seeds) > 1 and not one.fixed]
     if not settings:
         return None
     if design == CROSSED:
-        seeds = sorted(max((one.seeds for one in settings), key=len), key=str)
+        tables = Counter(frozenset(one.seeds) for one in settings)
+        seeds = sorted(max(tables, key=lambda seeds: ((tables[seeds] - 1) * (len(seeds) - 1), len(seeds))), key=str)
         table = [one.seeds_only(seeds).stabilised() for one in settings if set(one.seeds) == set(seeds)]
         if (len(table) - 1) * (len(seeds) - 1) >= LEAST:
             return _crossed(numpy.array(table))

@@ -30,6 +30,16 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
         """Whether a teacher acts on the cell, by its objective or by a text that it wrote."""
         return self.taught or self.recipe != CORPUS
 
+    @property
+    def teacher_word(self):
+        """What tells this cell's teacher from those of others: its name, and its seed where that is not its own."""
+        return self.teacher if self.teacher_seed is None else f"{self.teacher}.seed-{self.teacher_seed}"
+
+    @property
+    def text_word(self):
+        """What tells its text and states from those of others: its teacher, behind the recipe that it wrote by."""
+        return self.teacher_word if self.recipe == CORPUS else f"{self.recipe}/{self.teacher_word}"
+
     def canonical(self):
         """The same training with what does not act on it removed: two spellings of one cell become equal."""
         idle = set() if self.taught else set(TAUGHT)

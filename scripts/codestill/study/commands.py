@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
+from codestill.study.cell import AXES
 from codestill.study.flags import flags, flags_of, names_of
 from codestill.study.recipe_names import CORPUS
 from codestill.study.sections.models import layers_step
@@ -92,9 +93,17 @@ class Commands:
         by, benchmark = self.study.chosen_by
         return flags(by=by, on=benchmark)
 
+    def shortlist(self):
+        """How choose.py ranks candidates: the measure, and how many become finalists."""
+        return f"{self.selection()} {flags(shortlist=self.study.selection.finalists)}"
+
+    def among(self, files):
+        """The flags of choose.py for `files` of Layout.shortlist, where they lie for this job; nothing without."""
+        return flags(among=files[0], seeds=self.study.seeds) if files else ""
+
     @staticmethod
     def measures(files):
-        """The files of Layout.candidate_measures, where they lie for this job; nothing where there is none."""
+        """The files of Layout.measures_of, where they lie for this job; nothing where there is none."""
         return flags(measures=list(files) or None)
 
     def efficiency(self):
@@ -155,6 +164,36 @@ class Commands:
     def text(self):
         """How write_text.py makes a text of completions."""
         return flags(seed=self.study.recipes.seed)
+
+    def later(self, name):
+        """How distill.py trains a finalist or fresh model: all that is no axis, and which setting's axes it takes."""
+        one, asked, graph = self.layout.graph.later[name], self.study.distillation, self.layout.graph
+        idle = () if one.teachers else names_of(type(asked), taught=True)
+        objective = flags_of(asked, machine=False, leave_out={*idle, *AXES})
+        training = flags_of(self.study.training, machine=False, leave_out=set(AXES))
+        bits = {word: graph.bits_of(model) for word, model in one.teachers.items()}
+        load_in = [f"{word}={one}" for word, one in bits.items() if one]
+        own = flags(seed=one.seed, rank=one.rank or 1, teachers_load_in=load_in or None)
+        return " ".join(filter(None, [objective, training, own, self._adapter("student")]))
+
+    def later_sources(self, name, teachers, states, texts):
+        """The flags that name all that may teach it, their stored states and texts, where these lie for this job."""
+        one, stored = self.layout.graph.later[name], {}
+        for cell in one.cells:
+            if cell.taught:
+                stored[cell.text_word] = self.layout.states_name(cell)
+        wanted = (("teachers", "models/", one.teachers, teachers), ("states", "teacher_states/", stored, states))
+        found = {}
+        for flag, home, names, files in (*wanted, ("texts", "recipes/", one.texts, texts)):
+            folders = dict.fromkeys(os.path.dirname(path) for path in files)
+            by_name = {folder.rpartition(home)[2].removesuffix("/tokens"): folder for folder in folders}
+            found[flag] = [f"{word}={by_name[model]}" for word, model in names.items() if model in by_name] or None
+        return flags(**found)
+
+    @staticmethod
+    def same_seed(files):
+        """The flag that names the cells of which a finalist may be one, where they lie for this job."""
+        return flags(same_seed=list(dict.fromkeys(os.path.dirname(path) for path in files)) or None)
 
     def _names(self, cell):
         """The cell's own words for its models, where they are not the names of the folders, and for its text."""

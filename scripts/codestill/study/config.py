@@ -180,6 +180,12 @@ class Study(Section):
             raise wrong("selection.on", f"acts where by is pass@1, not {self.selection.by}; remove it")
         if self.selection.by == PASS and not self.development:
             raise wrong("selection.by", "pass@1 needs a benchmark with use: development; add one, or choose otherwise")
+        if self.selection.finalists and len(self.seeds) < 2:
+            raise wrong(
+                "selection.finalists", "are trained on all seeds, and the study has one; give seeds two or more"
+            )
+        for seed in set(self.selection.fresh_seeds) & set(self.seeds):
+            raise wrong("selection.fresh_seeds", f"{seed} is a seed of the study, which chooses; take another")
         return self
 
     @staticmethod

@@ -174,8 +174,23 @@ class Layout:
 
     @cached_property
     def models(self):
-        """Every model that is judged."""
-        return [*self.graph.bases, *self.grid.cells, *self.graph.derived]
+        """Every model that is measured."""
+        return [*self.graph.bases, *self.grid.cells, *self.graph.derived, *self.graph.later]
+
+    def finalists(self, chosen):
+        """The further trainings of the best candidates of a side, by the seeds that candidates lack."""
+        return [name for name, one in self.graph.later.items() if one.rank and one.chosen == chosen]
+
+    @cached_property
+    def shortlisted(self):
+        """The sides whose best candidates are trained on more seeds before one is chosen."""
+        return [chosen for chosen in self.chosen if self.finalists(chosen)]
+
+    @cached_property
+    def reported_later(self):
+        """The later models that are judged on reported benchmarks: fresh ones, else the finalists."""
+        fresh = [name for name, one in self.graph.later.items() if not one.rank]
+        return fresh or list(self.graph.later)
 
     @property
     def timed(self):
@@ -189,10 +204,12 @@ class Layout:
             return list(dict.fromkeys(author for recipe, author in tests if recipe != TEACHER))
         if benchmark in self.study.development:
             candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
-            return [cell for cell in self.grid.cells if cell in candidates]
+            finalists = [name for chosen in self.chosen for name in self.finalists(chosen)]
+            return [*[cell for cell in self.grid.cells if cell in candidates], *finalists]
         healed = [cell for cells in self.graph.healing.values() for cell in cells]
-        headline = ["teacher", "student", *self.chosen, *self.graph.derived, *healed]
-        return headline if self.study.benchmarks[benchmark].models == "headline" else self.models
+        headline = ["teacher", "student", *self.chosen, *self.graph.derived, *healed, *self.reported_later]
+        every = [name for name in self.models if name not in self.graph.later or name in self.reported_later]
+        return headline if self.study.benchmarks[benchmark].models == "headline" else every
 
     @property
     def named_models(self):
@@ -226,17 +243,45 @@ class Layout:
         """The cells among which validation chooses."""
         return self.graph.candidates.get(chosen, [])
 
-    def candidate_files(self, chosen):
-        """The files of those cells."""
-        return [path for cell in self.candidates(chosen) for path in self.model(cell, trained=True)]
+    def contenders(self, chosen):
+        """Those cells and the finalists among them."""
+        return [*self.candidates(chosen), *self.finalists(chosen)]
 
-    def candidate_measures(self, chosen):
-        """The file of each of those cells that holds the measure by which one is chosen; none where it is a loss."""
+    def files_of(self, trained):
+        """The files of trained models, by name."""
+        return [path for name in trained for path in self.model(name, trained=True)]
+
+    def measures_of(self, trained):
+        """The file of each of those models that holds the measure by which one is chosen; none where it is a loss."""
         by, benchmark = self.study.chosen_by
         if by == LOSS:
             return []
         folder = f"scores/{benchmark}" if by == PASS else "validation"
-        return [f"{self.results}/{folder}/{cell}.json" for cell in self.candidates(chosen)]
+        return [f"{self.results}/{folder}/{name}.json" for name in trained]
+
+    def shortlist(self, chosen):
+        """The file of the best candidates of a side; none where all have all seeds, or no finalists are asked for."""
+        return [f"{self.results}/shortlist/{chosen}.json"] if chosen in self.shortlisted else []
+
+    def axes_of(self, later):
+        """The file that the axes of a finalist or fresh model stand in."""
+        one = self.graph.later[later]
+        return self.shortlist(one.chosen) if one.rank else [f"{self.results}/models/{one.chosen}/chosen.json"]
+
+    def same_seed(self, later):
+        """The candidates with the seed of a later model, one of which may have its axes and is it then already."""
+        one = self.graph.later[later]
+        return [name for name in self.candidates(one.chosen) if self.grid.cells[name].seed == one.seed]
+
+    def teachers_of(self, later):
+        """(files of all that may teach a finalist or fresh model, their audits); none where alpha is 1."""
+        names = dict.fromkeys(self.graph.later[later].teachers.values())
+        return [path for name in names for path in self.model(name)], [self.audit(name) for name in names]
+
+    def texts_of(self, later):
+        """The files of tokens of the texts, written by models, that a finalist or fresh model may learn from."""
+        names = dict.fromkeys(self.graph.later[later].texts.values())
+        return [path for name in names for path in self.train_tokens(name)]
 
     def teacher_of(self, cell):
         """The files of the cell's teacher, and its audit; none where alpha is 1."""
@@ -398,6 +443,8 @@ class Layout:
         models |= {name: {"role": "model", "cell": None} for name in self.graph.bases if name not in models}
         models |= {name: {"role": "cell", "cell": cell.axes()} for name, cell in self.grid.cells.items()}
         models |= {name: {"role": "chosen", "cell": None} for name in self.chosen}
+        for name, one in self.graph.later.items():
+            models[name] = {"role": one.kind, "cell": None, "of": one.chosen, "rank": one.rank, "seed": one.seed}
         for name, node in self.graph.variants.items():
             told = {"operation": node.part.operation, "value": node.part.value, "by": node.part.ranked_by}
             models[name] = {"role": "variant", "cell": None, **told, "healed": self.graph.healing.get(name, [])}

@@ -2,7 +2,8 @@
 
 A base is brought or built, and may be fine-tuned before it teaches; a cell is distilled from a teacher into a student;
 a chosen model is a copy of one of its candidates; a variant is another model made smaller; a task's is another model
-fine-tuned for that task.
+fine-tuned for that task; a finalist and a fresh model are cells whose axes are known once others were measured
+(later_models.py).
 """
 
 import re
@@ -13,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from codestill.kit.program import UserError
 from codestill.study.cell import AXES
 from codestill.study.entries import compressions
+from codestill.study.later_models import faults, later_models
 from codestill.study.recipe_names import CORPUS, TEACHER
 
 CHOSEN = ("best_distilled", "best_finetuned")
@@ -29,7 +31,7 @@ class Node:
     """
 
     name: str
-    kind: str  # base, cell, chosen, variant or task
+    kind: str  # base, cell, chosen, variant, task, finalist or fresh
     needs: tuple = ()
     part: object = None
     seed: int | None = None
@@ -181,6 +183,11 @@ class ModelGraph:
     def _plain_needs(self, name):
         return self.needs_of(self.cells[name]) if name in self.cells else self.bases[name].needs
 
+    @cached_property
+    def later(self):
+        """{name: LaterModel} of the finalists, then of the fresh models."""
+        return later_models(self)
+
     # -- the whole ---------------------------------------------------------------------------------------------
 
     @cached_property
@@ -188,7 +195,8 @@ class ModelGraph:
         """{name: Node} of every model, bases first."""
         cells = {name: Node(name, "cell", self.needs_of(cell), cell) for name, cell in self.cells.items()}
         chosen = {name: Node(name, "chosen", tuple(of)) for name, of in self.candidates.items() if of}
-        return {**self.bases, **cells, **chosen, **self.derived}
+        later = {name: Node(name, one.kind, ("student", *one.needs), one, one.seed) for name, one in self.later.items()}
+        return {**self.bases, **cells, **chosen, **self.derived, **later}
 
     def faults(self):
         """Yield (location in the config, what is wrong there and what to do) for each fault of the graph."""
@@ -211,6 +219,7 @@ class ModelGraph:
                     known = [*self.study.bases, *CHOSEN, *self.study.variants, *self.study.tasks]
                     yield (*self._section(section), "of"), f"{of!r} is no model; it has {', '.join(known)}"
                     return
+        yield from faults(self)
         yield from self._faulty_graph()
         yield from self._faulty_parents()
 

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from codestill.study.section import Name, Section, field
+from pydantic import field_validator
+
+from codestill.study.section import Name, Section, Seed, field
 
 PASS, BODIES, LOSS = "pass@1", "bodies_exact", "eval_loss"
 
@@ -17,3 +19,18 @@ class Selection(Section):
         flag=False,
     )
     on: Name | None = field(None, "pass@1 only: which development benchmark; null: the study's first", flag=False)
+    finalists: int = field(
+        0, "so many settings of each side (all of one with fewer), the best by the seeds that they have, are trained "
+        "on all of the study's seeds before one is chosen; 0: every candidate is judged by the seeds that it has",
+        flag=False, ge=0,
+    )  # fmt: skip
+    fresh_seeds: list[Seed] = field(
+        [], "the chosen settings are trained with these too; they did not choose, so the headline is theirs", flag=False
+    )
+
+    @field_validator("fresh_seeds")
+    @classmethod
+    def _distinct(cls, seeds):
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("must be distinct")
+        return seeds
