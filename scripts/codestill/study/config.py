@@ -193,11 +193,9 @@ class Study(Section):
         """Raise where a benchmark is trained on that has no part for it, or judged on what models learn from."""
         if one.kind == "prompts" or name == CORPUS_PROMPTS:
             raise wrong(f"benchmarks.{name}", "the recipe teacher completes the corpus' prompts by itself; remove it")
-        trained, fit = (
-            benchmark_kinds()[one.kind].get("training"),
-            "mbpp, apps, file, opencodeinstruct or pocket_training",
-        )
+        trained = benchmark_kinds()[one.kind].get("training")
         if one.use == "training" and not trained:
+            fit = "mbpp, apps, file, opencodeinstruct or pocket_training"
             raise wrong(f"benchmarks.{name}.use", f"{one.kind} has no part to train on; training takes {fit}")
         if one.use != "training" and trained == "only":
             raise wrong(f"benchmarks.{name}.use", f"must be training, not {one.use}: models learn from {one.kind}")
