@@ -12,7 +12,7 @@ import torch
 
 from codestill.kit.program import UserError, log
 from codestill.models.loading import load_model, short
-from codestill.models.sparsity import as_rows, input_norms, linears
+from codestill.models.sparsity import as_rows, input_norms, linears, watch
 from codestill.models.thinning import layer_stack, with_layers
 
 # The fields that hold the width of the MLP, by the families' names for it.
@@ -77,21 +77,11 @@ def _turns(model, name, layers, batches):
     """[layers]: how far each turns the states, 1 - cos(before, after), mean over positions."""
     sums = [0.0] * layers
 
-    def watch(index):
-        def hook(module, inputs, output):
-            after = output[0] if isinstance(output, tuple) else output
-            sums[index] += 1 - torch.cosine_similarity(inputs[0].float(), after.float(), dim=-1).mean().item()
+    def take(index, inputs, output):
+        after = output[0] if isinstance(output, tuple) else output
+        sums[index] += 1 - torch.cosine_similarity(inputs[0].float(), after.float(), dim=-1).mean().item()
 
-        return hook
-
-    stack = model.get_submodule(name)
-    hooks = [layer.register_forward_hook(watch(index)) for index, layer in enumerate(stack)]
-    try:
-        for batch in batches:
-            model(**batch, use_cache=False)
-    finally:
-        for one in hooks:
-            one.remove()
+    watch(model, dict(enumerate(model.get_submodule(name))), batches, take)
     return sums
 
 

@@ -28,24 +28,29 @@ def as_rows(module):
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.t()
 
 
-@torch.inference_mode()
-def input_norms(model, modules, batches):
-    """{name: L2 norm of each input of the module over all positions of the batches, float32 [inputs]}."""
-    sums = {name: torch.zeros(as_rows(module).shape[1]) for name, module in modules.items()}
-
-    def watch(name):
-        def hook(module, inputs):
-            sums[name] += inputs[0].float().square().flatten(0, -2).sum(0)
-
-        return hook
-
-    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in modules.items()]
+def watch(model, modules, batches, take):
+    """Run the model over `batches`; take(name, inputs, output) sees each pass of each of `modules` {name: one}."""
+    hooks = [
+        module.register_forward_hook(lambda _, inputs, output, name=name: take(name, inputs, output))
+        for name, module in modules.items()
+    ]
     try:
         for batch in batches:
             model(**batch, use_cache=False)
     finally:
         for one in hooks:
             one.remove()
+
+
+@torch.inference_mode()
+def input_norms(model, modules, batches):
+    """{name: L2 norm of each input of the module over all positions of the batches, float32 [inputs]}."""
+    sums = {name: torch.zeros(as_rows(module).shape[1]) for name, module in modules.items()}
+
+    def take(name, inputs, output):
+        sums[name] += inputs[0].float().square().flatten(0, -2).sum(0)
+
+    watch(model, modules, batches, take)
     return {name: total.sqrt() for name, total in sums.items()}
 
 
