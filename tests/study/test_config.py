@@ -76,7 +76,12 @@ MISTAKES = [
     ("distillation.alpha", -0.1, "distillation.alpha", "greater than or equal to 0"),
     ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
     ("distillation.temperature", "hot", "distillation.temperature", "number"),
-    ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl' or 'jsd'"),
+    ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl', 'jsd', 'skew_kl' or"),
+        "distillation.objective",
+        "kl",
+        "distillation.objective",
+        "must be 'forward_kl', 'reverse_kl', 'jsd', 'skew_kl' or 'skew_reverse_kl'",
+    ),
     ("distillation.teacher", "bigger", "distillation.teacher", "it has teacher, student"),
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),
@@ -160,7 +165,7 @@ MISTAKES = [
         "experiments.experiment_1.grid.objective",
         "klx",
         "experiments.experiment_1.grid.objective",
-        "must be 'forward_kl', 'reverse_kl' or 'jsd'",
+        "must be 'forward_kl', 'reverse_kl', 'jsd', 'skew_kl' or 'skew_reverse_kl'",
     ),
     ("experiments.experiment_1.grid.seed", -1, "experiments.experiment_1.grid.seed", "greater than or equal to 0"),
     ("experiments.experiment_1.zip", {"epochs": 3}, "experiments.experiment_1.zip.epochs", "list, not 3"),
@@ -248,7 +253,7 @@ def test_what_chooses_is_never_what_is_reported():
     assert (study.development, study.reported) == (["problems"], ["humaneval"])
     grid = build_grid(study)
     place = Layout(study, grid)
-    assert place.judged("problems") == list(grid.cells)
+    assert set(grid.cells) <= set(place.judged("problems"))
     wanted = [f"{place.results}/scores/problems/{cell}.json" for cell in place.candidates("best_finetuned")]
     assert place.measures_of(place.candidates("best_finetuned")) == wanted
     assert not any("/problems/" in path for path in [*place.measured(), *place.comparison([])])

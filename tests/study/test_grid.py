@@ -80,7 +80,8 @@ def test_the_home_grid_holds_every_cell_once(study):
 
 @pytest.mark.parametrize("name", ["config", "adapted", "codegen", "qwen", "pilot", "demo", "demo-study"])
 def test_both_sides_are_chosen_among_as_many_settings(name):
-    cells = build_grid(load_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text()))).cells.values()
+    grid = build_grid(load_study(yaml.safe_load((CONFIG / f"{name}.yaml").read_text())))
+    cells = [grid.cells[one] for found in grid.graph.candidates.values() for one in found]
     settings = {(cell.alpha == 1, *(pair for pair in cell.axes().items() if pair[0] != "seed")) for cell in cells}
     distilled = [alone for alone, *_ in settings].count(False)
     assert distilled == len(settings) - distilled
@@ -124,7 +125,7 @@ def test_a_name_past_200_bytes_is_an_error(study):
 )
 def test_what_does_not_do_what_it_says_is_told(changes, said):
     raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
-    plain = {"sweeps": {}, "experiments": {}}
+    plain = {"sweeps": {}, "experiments": {}, "selection": {}}
     study = load_study(raw | plain | changes)
     found = remarks(study, build_grid(study))
     assert len(found) == bool(said)
