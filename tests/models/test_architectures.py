@@ -71,6 +71,7 @@ PACKED = {
     "deepseek_v3": DEEP,
     "minicpm3": LATENT | {"q_lora_rank": 8},
     "smollm3": GROUPED | {"no_rope_layers": [1, 0]},
+    "llama4_text": HEAD | {"intermediate_size_mlp": 48, "num_local_experts": 2, "attention_chunk_size": 16},
 }
 # Functions of these would see each other in one row, so packed rows are refused; padded ones are right.
 PADDED = {
@@ -82,6 +83,9 @@ PADDED = {
     "rwkv": {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32},
     "recurrent_gemma": PLAIN_SHAPE | {"num_key_value_heads": 1, "lru_width": 32, "attention_window_size": 8},
     "jamba": GROUPED | {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2},
+    "bamba": GROUPED | {"attn_layer_indices": [1], "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 4},
+    "xlstm": {"hidden_size": 128, "num_hidden_layers": 2, "num_heads": 2},
+    "gpt_oss": HEAD | SLIDING | {"num_local_experts": 4, "num_experts_per_tok": 2},
 }
 
 

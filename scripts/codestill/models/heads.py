@@ -89,13 +89,20 @@ def split(model, check=True):
     body(input_ids=, position_ids=, use_cache=False).last_hidden_state is what the head receives. Raises UserError
     where body and head do not reproduce the model's own logits. `check` False trusts an earlier split of the model.
     """
-    linear, body = model.get_output_embeddings(), model.base_model
+    linear, body = model.get_output_embeddings(), _body(model)
     name = type(model).__name__
     if body is model or not isinstance(linear, torch.nn.Linear):
         raise UserError(f"{name}: no body followed by a linear head; use a causal language model of transformers")
     if check or model not in _KNOWN:
         _KNOWN[model] = _shape_of(model, body, linear, name)
     return body, Head(linear.weight, linear.bias, *_KNOWN[model])
+
+
+def _body(model):
+    """The model without its head; where its class names another attribute than it has (Llama 4), its one child that is
+    a model."""
+    children = [child for child in model.children() if hasattr(child, "base_model")]
+    return children[0] if model.base_model is model and len(children) == 1 else model.base_model
 
 
 def router_fault(model):
@@ -167,7 +174,7 @@ def row_fault(model, packed):
     that make no mask of them (ALiBi, learned positions counted from the mask, recurrent states) would let each see
     those before it, silently.
     """
-    body, training = model.base_model, model.training
+    body, training = _body(model), model.training
     model.eval()
     count = min(model.get_input_embeddings().weight.shape[0], 11)
     ids = torch.arange(count - 1, -1, -1, device=model.device)
