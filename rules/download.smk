@@ -90,17 +90,19 @@ rule prepare_corpus:
         benchmark_of("prepare_corpus")
     conda:
         "../envs/torch.yaml"
+    threads: STUDY.corpus.workers
     resources:
         runtime=minutes_of("prepare_corpus"),
         mem_mb=megabytes_of("prepare_corpus"),
     params:
+        work=beside(f"{PLACE.results}/work/prepare_corpus"),
         script=program("prepare_corpus"),
         code=code_of("prepare_corpus"),
         split=COMMANDS.corpus(),
     shell:
         "python {params.script:q} --sources {input.sources} --benchmarks {input.tasks} --train {output.train} "
         "--validation {output.validation} --test {output.test} --accounting {output.accounting} "
-        "{params.split} > {log} 2>&1"
+        "{params.split} --work_dir {params.work} --workers {threads} > {log} 2>&1"
 
 
 rule build_model:

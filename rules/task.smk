@@ -1,6 +1,11 @@
 # A finished model learns a task: text of its own, prepared, tokenised and trained on as the study's is.
 
 
+def workers_of_task(wildcards):
+    """The processes that clean and tokenise a task's corpus."""
+    return STUDY.tasks[wildcards.task].corpus.workers
+
+
 use rule prepare_corpus as prepare_task with:
     input:
         sources=lambda wildcards: expand(
@@ -20,8 +25,10 @@ use rule prepare_corpus as prepare_task with:
         log_of("prepare_task", "{task}"),
     benchmark:
         benchmark_of("prepare_task", "{task}")
+    threads: workers_of_task
     params:
         split=lambda wildcards: COMMANDS.corpus(wildcards.task),
+        work=beside(f"{PLACE.results}/work/prepare_task/{{task}}"),
 
 
 use rule tokenize_corpus as tokenize_task with:
@@ -38,6 +45,9 @@ use rule tokenize_corpus as tokenize_task with:
         log_of("tokenize_task", "{task}"),
     benchmark:
         benchmark_of("tokenize_task", "{task}")
+    threads: workers_of_task
+    params:
+        work=beside(f"{PLACE.results}/work/tokenize_task/{{task}}"),
 
 
 use rule teach as learn_task with:

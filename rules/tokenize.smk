@@ -77,6 +77,7 @@ rule tokenize_corpus:
         benchmark_of("tokenize_corpus")
     conda:
         "../envs/torch.yaml"
+    threads: STUDY.corpus.workers
     resources:
         runtime=minutes_of("tokenize_corpus"),
         mem_mb=megabytes_of("tokenize_corpus"),
@@ -87,6 +88,8 @@ rule tokenize_corpus:
         folders=lambda wildcards, output: [folder_of(output[split]) for split in SPLITS],
         layout=COMMANDS.tokens(),
         matched=lambda wildcards, input: COMMANDS.matched(input.matched),
+        work=beside(f"{PLACE.results}/work/tokenize_corpus"),
     shell:
         "python {params.script:q} --tokenizer {params.tokenizer} --inputs {input.functions} --outputs {params.folders} "
-        "--accounting {output.accounting} {params.matched} {params.layout} > {log} 2>&1"
+        "--accounting {output.accounting} {params.matched} {params.layout} "
+        "--work_dir {params.work} --workers {threads} > {log} 2>&1"

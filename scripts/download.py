@@ -89,7 +89,7 @@ def corpus(args):
     log(f"{args.output}: {count} functions")
     asked = {
         field: getattr(args, field)
-        for field in ("kind", "name", "config_name", "path", "columns", "max_samples", "seed")
+        for field in ("kind", "name", "config_name", "stream", "path", "columns", "max_samples", "seed")
     }
     facts = {**asked, "requested_revision": args.revision, "revision": None, **facts}
     return {**facts, "functions": count, "partitions": dict(partitions), "files": _checksum(args.output)}

@@ -5,6 +5,7 @@
     codestill new src/ --teacher Qwen/Qwen2.5-Coder-1.5B --student Qwen/Qwen2.5-Coder-0.5B --study ours
     codestill new owner/dataset --teacher microsoft/CodeGPT-small-py --student distilbert/distilgpt2
 
+Where most functions have no docstring, all of the code is taken, with names and comments as prompts (`format: code`).
 A model is a name on the hub, a folder, a GGUF file, or a size (1M, 4M, 12M, 34M, 88M) to start from random weights;
 without a student, the student is half of the teacher's layers. Nothing is downloaded and nothing runs: the config is
 written, with the reason beside each number, and the plan of it is printed.
@@ -19,7 +20,7 @@ from codestill.kit.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parents[1]
 ATTEMPTS = 3  # to bring a plan below the minutes that are given
-FEWEST = 50  # documented functions: of fewer, none would be left to test on
+FEWEST = 50  # records: of fewer, none would be left to test on
 
 
 def arguments():
@@ -63,10 +64,9 @@ def look_at(word):
         return ["kind: hub", f"name: {word}"], Code()
     else:
         raise UserError(f"{word}: no folder or file here, and no name of a data set on the hub (OWNER/NAME)")
-    if code.documented < FEWEST:
-        raise UserError(
-            f"{word}: {code.documented} functions with a docstring, and {FEWEST} are the least to learn from"
-        )
+    if len(code.lengths) < FEWEST:
+        what = "functions, classes and scripts" if code.form == "code" else "functions with a docstring"
+        raise UserError(f"{word}: {len(code.lengths)} {what}, and {FEWEST} are the least to learn from")
     return lines, code
 
 
@@ -92,10 +92,7 @@ def main():
 
     machine = this_machine()
     unread = f", {code.unreadable:,} files unreadable" if code.unreadable else ""
-    print(
-        f"code: {code.documented:,} documented functions, about {code.tokens:,.0f} tokens; "
-        f"{code.undocumented:,} undocumented ones left out{unread}"
-    )
+    print(f"code: {code.told}{unread}")
     gpus = f"{machine.gpus} GPUs of {machine.memory:.0f} GiB" if machine.gpus else "no GPU"
     print(f"machine: {machine.cores} cores, {gpus}")
     size = fitting_size(machine, args.minutes)

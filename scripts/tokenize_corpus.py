@@ -12,8 +12,8 @@ use_cache=False and no attention mask); `padded` gives each function a row of it
 
 Each output is a folder for datasets.load_from_disk with the columns input_ids, position_ids, labels (aligned like
 input_ids, -100 where there is no target), bytes (UTF-8 bytes of the text of the row's targets) and sources (of its
-functions). --accounting says
-where every token and byte of each split went. The same inputs write the same bytes.
+functions). --accounting says where every token and byte of each split went. The same inputs write the same bytes,
+however many --workers there are. Memory does not grow with the corpus; a call that was killed goes on in --work_dir.
 
 A prompt is a beginning of such a text only without the newlines at its end: the newline and the indentation after it
 are one token or two of the body. Strip them before you let a model complete it, and tokenise it without special tokens.
@@ -24,7 +24,7 @@ from pathlib import Path
 from codestill.kit.program import UserError, parser, run
 from codestill.kit.whole import given
 from codestill.study.flags import add_flags, section_of
-from codestill.study.sections.corpus import Tokens
+from codestill.study.sections.corpus import Split, Tokens
 
 ROWS = ("max_seq_length", "layout")
 
@@ -58,13 +58,18 @@ def arguments():
         default=[],
         help="folders of other tokenizers: tokens by each",
     )
+    flags.add_argument(
+        "--work_dir", metavar="DIR", help="where a killed call leaves what it made; left out: beside --accounting"
+    )
     add_flags(flags, Tokens, ROWS)
+    add_flags(flags, Split, ("workers",))
     args = flags.parse_args()
     if len(args.inputs) != len(args.outputs):
         raise UserError(f"--outputs: {len(args.outputs)} folders for {len(args.inputs)} inputs; give one for each")
     if len({Path(output).name for output in args.outputs}) != len(args.outputs):
         raise UserError("--outputs: two folders have one name, which names the split in the accounts")
     section_of(args, Tokens, ROWS)
+    section_of(args, Split, ("workers",))
     return args
 
 
@@ -80,8 +85,9 @@ def main():
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     tokenize_splits(
-        args.tokenizer, args.inputs, args.outputs, args.accounting, args, args.vocabulary, args.compared_with
-    )
+        args.tokenizer, args.inputs, args.outputs, args.accounting, args, args.vocabulary, args.compared_with,
+        args.workers, args.work_dir,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

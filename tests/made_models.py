@@ -51,6 +51,16 @@ def made_tokenizer(texts=None, vocab_size=320):
     return train_tokenizer(texts or [record(number)["code"] for number in range(40)], vocab_size)
 
 
+def dataset_of(columns):
+    """The rows of flat columns, as a set of tokens on disk would give them."""
+    import pyarrow
+    from datasets import Dataset
+
+    from codestill.data.token_file import batch_of
+
+    return Dataset(pyarrow.Table.from_batches([batch_of(columns)]))
+
+
 def byte_tokenizer(tokens, end="</s>", pad="<pad>", merges=(), **special):
     """A byte-level tokenizer with exactly the given token strings as ids 0, 1, ...: to permute and to extend."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from codestill.data.code_in_text import code_in
+from codestill.data.encoding import TextEncoder
 from codestill.data.prepared import prepare_corpus
 from codestill.data.sources import load
 from codestill.data.text import read_texts
-from codestill.data.tokens import encode_functions
 from codestill.data.units import units
 from codestill.measure.function_parts import BODY, FunctionParts
 from codestill.models.token_bytes import token_bytes
@@ -148,7 +148,7 @@ def test_blocks_that_are_no_python_are_left_out():
 
 def test_a_script_is_all_body():
     tokenizer = make_tokenizer()
-    found = encode_functions(tokenizer, [ROWS["stdin script"]], 200)
+    found = TextEncoder(tokenizer, 200).encode([ROWS["stdin script"]])
     row = {"input_ids": found.ids.tolist(), "labels": found.ids, "position_ids": list(range(len(found.ids)))}
     import numpy
 

@@ -234,3 +234,40 @@ def test_the_seed_decides_the_split_and_not_the_order_alone(monkeypatch, tmp_pat
     for seed in (1, 2):
         held.append(set(names(prepare(monkeypatch, tmp_path, {"a": rows}, seed=seed, test_fraction=0.3)[0])["test"]))
     assert len(held[0] & held[1]) + len(held[0] - held[1]) > 50 and len(held[0] - held[1]) > 30
+
+
+@pytest.mark.parametrize("split_by", ["repo", "path"])
+def test_no_repository_or_file_stands_in_two_splits(monkeypatch, tmp_path, split_by):
+    rows = [row(number, repo=f"r{number % 60}", path=f"{number % 120}.py") for number in range(1200)]
+    twins = [renamed(row(number), repo="copies", path=f"copy{number % 10}.py") for number in range(0, 1200, 40)]
+    splits, account = prepare(
+        monkeypatch, tmp_path, {"a": rows, "b": twins}, split_by=split_by, validation_fraction=0.2, test_fraction=0.2
+    )
+    homes, twin_homes = {}, {}
+    for split, kept in splits.items():
+        assert len(kept) > 100
+        for one in kept:
+            homes.setdefault((one["repo"], one["path"])[: 1 + (split_by == "path")], set()).add(split)
+            twin_homes.setdefault(fingerprint(normal_form(parse_function(one["code"]))[0]), set()).add(split)
+    assert len(homes) == {"repo": 61, "path": 121}[split_by] and all(len(home) == 1 for home in homes.values())
+    # What does the same stands in one split all the same: what is learnt yields to what is held back.
+    assert all(len(home) == 1 for home in twin_homes.values())
+    assert account["dropped"]["near_identical_in_another_split"] > 0 and settled(account)
+    by_function = prepare(monkeypatch, tmp_path, {"a": rows}, validation_fraction=0.2, test_fraction=0.2)[0]
+    assert len({one["repo"] for kept in by_function.values() for one in kept}) == 60
+    assert sum(len({one["repo"] for one in kept}) for kept in by_function.values()) > 100  # the check above can fail
+
+
+def test_a_repository_that_its_source_puts_in_two_splits_is_held_back_whole(monkeypatch, tmp_path):
+    rows = [row(number, repo=f"r{number % 4}", partition="train") for number in range(40)]
+    rows += [row(100 + number, repo="r0", partition="test") for number in range(3)]
+    splits, account = prepare(monkeypatch, tmp_path, {"a": rows}, split_by="repo", validation_fraction=0)
+    assert {one["repo"] for one in splits["train"]} == {"r1", "r2", "r3"} and len(splits["test"]) == 3
+    assert account["dropped"]["origin_in_another_split"] == 10 and settled(account)
+
+
+def test_a_source_without_repositories_cannot_be_split_by_them(monkeypatch, tmp_path):
+    told = r"^--split_by repo: no record of the source b names its repo; map the column \(corpus.sources.b.columns\)"
+    sources = {"a": [row(number, repo="r") for number in range(9)], "b": [row(number) for number in range(20, 40)]}
+    with pytest.raises(UserError, match=told):
+        prepare(monkeypatch, tmp_path, sources, split_by="repo")

@@ -5,12 +5,13 @@ import json
 import numpy
 import pytest
 
+from codestill.data.encoding import TextEncoder
 from codestill.data.instruct import Chat, record
 from codestill.data.prepared import prepare_corpus
 from codestill.data.sources import load
 from codestill.data.text import read_texts
 from codestill.data.token_sets import tokenize_splits
-from codestill.data.tokens import IGNORE, encode_functions, load_tokens
+from codestill.data.tokens import IGNORE, load_tokens
 from codestill.kit.program import UserError
 from codestill.models import chat
 from codestill.sampling.prompts import read_tasks
@@ -129,7 +130,7 @@ def test_rows_become_token_sets(tmp_path):
 def test_a_prompt_that_fills_the_row_is_left_out_and_said(tmp_path):
     tokenizer = tokenizer_with(CHATML)
     long = Chat([{"role": "user", "content": "why? " * 200}, TALK[1]])
-    found = encode_functions(tokenizer, [long, Chat(TALK[:2])], 64)
+    found = TextEncoder(tokenizer, 64).encode([long, Chat(TALK[:2])])
     assert found.silent == [0] and len(found) == 1 and found.learnt.any()
 
 

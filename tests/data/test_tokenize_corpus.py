@@ -38,6 +38,8 @@ def test_every_split_is_written_and_accounted_for_and_again_the_same(model, tmp_
     ]
     with sources[1].open("a") as handle:
         handle.write(json.dumps({"code": "\n  \n", "docstring": ""}) + "\n")
+    with sources[2].open("a") as handle:
+        handle.write("\n" + json.dumps({"code": "b = '\ud83d'"}) + "\n")
     done, outputs, accounting = tokenise(model, sources, tmp_path / "one", "--max_seq_length", 90)
     assert (done.returncode, done.stderr) == (0, "")
     facts = read_json(accounting)
@@ -45,7 +47,8 @@ def test_every_split_is_written_and_accounted_for_and_again_the_same(model, tmp_
     assert facts["tokenizer"]["sha256"] == sha256(model / "tokenizer.json")
     assert facts["tokenizer"]["end_token"] == "</s>"
     assert [facts["splits"][split]["functions"] for split in SPLITS] == [50, 9, 7]
-    assert [facts["splits"][split]["dropped"] for split in SPLITS] == [0, 1, 0]
+    assert [facts["splits"][split]["dropped"] for split in SPLITS] == [0, 1, 1]
+    assert "test.jsonl: 1 records dropped that hold half a surrogate pair, the first in line 9" in done.stdout
     for split, output in zip(SPLITS, outputs, strict=True):
         assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
         rows = load_from_disk(str(output))

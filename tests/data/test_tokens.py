@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from codestill.data import tokens
+from codestill.data import packing, tokens
+from codestill.data.encoding import TextEncoder
 from codestill.data.text import function_text
 from codestill.kit.program import UserError
 from codestill.models.tokenizers import plain_ids
-from made_models import SHAPES, byte_tokenizer, made_model, made_tokenizer, record
+from made_models import SHAPES, byte_tokenizer, dataset_of, made_model, made_tokenizer, record
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +25,9 @@ def texts():
 
 
 def dataset(tokenizer, texts, length, layout="packed"):
-    functions = tokens.encode_functions(tokenizer, texts, length)
-    columns = tokens.columns_of(functions, tokens.rows_of(functions, layout, length))
-    return functions, columns, tokens.dataset_of(columns)
+    functions = TextEncoder(tokenizer, length).encode(texts)
+    columns = packing.columns_of(functions, packing.rows_of(functions.lengths, layout, length))
+    return functions, columns, dataset_of(columns)
 
 
 def pieces(row):
@@ -55,7 +56,7 @@ def test_rows_decode_to_the_functions_and_end_tokens_are_targets(tokenizer, text
 @pytest.mark.parametrize("length", [1000, 60, 7])
 def test_accounts_agree_with_an_independent_count(tokenizer, texts, length):
     functions, columns, rows = dataset(tokenizer, texts, length)
-    facts = tokens.account(functions, columns, 3, tokenizer.eos_token_id, length)
+    facts = packing.account(functions, columns, tokenizer.eos_token_id, length)
     kept = [ids for row in rows for ids, _ in pieces(row)]
     # In this alphabet a character of a token's string is a byte.
     strings = [tokenizer.convert_ids_to_tokens(ids) for ids in kept]
@@ -69,20 +70,20 @@ def test_accounts_agree_with_an_independent_count(tokenizer, texts, length):
     assert facts["truncated"] == sum(len(ids) + 1 > length for ids in plain_ids(tokenizer, texts))
     assert facts["cut_tokens"] + facts["tokens"] == sum(len(ids) + 1 for ids in plain_ids(tokenizer, texts))
     assert facts["positions"] == len(rows) * length == facts["tokens"] + facts["padding"]
-    assert (facts["read"], facts["functions"]) == (len(texts) + 3, len(texts))
+    assert facts["functions"] == len(texts)
 
 
 def test_accounts_that_do_not_balance_are_refused(tokenizer, texts):
     functions, columns, _ = dataset(tokenizer, texts, 400)
     columns["labels"][5] = tokens.IGNORE
     with pytest.raises(AssertionError, match="do not balance"):
-        tokens.account(functions, columns, 0, tokenizer.eos_token_id, 400)
+        packing.account(functions, columns, tokenizer.eos_token_id, 400)
 
 
 def test_a_function_that_just_fits_keeps_its_end_token(tokenizer, texts):
     exact = len(plain_ids(tokenizer, texts[:1])[0]) + 1
-    assert tokens.encode_functions(tokenizer, texts[:1], exact).ids[-1] == tokenizer.eos_token_id
-    assert tokens.encode_functions(tokenizer, texts[:1], exact - 1).ids[-1] != tokenizer.eos_token_id
+    assert TextEncoder(tokenizer, exact).encode(texts[:1]).ids[-1] == tokenizer.eos_token_id
+    assert TextEncoder(tokenizer, exact - 1).encode(texts[:1]).ids[-1] != tokenizer.eos_token_id
 
 
 def test_first_fit_is_the_plain_algorithm():
@@ -96,7 +97,7 @@ def test_first_fit_is_the_plain_algorithm():
                 room.append(capacity)
             room[row] -= length
             expected.append(row)
-        assert tokens.first_fit(lengths, capacity) == expected
+        assert packing.first_fit(lengths, capacity) == expected
 
 
 def token_losses(model, row):
@@ -180,11 +181,11 @@ def test_the_start_tokens_that_the_tokenizer_puts_first_lead_and_are_no_targets(
     seen = [piece for row in rows for piece in pieces(row)]
     for ids, labels in seen:
         assert ids[:count] == start and labels[:count] == [tokens.IGNORE] * count and labels[count:] == ids[count:]
-    facts = tokens.account(functions, columns, 0, 256, 300)
+    facts = packing.account(functions, columns, 256, 300)
     assert facts["first_token_bytes"] == 0 and facts["first_tokens"] == count * len(texts)
     # One byte is one token here: targets are bytes, and the end tokens of what is whole.
     assert facts["bytes"] == facts["targets"] - facts["end_tokens"]
-    bare = tokens.encode_functions(without_start(adding), texts, 300)
+    bare = TextEncoder(without_start(adding), 300).encode(texts)
     assert not {258, 259} & set(bare.ids.tolist()) and start_ids(without_start(adding)) == []
 
 
@@ -194,6 +195,9 @@ def test_a_text_that_its_tokens_do_not_give_back_is_counted(texts):
     from made_models import alphabet
 
     changing = byte_tokenizer([*alphabet(), "</s>", "<pad>"])
-    assert tokens.encode_functions(changing, texts, 300).unspelt == 0
+    assert TextEncoder(changing, 300).encode(texts).unspelt.sum() == 0
     changing.backend_tokenizer.normalizer = normalizers.NFC()
-    assert tokens.encode_functions(changing, ["x = 'e\u0301'", *texts], 300).unspelt == 1
+    assert TextEncoder(changing, 300).encode(["x = 'e\u0301'", *texts]).unspelt.tolist() == [
+        True,
+        *[False] * len(texts),
+    ]

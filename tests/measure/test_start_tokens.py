@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import made_tokenizers
-from codestill.data import tokens
+from codestill.data import packing
 from codestill.data.batches import Examples
+from codestill.data.encoding import TextEncoder
 from codestill.measure.audit import bits_per_byte
 from codestill.measure.bits_per_byte import measure
 from codestill.measure.function_parts import FunctionParts
@@ -16,7 +17,7 @@ from codestill.models.token_bytes import text_pieces
 from codestill.models.tokenizers import plain_ids, without_start
 from codestill.sampling.prompts import read_tasks
 from codestill.sampling.settings import Settings
-from made_models import made_model
+from made_models import dataset_of, made_model
 
 TEXTS = [text.strip("\n") for text in made_tokenizers.TEXTS[:4]]
 
@@ -50,9 +51,9 @@ def test_the_audit_counts_the_first_token_behind_a_start_token_only(tokenizer, m
 
 
 def test_rows_and_measures_agree_with_the_model(tokenizer, model):
-    functions = tokens.encode_functions(tokenizer, TEXTS, 400)
-    columns = tokens.columns_of(functions, tokens.rows_of(functions, "packed", 400))
-    data = Examples(tokens.dataset_of(columns), source="rows")
+    functions = TextEncoder(tokenizer, 400).encode(TEXTS)
+    columns = packing.columns_of(functions, packing.rows_of(functions.lengths, "packed", 400))
+    data = Examples(dataset_of(columns), source="rows")
     size = int(columns["bytes"].sum())
     assert size == sum(len(text.encode()) for text in TEXTS)
     parts = FunctionParts(data, text_pieces(tokenizer, len(tokenizer)), size)

@@ -373,6 +373,40 @@ def test_a_data_set_in_a_local_folder_needs_no_hub(tmp_path, data_folder):
     assert read_json(tmp_path / "m.json")["functions"] == 13
 
 
+def test_a_streamed_data_set_brings_the_same_rows_and_leaves_no_copy(tmp_path, data_folder):
+    found = []
+    with hub(own__data=data_folder) as server:
+        for more in ((), ("--stream",)):
+            home = tmp_path / f"home{len(more)}"
+            outputs = ("--output", tmp_path / "data.jsonl.gz", "--manifest", tmp_path / "m.json")
+            words = ("corpus", "--kind", "hub", "--name", "own/data", "--columns", "code=whole", *more, *outputs)
+            done = run(*words, HF_ENDPOINT=server.url, HF_HOME=str(home))
+            assert done.returncode == 0, done.stderr
+            found.append(list(read_jsonl(tmp_path / "data.jsonl.gz")))
+            assert bool(list(home.rglob("*.arrow"))) == (not more)
+    assert found[0] == found[1] and len(found[0]) == 13
+
+
+def test_parquet_files_are_read_as_json_lines_are(tmp_path, data_folder):
+    import pyarrow
+    from pyarrow import parquet
+
+    folder, found = tmp_path / "parquet", []
+    folder.mkdir()
+    for path in data_folder.glob("*.jsonl"):
+        parquet.write_table(pyarrow.Table.from_pylist(list(read_jsonl(path))), folder / f"{path.stem}.parquet")
+    for place in (data_folder, folder):
+        outputs = ("--output", tmp_path / "data.jsonl.gz", "--manifest", tmp_path / "m.json")
+        done = run("corpus", "--kind", "files", "--path", place, "--columns", "code=whole", *outputs)
+        assert done.returncode == 0, done.stderr
+        found.append(list(read_jsonl(tmp_path / "data.jsonl.gz")))
+    assert found[0] == found[1] and len(found[0]) == 13
+    (folder / "train.parquet").write_bytes(b"PAR1 torn")
+    done = run("corpus", "--kind", "files", "--path", folder, "--columns", "code=whole", *outputs)
+    assert done.returncode == 2 and "train.parquet: not a parquet file, or torn" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 MODEL, DATA = ("model", "--name"), ("corpus", "--kind", "hub", "--name")
 
 

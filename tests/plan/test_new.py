@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from codestill.data.sources import load
 from codestill.plan.proposal import Code, Machine, config_text, fitting_size, propose, shape_of, size_of
 from codestill.study.config import load_study
 from shared_data import ROOT
@@ -57,13 +58,32 @@ def test_rows_of_a_file_are_read_by_the_columns_that_they_have(tmp_path):
     assert study.corpus.sources["own"].columns == {"code": "whole_func_string", "docstring": "summary"}
 
 
+def test_code_without_docstrings_is_taken_with_its_names_and_comments(tmp_path):
+    """Sixty undocumented functions in Latin-1, as their coding line says, and ten documented ones."""
+    (tmp_path / "own").mkdir()
+    bare = "# Größe\ndef size_{0}(a):\n    return a + {0}\n\n\n"
+    latin = "# -*- coding: latin-1 -*-\n" + "".join(bare.format(n) for n in range(60))
+    (tmp_path / "own/a.py").write_bytes(latin.encode("latin-1"))
+    (tmp_path / "own/b.py").write_text("".join(FUNCTION.format(n) for n in range(10)))
+    told = (
+        "code: 10 documented functions and 60 undocumented ones, taken as any code: 70 functions, classes and scripts"
+    )
+    assert told in new(tmp_path, "own", "--output", "mine.yaml", "--minutes", "3")
+    text = (tmp_path / "mine.yaml").read_text()
+    study = load_study(yaml.safe_load(text))
+    assert study.corpus.sources["own"].format == "code" and study.plan.functions == 56
+    rows = list(load(study.corpus.sources["own"], {}))
+    assert len(rows) == 70 and rows[3]["code"] == "# Größe\ndef size_3(a):\n    return a + 3"
+    assert "# most functions have no docstring: name and comments are their prompt" in text
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["absent"], "absent: no folder or file here, and no name of a data set on the hub (OWNER/NAME)"),
         (["SOURCE", "--teacher", "4M", "--student", "gpt2"], "--student: a teacher from scratch needs a student from"),
         (["SOURCE", "--teacher", "900M"], "900M: no shape from scratch is near; take one of 1M, 4M, 12M, 34M, 88M"),
-        (["SOURCE/b.py"], "SOURCE/b.py: 0 functions with a docstring, and 50 are the least to learn from"),
+        (["SOURCE/b.py"], "SOURCE/b.py: 2 functions, classes and scripts, and 50 are the least to learn from"),
         (["SOURCE/b.jsonl"], "SOURCE/b.jsonl: no column for code and docstring among text"),
         (["SOURCE", "--study", "a/b"], "mine.yaml"),
     ],

@@ -1,6 +1,8 @@
 """The rows of a token set as tensors: read from Arrow without copies, padded batch by batch."""
 
 import hashlib
+from bisect import bisect_right
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -25,11 +27,7 @@ class Examples(torch.utils.data.Dataset):
         missing = [column for column in COLUMNS if column not in dataset.column_names]
         if missing:
             raise UserError(f"{source}: no column {missing[0]}; make it with scripts/tokenize_corpus.py")
-        self._columns = {}
-        for name in COLUMNS:
-            column = dataset.data.column(name).combine_chunks()
-            # A slice of an Arrow list keeps the whole values array: offsets are into that.
-            self._columns[name] = column.offsets.to_numpy(), column.values.to_numpy()
+        self._columns = {name: _Lists(dataset.data.column(name)) for name in COLUMNS}
         self._count = min(len(dataset), limit or len(dataset))
         self.cut = max_seq_length
         self._identity = None
@@ -41,9 +39,7 @@ class Examples(torch.utils.data.Dataset):
         return self._count
 
     def _column(self, name, index):
-        offsets, values = self._columns[name]
-        start, stop = offsets[index], offsets[index + 1]
-        return values[start : min(stop, start + self.cut) if self.cut else stop]
+        return self._columns[name].row(index, self.cut)
 
     def __getitem__(self, index):
         index = int(index)
@@ -57,9 +53,8 @@ class Examples(torch.utils.data.Dataset):
     @property
     def packed(self):
         """Whether any row holds several functions, whose positions start again at 0."""
-        offsets, values = self._columns["position_ids"]
-        rows = offsets[: self._count + 1]
-        return int((values[rows[0] : rows[-1]] == 0).sum()) > self._count
+        chunks = self._columns["position_ids"].chunks(self._count)
+        return sum(int((values == 0).sum()) for _, values in chunks) > self._count
 
     def targets(self, index):
         """Number of target tokens of a row: labels after the first that are not ignored."""
@@ -67,7 +62,7 @@ class Examples(torch.utils.data.Dataset):
 
     def all_targets(self):
         """Number of target tokens of all rows."""
-        return sum(self.targets(index) for index in range(self._count))
+        return int(self.target_counts().sum())
 
     def identity(self):
         """sha256 over all rows of the token set, whatever the cut and the limit."""
@@ -77,9 +72,11 @@ class Examples(torch.utils.data.Dataset):
 
     def _hash(self):
         digest = hashlib.sha256()
-        for name in COLUMNS:
-            for part in self._columns[name]:
-                digest.update(np.ascontiguousarray(part).data)
+        for column in self._columns.values():
+            for lengths, _ in column.chunks():
+                digest.update(np.ascontiguousarray(lengths, np.int64).data)
+            for _, values in column.chunks():
+                digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
     def checksum(self):
@@ -88,7 +85,15 @@ class Examples(torch.utils.data.Dataset):
 
     def target_counts(self):
         """Number of targets of each row, int64 [rows]."""
-        return np.array([self.targets(index) for index in range(self._count)], dtype=np.int64)
+        found = []
+        for lengths, labels in self._columns["labels"].chunks(self._count):
+            stops = np.cumsum(lengths)
+            starts = stops - lengths
+            if self.cut:
+                stops = np.minimum(stops, starts + self.cut)
+            before = np.concatenate([[0], np.cumsum(labels != IGNORE)])
+            found.append(before[stops] - before[np.minimum(starts + 1, stops)])
+        return np.concatenate(found)
 
     def largest_id(self):
         """The largest token id of all rows."""
@@ -101,6 +106,29 @@ class Examples(torch.utils.data.Dataset):
     def labels(self, index):
         """The labels of one row, int64 [length]."""
         return self._column("labels", index)
+
+
+class _Lists:
+    """A column of lists as it lies in Arrow's chunks, which are never put together: rows by their number."""
+
+    def __init__(self, column):
+        # A slice of an Arrow list keeps the whole values array: offsets are into that.
+        self._parts = [(one.offsets.to_numpy(), one.values.to_numpy()) for one in column.chunks if len(one)]
+        self._starts = [0, *accumulate(len(offsets) - 1 for offsets, _ in self._parts)]
+
+    def row(self, index, cut=None):
+        """The values of one row, the first `cut` of them where that is given."""
+        at = bisect_right(self._starts, index) - 1
+        offsets, values = self._parts[at]
+        start, stop = offsets[index - self._starts[at]], offsets[index - self._starts[at] + 1]
+        return values[start : min(stop, start + cut) if cut else stop]
+
+    def chunks(self, count=None):
+        """Yield (lengths of the rows, their values) of each chunk, of the first `count` rows where that is given."""
+        for first, (offsets, values) in zip(self._starts, self._parts, strict=False):
+            offsets = offsets[: None if count is None else max(0, count - first) + 1]
+            if len(offsets) > 1:
+                yield np.diff(offsets), values[offsets[0] : offsets[-1]]
 
 
 class Filled(torch.utils.data.Sampler):

@@ -8,7 +8,7 @@ import ast
 import re
 import textwrap
 
-from codestill.data.functions import FUNCTIONS, parse
+from codestill.data.functions import FUNCTIONS, first_line, parse
 
 END_MARKERS = (
     *("<|endoftext|>", "<|endofmask|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>"),
@@ -113,8 +113,7 @@ def _kept(code):
     lines, kept = code.split("\n"), []
     for node in ast.parse(code).body:
         if isinstance(node, _KEPT):
-            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
-            kept.append("\n".join(lines[first - 1 : node.end_lineno]))
+            kept.append("\n".join(lines[first_line(node) - 1 : node.end_lineno]))
     return "\n".join(kept) + "\n"
 
 

@@ -1,22 +1,21 @@
 """A corpus from its sources: what cannot teach is dropped and counted, and the rest is split so that nothing leaks.
 
-Three passes, so that a quarter of a million functions need little memory: `Intake` reads each record once and keeps
-of it a few numbers and its place in a spool file; `plan` decides from the numbers alone; `write` copies the chosen
-lines.
+Three passes, so that ten million records need little memory: `Intake` (data/intake.py) judges each record once and
+keeps a few numbers of it; `plan` decides from the numbers alone, as arrays; `write` copies the chosen lines.
 """
 
-import ast
-import json
-from array import array
+import os
 from collections import Counter
 
-from codestill.data import instruct
-from codestill.data.functions import digest, does_something, normalised, parse_code, parse_function
-from codestill.data.normal_form import fingerprint, normal_form
+import numpy as np
+
+from codestill.data.functions import digest
+from codestill.data.intake import PARTS
 
 SPLITS = ("train", "validation", "test")
-# What is held back wins over what is learnt: of two near-identical functions the one in test stays.
-_PRECEDENCE = {"test": 0, "validation": 1, "train": 2, None: 3}
+# What is held back wins over what is learnt: of two near-identical functions the one in test stays. By number of PARTS.
+_PRECEDENCE = np.array([3, 2, 1, 0])
+_TRAIN, _VALIDATION, _TEST = (PARTS.index(split) for split in SPLITS)
 DROPS = (
     "without_code",
     "without_docstring",
@@ -29,9 +28,10 @@ DROPS = (
     "duplicate",
     "duplicate_but_for_layout",
     "near_identical_in_another_split",
+    "origin_in_another_split",
     "over_max_samples",
 )
-SMALL_BODY = 12  # syntax nodes: a body this small (`return self.x`) is the same function only with the same docstring
+_AT_ONCE = 2**16  # digests that are Python's numbers at a time
 
 
 def unit(*parts):
@@ -39,175 +39,131 @@ def unit(*parts):
     return digest(repr(parts)) / 2**64
 
 
-class Intake:
-    """Pass 1: takes records in, judges each alone, and spools those that may stay."""
-
-    def __init__(self, spool, benchmarks):
-        self.spool, self.benchmarks = spool, benchmarks
-        self.sources, self.partitions = [], []
-        self.offsets = array("q")
-        self.exact, self.normal, self.near = array("Q"), array("Q"), array("Q")
-        self.read, self.dropped = Counter(), {}
-        self.contaminated = []
-
-    def take(self, row):
-        """Judge one record {code, docstring, func_name, ..., source, partition?}."""
-        source = row["source"]
-        self.read[source] += 1
-        row["code"], row["docstring"] = row.get("code") or "", row.get("docstring") or ""
-        function = _READERS.get(row.get("format"), _function)(row)
-        reason = _unfit(row, function)
-        words, nodes = ([], 0) if reason or not function.body else normal_form(function)
-        reason = reason or self._contaminated(row, function, words)
-        if reason:
-            self.dropped.setdefault(source, Counter())[reason] += 1
-            return
-        near = fingerprint(words)
-        if nodes < SMALL_BODY:
-            near = digest(f"{near} {' '.join(row['docstring'].split())}")
-        self.sources.append(source)
-        self.partitions.append(row.get("partition"))
-        self.exact.append(digest(row["code"].strip() + "\x00" + row["docstring"].strip()))
-        self.normal.append(instruct.said(row) if row.get("format") == "instruct" else normalised(function))
-        self.near.append(near)
-        self.offsets.append(self.spool.tell())
-        self.spool.write(json.dumps(row).encode() + b"\n")
-
-    def _contaminated(self, row, function, words):
-        """The reason to drop a record that holds a benchmark's problem, which is noted; or None."""
-        found = self.benchmarks.found_in(function, row["docstring"], words)
-        if found is None:
-            return None
-        how, task = found
-        where = {"source": row["source"], "func_name": row.get("func_name", "")}
-        self.contaminated.append({**where, "task_id": task, "by": how})
-        return f"benchmark_{how}"
+def _units(*parts, of):
+    """`unit(*parts, number)` for each number of the array `of`, float64."""
+    found = np.empty(len(of))
+    for start in range(0, len(of), _AT_ONCE):
+        part = of[start : start + _AT_ONCE].tolist()
+        found[start : start + len(part)] = [unit(*parts, number) for number in part]
+    return found
 
 
-def _function(row):
-    return parse_function(row["code"])
+class _Plan:
+    """Decides which records stay, and where: arrays of record numbers, and {source: Counter of reasons to drop}."""
+
+    def __init__(self, records, sources, dropped):
+        self.records, self.sources = records, sources
+        self.dropped = {source: Counter(counts) for source, counts in dropped.items()}
+
+    def drop(self, numbers, reason):
+        """Count records as dropped."""
+        counts = np.bincount(self.records["source"][numbers], minlength=len(self.sources))
+        for source, count in zip(self.sources, counts.tolist(), strict=True):
+            if count:
+                self.dropped.setdefault(source, Counter())[reason] += count
+
+    def first_of_each(self, order, field, reason):
+        """Of the records of `order` those whose digest is new; the others are dropped."""
+        first = np.zeros(len(order), bool)
+        first[np.unique(self.records[field][order], return_index=True)[1]] = True
+        self.drop(order[~first], reason)
+        return order[first]
+
+    def asked(self, order, settings, by):
+        """The split that each record of `order` asks for, by number: its own, or one by a hash of its digest `by`.
+
+        A source that brings a split itself has nothing split off for it.
+        """
+        own = self.records["part"][order].astype(np.int8)
+        found = np.full(len(order), _TRAIN, np.int8)
+        chance = _units("split", settings.seed, of=self.records[by][order])
+        for number in range(len(self.sources)):
+            brings = np.unique(self.records["part"][self.records["source"] == number])
+            test = 0.0 if _TEST in brings else settings.test_fraction
+            validation = 0.0 if _VALIDATION in brings else settings.validation_fraction
+            ours = self.records["source"][order] == number
+            found[ours & (chance < test + validation)] = _VALIDATION
+            found[ours & (chance < test)] = _TEST
+        held = (own == _VALIDATION) | (own == _TEST)
+        found[held] = own[held]
+        return found
+
+    def settle(self, order, asked, field):
+        """The split where the first record of each digest in `order` asks to be, for each record of it."""
+        _, first, inverse = np.unique(self.records[field][order], return_index=True, return_inverse=True)
+        return asked[first][inverse]
+
+    def by_split(self, order, asked, free):
+        """(order, asked): first what is held back by its own partition, then what a hash put, then what is `free`."""
+        place = np.where(free, len(_PRECEDENCE), _PRECEDENCE[asked])
+        sequence = np.argsort(place, kind="stable")
+        return order[sequence], asked[sequence]
 
 
-_READERS = {"code": lambda row: parse_code(row["code"]), "instruct": instruct.code_of}
-
-
-def _unfit(row, function):
-    """The reason why a record cannot teach, or None. A docstring that only the code has is put in its field."""
-    if not row["code"].strip():
-        return "without_code"
-    if row.get("format") == "instruct":
-        return None if row["docstring"].strip() else "without_prompt"
-    if function is None:
-        return "does_not_parse"
-    if function is False:
-        return "not_a_function"
-    if row.get("format") == "code":
-        return None if function.body and does_something(function) else "without_code"
-    if not row["docstring"].strip():
-        row["docstring"] = ast.get_docstring(function) or ""
-    if not row["docstring"].strip():
-        return "without_docstring"
-    return None if does_something(function) else "without_code"
-
-
-def _first_of_each(order, taken, reason, drop):
-    """Of the records of `order` those whose number in `taken` is new; the others are dropped for `reason`."""
-    seen = set()
-    for number in order:
-        if taken[number] in seen:
-            drop(number, reason)
-        else:
-            seen.add(taken[number])
-            yield number
-
-
-def _fractions(partitions, sources, fractions):
-    """{source: fractions to split off by hash}: nothing of a split that the source brings itself."""
-    brings = {}
-    for source, partition in zip(sources, partitions, strict=True):
-        brings.setdefault(source, set()).add(partition)
-    return {
-        source: {split: 0.0 if split in own else fraction for split, fraction in fractions.items()}
-        for source, own in brings.items()
-    }
-
-
-def _split_of(number, intake, fractions, seed):
-    """The split that a record asks for: its own, or one by hash, equal for near-identical functions."""
-    own = intake.partitions[number]
-    share = fractions[intake.sources[number]]
-    if own in ("validation", "test"):
-        return own
-    chance = unit("split", seed, intake.near[number])
-    if chance < share["test"]:
-        return "test"
-    return "validation" if chance < share["test"] + share["validation"] else "train"
-
-
-def plan(intake, validation_fraction, test_fraction, seed, max_samples=None):
+def plan(records, sources, dropped, settings):
     """Pass 2: ({split: record numbers in the order to write}, {source: Counter of reasons to drop}).
 
+    records: RECORD [n] of Intake; sources: their names; dropped: what is dropped already. settings: the config's Split.
     A record keeps the partition that its source gives. One without, or of a source that brings no validation (test)
-    part, is put by a hash of what it does. No two records with the same body, names aside, end in two splits. With
-    `max_samples`, at most so many stay in train, and the others shrink in proportion.
+    part, is put by a hash of what it does. No two records with the same body, names aside, end in two splits; and by
+    `split_by` no two of one repository or file. With `max_samples`, at most so many stay in train, and the others
+    shrink in proportion.
     """
-    dropped = {source: Counter(counts) for source, counts in intake.dropped.items()}
-
-    def drop(number, reason):
-        dropped.setdefault(intake.sources[number], Counter())[reason] += 1
-
-    order = sorted(range(len(intake.offsets)), key=lambda number: _PRECEDENCE[intake.partitions[number]])
-    order = list(_first_of_each(order, intake.exact, "duplicate", drop))
-    order = list(_first_of_each(order, intake.normal, "duplicate_but_for_layout", drop))
-    fractions = _fractions(
-        intake.partitions, intake.sources, {"validation": validation_fraction, "test": test_fraction}
-    )
-    splits, home = {split: [] for split in SPLITS}, {}
-    for split, number in _by_split(order, intake, fractions, seed):
-        settled = home.setdefault(intake.near[number], split)
-        if settled == split or intake.partitions[number] is None:
-            splits[settled].append(number)
-        else:
-            drop(number, "near_identical_in_another_split")
-    _shorten(splits, intake, seed, max_samples, drop)
+    made = _Plan(records, sources, dropped)
+    order = np.argsort(_PRECEDENCE[records["part"]], kind="stable")
+    order = made.first_of_each(order, "exact", "duplicate")
+    order = made.first_of_each(order, "normal", "duplicate_but_for_layout")
+    grouped = settings.split_by != "function"
+    asked = made.asked(order, settings, "group" if grouped else "near")
+    free = records["part"][order] == 0
+    order, asked = made.by_split(order, asked, free)
+    free = records["part"][order] == 0
+    if grouped:
+        home = made.settle(order, asked, "group")
+        stays = free | (home == asked)
+        made.drop(order[~stays], "origin_in_another_split")
+        order, asked = made.by_split(order[stays], home[stays], np.zeros(stays.sum(), bool))
+        free = np.zeros(len(order), bool)  # what moved alone would leave its origin
+    home = made.settle(order, asked, "near")
+    stays = free | (home == asked)
+    made.drop(order[~stays], "near_identical_in_another_split")
+    order, home = order[stays], home[stays]
+    splits = {split: order[home == PARTS.index(split)] for split in SPLITS}
+    if settings.max_samples and len(splits["train"]) > settings.max_samples:
+        _shorten(splits, made, settings)
     for split, numbers in splits.items():
-        numbers.sort(key=lambda number: (unit("order", seed, split, intake.exact[number]), number))
-    return splits, dropped
+        chance = _units("order", settings.seed, split, of=records["exact"][numbers])
+        splits[split] = numbers[np.lexsort((numbers, chance))]
+    return splits, made.dropped
 
 
-def _by_split(order, intake, fractions, seed):
-    """(split, number) pairs: first what the sources hold back themselves, then what the hash does, then train."""
-    asked = [(_split_of(number, intake, fractions, seed), number) for number in order]
-    given = [pair for pair in asked if intake.partitions[pair[1]] is not None]
-    free = [pair for pair in asked if intake.partitions[pair[1]] is None]
-    return sorted(given, key=lambda pair: _PRECEDENCE[pair[0]]) + free
-
-
-def _shorten(splits, intake, seed, max_samples, drop):
-    if not max_samples or len(splits["train"]) <= max_samples:
-        return
-    share = max_samples / len(splits["train"])
-    for numbers in splits.values():
+def _shorten(splits, made, settings):
+    """Keep `max_samples` records of train, and the same share of the other splits."""
+    share = settings.max_samples / len(splits["train"])
+    for split, numbers in splits.items():
         keep = min(len(numbers), max(1, round(share * len(numbers))))
-        numbers.sort(key=lambda number: (unit("sample", seed, intake.exact[number]), number))
-        for number in numbers[keep:]:
-            drop(number, "over_max_samples")
-        del numbers[keep:]
+        chance = _units("sample", settings.seed, of=made.records["exact"][numbers])
+        ranked = numbers[np.lexsort((numbers, chance))]
+        made.drop(ranked[keep:], "over_max_samples")
+        splits[split] = ranked[:keep]
 
 
-def write(handle, spool, intake, numbers):
-    """Pass 3: copy the spooled lines of `numbers` to `handle`, in that order."""
+def write(handle, spool, records, numbers):
+    """Pass 3: copy the spooled lines of `numbers`, an iterable, to `handle`, in that order."""
+    offsets = records["offset"]
     for number in numbers:
-        spool.seek(intake.offsets[number])
-        handle.write(spool.readline())
+        start = int(offsets[number])
+        stop = int(offsets[number + 1]) if number + 1 < len(offsets) else os.fstat(spool.fileno()).st_size
+        handle.write(os.pread(spool.fileno(), stop - start, start))
 
 
-def accounting(intake, splits, dropped):
+def accounting(intake, records, splits, dropped):
     """Every record that was read, as kept or dropped, by source; the sums are checked."""
     kept = {source: Counter() for source in intake.read}
     for split, numbers in splits.items():
-        for number in numbers:
-            kept[intake.sources[number]][split] += 1
+        counts = np.bincount(records["source"][numbers], minlength=len(intake.sources))
+        for source, count in zip(intake.sources, counts.tolist(), strict=True):
+            kept[source][split] = count
     sources = {}
     for source, read in intake.read.items():
         lost = dropped.get(source, Counter())

@@ -1,25 +1,19 @@
 """A corpus from files of records to files of splits: cleaned, decontaminated, split and accounted for."""
 
 import contextlib
-import tempfile
+import shutil
+from collections import Counter
 from pathlib import Path
 
 from codestill.data import corpus
 from codestill.data.decontamination import read_benchmarks
-from codestill.data.sources import PARTITIONS
-from codestill.kit.files import atomic, read_jsonl, write_json
+from codestill.data.intake import Intake
+from codestill.kit.disk_space import room_on_disk
+from codestill.kit.files import atomic, sha256, write_json
+from codestill.kit.folders import without_mistakes
+from codestill.kit.imports import code_digests
+from codestill.kit.lease import lease
 from codestill.kit.program import UserError, log, progress
-
-
-def _records(paths):
-    for path in paths:
-        name = Path(path).name.removesuffix(".gz").removesuffix(".jsonl")
-        for number, row in enumerate(read_jsonl(path), 1):
-            if row.get("partition") not in (None, *PARTITIONS.values()):
-                raise UserError(
-                    f"{path}:{number}: field partition is {row['partition']!r}; give train, validation or test"
-                )
-            yield {**row, "source": row.get("source") or name}
 
 
 def _losses(sources):
@@ -36,38 +30,47 @@ def _losses(sources):
             yield f"{name}: {lost:,} of {one['read']:,} records dropped ({told})"
 
 
-def prepare_corpus(sources, benchmarks, outputs, accounting, settings):
+def prepare_corpus(sources, benchmarks, outputs, accounting, settings, workers=1, work_dir=None):
     """Write `outputs` {split: path} of the records in the files `sources`, free of the problems in `benchmarks`.
 
-    `settings` are the config's section Split. Returns the accounts, also a file. Raises UserError where no record is
-    left to train on.
+    `settings` are the config's section Split. work_dir: where a killed call leaves what it took in, and the next goes
+    on; beside the accounts where it is not given. Returns the accounts, also a file. Raises UserError where no record
+    is left to train on.
     """
     known = read_benchmarks(benchmarks)
-    folder = Path(outputs["train"]).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as spool:
-        intake = corpus.Intake(spool, known)
-        for row in progress(_records(sources), unit="function", desc="reading"):
-            intake.take(row)
-        splits, dropped = corpus.plan(
-            intake,
-            settings.validation_fraction,
-            settings.test_fraction,
-            settings.seed,
-            max_samples=settings.max_samples,
-        )
-        account = corpus.accounting(intake, splits, dropped)
-        if not splits["train"]:
+    work = Path(work_dir or Path(accounting).with_name(f".{Path(accounting).stem}.work"))
+    key = [code_digests("prepare_corpus"), [sha256(path) for path in benchmarks]]
+    with room_on_disk(work), without_mistakes(work), lease(work):
+        intake = Intake(work, sources, known, settings.split_by, key)
+        intake.take_all(workers)
+        _need_origins(intake, settings.split_by)
+        records = intake.records()
+        splits, dropped = corpus.plan(records, intake.sources, intake.dropped, settings)
+        account = corpus.accounting(intake, records, splits, dropped)
+        if not len(splits["train"]):
             reasons = ", ".join(f"{reason} {count}" for reason, count in account["dropped"].items() if count)
             raise UserError(f"{sources[0]}: of {account['read']} records none is left to train on ({reasons})")
         with contextlib.ExitStack() as stack:
             for split, path in outputs.items():
                 handle = stack.enter_context(atomic(path, "wb"))
-                corpus.write(handle, spool, intake, progress(splits[split], unit="function", desc=split))
+                corpus.write(handle, intake.spool, records, progress(splits[split], unit="function", desc=split))
     account |= {"seed": settings.seed, "sources_in_order": list(sources)}
     account["held_out"] = [Path(path).stem for path in benchmarks]
     write_json(accounting, account)
+    shutil.rmtree(work, ignore_errors=True)
     for line in _losses(account["sources"]):
         log(line)
     log(f"read {account['read']}, kept {account['kept']}, dropped {sum(account['dropped'].values())}")
     return account
+
+
+def _need_origins(intake, split_by):
+    """Raise UserError where a source is to be split by what none of its records names."""
+    if split_by == "function":
+        return
+    for source, count in intake.unnamed.items():
+        if count and count == intake.read[source] - intake.dropped.get(source, Counter()).total():
+            raise UserError(
+                f"--split_by {split_by}: no record of the source {source} names its {split_by}; map the column "
+                f"(corpus.sources.{source}.columns), or split by function"
+            )

@@ -8,12 +8,11 @@ import os
 import random
 import sys
 import sysconfig
-import tokenize
 from pathlib import Path
 
 from codestill.data import instruct, pocket
 from codestill.data.code_in_text import code_in
-from codestill.data.functions import documented_functions
+from codestill.data.functions import documented_functions, read_source
 from codestill.data.kinds import Kind
 from codestill.data.units import units
 from codestill.kit.files import read_jsonl
@@ -23,7 +22,8 @@ from codestill.models.hub import dataset_origin, one_line
 
 FIELDS = ("code", "docstring", "func_name", "repo", "path", "url", "partition")
 PARTITIONS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
-_ROWS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_PARQUET = ".parquet"
+_ROWS = (".jsonl", ".json", ".jsonl.gz", ".json.gz", _PARQUET)
 _NO_SOURCE = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
 _NO_LIBRARY = _NO_SOURCE | {"test", "tests", "idle_test", "lib2to3", "turtledemo", "ensurepip"}
 
@@ -80,15 +80,19 @@ def _hub(options, facts):
     # The partition of a hub data set is its split, so the column of that name is not asked for.
     with one_line("dataset", options.name, options.revision), _dataset_errors(datasets, options):
         revision = facts["revision"] or options.revision
-        splits = datasets.load_dataset(options.name, options.config_name, revision=revision)
+        splits = datasets.load_dataset(
+            options.name, options.config_name, revision=revision, streaming=options.stream
+        )  # fmt: skip
     for split, rows in splits.items():
         if split not in PARTITIONS and "partition" not in options.columns:
             log(f"{options.name}: the split {split} is none of train, validation, test: left out")
             continue
-        if len(rows):
-            _need_columns(rows.column_names, options, options.name)
+        names = rows.column_names or list(next(iter(rows), ()))  # a stream may not know them before its first row
+        if not names:
+            continue
+        _need_columns(names, options, options.name)
         ours = {options.columns.get(one, one) for one in FIELDS}
-        wanted = [column for column in rows.column_names if column in ours or options.format == "instruct"]
+        wanted = [column for column in names if column in ours or options.format == "instruct"]
         for row in rows.select_columns(wanted):
             yield _row(row, options, split, options.name)
 
@@ -115,17 +119,30 @@ class _dataset_errors:
 
 
 def _files(options, facts):
-    """A file or folder of JSON lines in CodeSearchNet's format (Husain et al. 2019, arXiv 1909.09436), or gzip."""
+    """A file or folder of JSON lines, plain or gzip, in CodeSearchNet's format (Husain et al. 2019, arXiv 1909.09436),
+    or of parquet with such columns."""
     root = _existing(options)
     files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.name.endswith(_ROWS))
     if not files:
         raise UserError(f"--path {root}: holds no file that ends in {', '.join(_ROWS)}")
     for path in files:
-        for number, row in enumerate(read_jsonl(path), 1):
+        for number, row in enumerate(_read_parquet(path) if path.suffix == _PARQUET else read_jsonl(path), 1):
             origin = f"{path}:{number}"
             if number == 1:
                 _need_columns(row, options, origin)
             yield _row(row, options, None, origin)
+
+
+def _read_parquet(path):
+    """Yield the rows of a parquet file, a thousand in memory at a time."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(1000):
+            yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not a parquet file, or torn ({' '.join(str(error).split())[:200]})") from None
 
 
 def _python(options, facts):
@@ -153,7 +170,7 @@ def _pocket(options, facts):
 
 
 KINDS = {
-    "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns"), needs=("name",)),
+    "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns", "stream"), needs=("name",)),
     "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
     "python": Kind(_python, takes=("path",), needs=("path",)),
     "stdlib": Kind(_stdlib, functions=(4500, 250, 250), licence="PSF-2.0"),
@@ -178,10 +195,8 @@ def _cut(files, root, repo, url, form):
     """Rows of Python files: their documented functions, or for any code their units."""
     unread = 0
     for file in progress(files, unit="file", desc="reading"):
-        try:
-            with tokenize.open(file) as handle:  # honours the file's coding line
-                source = handle.read()
-        except (OSError, SyntaxError, UnicodeDecodeError):
+        source = read_source(file)
+        if source is None:
             unread += 1
             continue
         path = file.relative_to(root).as_posix()

@@ -6,10 +6,10 @@ import re
 import textwrap
 import tokenize
 
-from codestill.data.functions import FUNCTIONS, parse
+from codestill.data.functions import FUNCTIONS, first_line, parse
 from codestill.data.instruct import Chat
 from codestill.kit.files import read_jsonl
-from codestill.kit.program import UserError, log
+from codestill.kit.program import UserError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.COMMENT)
@@ -64,27 +64,21 @@ def body_start(text):
     return end
 
 
-def read_functions(path):
-    """Yield (text, source) of each function of a JSON-lines file. Raises UserError for a record without code.
+def text_of(record, where):
+    """(text, source) of one record of a corpus; a text that no encoding can write (half of a surrogate pair) is None.
 
-    A text that no encoding can write (half of a surrogate pair) comes as an empty one, counted and told at the end.
+    Raises UserError that says `where` for a record without code.
     """
-    lost = []
-    for number, record in enumerate(read_jsonl(path), 1):
-        if not isinstance(record.get("code"), str):
-            raise UserError(f'{path}: record {number} has no "code"; give the functions that prepare_corpus.py writes')
-        text = Chat(record["messages"]) if record.get("format") == "instruct" else function_text(record)
-        if _SURROGATE.search(text):
-            lost.append(number)
-            text = ""
-        yield text, record.get("source") or "corpus"
-    if lost:
-        log(f"{path}: {len(lost):,} records dropped that hold half a surrogate pair, first record {lost[0]}")
+    if not isinstance(record.get("code"), str):
+        raise UserError(f'{where} has no "code"; give the functions that prepare_corpus.py writes')
+    text = Chat(record["messages"]) if record.get("format") == "instruct" else function_text(record)
+    return None if _SURROGATE.search(text) else text, record.get("source") or "corpus"
 
 
 def read_texts(path):
-    """Yield the text of each function of a JSON-lines file, as `read_functions` does."""
-    return (text for text, _ in read_functions(path))
+    """Yield the text of each function of a JSON-lines file, "" where no encoding can write it."""
+    for number, record in enumerate(read_jsonl(path), 1):
+        yield text_of(record, f"{path}: record {number}")[0] or ""
 
 
 def _function(code):
@@ -93,16 +87,11 @@ def _function(code):
     return next((node for node in tree.body if isinstance(node, FUNCTIONS)), None) if tree else None
 
 
-def _first_line(statement):
-    """The line on which a statement starts, its decorators included."""
-    return min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", []))])
-
-
 def _outdent(code, function):
     """Take the class's indentation off every line but the first; text inside other strings than the docstring stays."""
     body = function.body[0]
     indent = body.col_offset
-    if indent <= 4 or _first_line(body) == function.lineno:
+    if indent <= 4 or first_line(body) == function.lineno:
         return code
     surplus = indent - _unit(function, indent)
     lines = code.split("\n")
@@ -147,7 +136,7 @@ def _with_docstring(code, function, docstring):
     """Put `docstring` before the first statement of the body, indented like it."""
     lines = code.split("\n")
     body = function.body[0]
-    number = _first_line(body) - 1
+    number = first_line(body) - 1
     if number == function.body[0].lineno - 1 and lines[number].encode()[: body.col_offset].strip():
         # The body stands on the signature's line: give it lines of its own.
         head = lines[number].encode()[: body.col_offset].decode().rstrip()

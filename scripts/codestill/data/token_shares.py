@@ -9,14 +9,15 @@ COMPARED = 2000  # functions by which tokenizers are compared
 LENGTHS = (256, 512, 1024, 2048)
 
 
-def shares_by_kind(ids, vocabulary):
-    """{kind: share of the tokens `ids`} by how the student's rows were made, from match_vocabulary.py's report.
+def shares_by_kind(counts, vocabulary):
+    """{kind: share of the tokens} by how the student's rows were made, from match_vocabulary.py's report.
 
-    None where the policy made no rows. `alike` are those among them whose row came out as another's.
+    counts: how often each id stands in the corpus, int64 [ids]. None where the policy made no rows. `alike` are those
+    among them whose row came out as another's.
     """
     if "ids" not in vocabulary:
         return None
-    counts = np.bincount(ids, minlength=vocabulary["rows"])
+    counts = np.pad(counts, (0, max(0, vocabulary["rows"] - len(counts))))
     shares = {kind: float(counts[rows].sum() / counts.sum()) for kind, rows in vocabulary["ids"].items()}
     alike = shares.pop("alike")
     shares = {"exact": 1.0 - sum(shares.values()), **shares}
@@ -27,16 +28,17 @@ def shares_by_kind(ids, vocabulary):
     return {**shares, "alike": alike}
 
 
-def lengths_by_tokenizer(folders, texts):
-    """{folder: tokens a function, start and end included, and the shares above LENGTHS} on the first functions."""
+def lengths_by_tokenizer(folders, texts, longest):
+    """{folder: tokens a function, start and end included; shares above LENGTHS, and `cut` at `longest`} of `texts`."""
     from codestill.models.tokenizers import load_tokenizer, plain_ids, start_ids
 
     found = {}
     for folder in folders:
         tokenizer = load_tokenizer(folder)
         added = 1 + len(start_ids(tokenizer))
-        counts = np.array([len(ids) + added for ids in plain_ids(tokenizer, texts[:COMPARED])])
+        counts = np.array([len(ids) + added for ids in plain_ids(tokenizer, texts)])
         above = {str(length): float((counts > length).mean()) for length in LENGTHS}
         found[str(folder)] = {"functions": len(counts), "tokens_per_function": float(counts.mean()), "above": above}
-        log(f"{folder}: {counts.mean():,.1f} tokens a function, {above['512']:.1%} of them above 512")
+        found[str(folder)]["cut"] = cut = float((counts > longest).mean())
+        log(f"{folder}: {counts.mean():,.1f} tokens a function, {cut:.1%} of them above {longest}")
     return found

@@ -6,7 +6,7 @@ whose names it uses, and the comment that stands above it. A file without any is
 
 import ast
 
-from codestill.data.functions import FUNCTIONS, nodes_under, parse
+from codestill.data.functions import FUNCTIONS, first_line, nodes_under, parse
 
 _DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _NEEDS = 8  # statements of the file that a unit may bring along; of more, the unit stands without its helpers
@@ -59,7 +59,7 @@ def _needed(body, binds, number):
 def _piece(lines, body, number):
     """The lines of one statement, with two empty lines before a definition and the comment above it."""
     node = body[number]
-    start = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    start = first_line(node)
     floor = body[number - 1].end_lineno if number else 0
     while start - 1 > floor and lines[start - 2].startswith("#"):
         start -= 1

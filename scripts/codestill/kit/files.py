@@ -92,33 +92,66 @@ def open_bytes(path):
     return gzip.open(path, "rb") if packed else open(path, "rb")
 
 
+def read_lines(path):
+    """Yield (number, line) of each line that is not blank of a file, plain or gzip, as bytes; numbers count from 1.
+
+    Raises UserError where it is torn, and behind the last line where its maker says that there are more.
+    """
+    number = rows = 0
+    with open_bytes(path) as handle:
+        try:
+            for number, line in enumerate(handle, 1):
+                if line.strip():
+                    rows += 1
+                    yield number, line
+        except (ValueError, EOFError, OSError) as error:
+            raise UserError(f"{path}:{number}: not a JSON line ({error}); {MADE_AGAIN}") from None
+    told = rows_told(path)
+    if told not in (None, rows):
+        raise UserError(f"{path}: {rows:,} rows in place of {told:,}: torn; {MADE_AGAIN}")
+
+
+def row_of(path, number, line):
+    """The JSON object of one line of `path`. Raises UserError where it is none, or in another encoding than UTF-8."""
+    try:
+        row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise UserError(
+            f"{path}:{number}: not UTF-8 ({byte}); write it anew in UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}:{number}: not a JSON line ({error}); {MADE_AGAIN}") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{path}:{number}: holds {row!r:.40}, where a JSON object belongs; correct it")
+    return row
+
+
 def read_jsonl(path):
     """Yield the rows, JSON objects, of a JSON-lines file in UTF-8 (a byte order mark may lead), plain or gzip.
 
     Raises UserError that names the line that is torn or in another encoding, and behind the last row where its maker
     says that there are more.
     """
-    with open_bytes(path) as handle:
-        read = rows = 0
-        try:
-            for line in handle:
-                read += 1
-                if line.strip():
-                    rows += 1
-                    row = json.loads(line.decode("utf-8-sig" if read == 1 else "utf-8"))
-                    if not isinstance(row, dict):
-                        raise UserError(f"{path}:{read}: holds {row!r:.40}, where a JSON object belongs; correct it")
-                    yield row
-        except UnicodeDecodeError as error:
-            byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
-            raise UserError(
-                f"{path}:{read}: not UTF-8 ({byte}); write it anew in UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)"
-            ) from None
-        except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{path}:{read}: not a JSON line ({error}); {MADE_AGAIN}") from None
-    told = rows_told(path)
-    if told not in (None, rows):
-        raise UserError(f"{path}: {rows:,} rows in place of {told:,}: torn; {MADE_AGAIN}")
+    return (row_of(path, number, line) for number, line in read_lines(path))
+
+
+def line_chunks(path, skip=0, lines=1000, size=2**20):
+    """Yield lists [(number, line), ...] of a JSON-lines file behind its first `skip` lines that are not blank.
+
+    A list has `lines` of them, or as many as hold `size` bytes: always the same lists of the same file.
+    """
+    chunk, held = [], 0
+    for count, (number, line) in enumerate(read_lines(path)):
+        if count < skip:
+            continue
+        chunk.append((number, line))
+        held += len(line)
+        if len(chunk) == lines or held >= size:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
 
 
 def count_jsonl(path):

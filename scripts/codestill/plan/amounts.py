@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 
 from codestill.kit.files import count_jsonl, read_json
+from codestill.plan.token_lengths import told_lengths
 from codestill.study.entries import source_kinds
 from codestill.study.layout import SPLITS
 from codestill.study.recipe_names import CORPUS_PROMPTS, TEACHER
@@ -73,6 +74,8 @@ class Amounts:
         found = self._counted().get("tokens")
         if found:
             self.notes.append("tokens: counted")
+            accounts = read_json(f"{self.layout.results}/tokens/accounting.json")
+            self.notes += [f"tokens by {whose}: {told}" for whose, told in told_lengths(accounts)]
             return found
         usual, sources = self.study.plan.tokens_per_function, self.corpus.sources.values()
         sizes = [(sum(self._source(source)[0]), source_kinds()[source.kind].get("tokens", usual)) for source in sources]

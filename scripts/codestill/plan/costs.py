@@ -380,7 +380,9 @@ class Costs:
 
     def _prepare_corpus(self, task=None, rule="prepare_corpus"):
         count = sum((self.amounts.tasks[task] if task else self.amounts).functions.values())
-        return Work(rule, task or "all", PLAIN_START, count * 5e-4, memory=0.5e9 + count * 3e3, disk=count * 1800)
+        workers = self.study.corpora[task].workers
+        memory, lines = 0.1e9 * (1 + workers) + count * 120, count * 1800
+        return Work(rule, task or "all", PLAIN_START, count * 8e-4 / workers, 0, workers, memory, lines, lines)
 
     def _prepare_task(self, task):
         return self._prepare_corpus(task, "prepare_task")
@@ -405,7 +407,9 @@ class Costs:
 
     def _tokenize_corpus(self, task=None, rule="tokenize_corpus"):
         tokens = sum((self.amounts.tasks[task] if task else self.amounts).tokens.values())
-        return Work(rule, task or "all", TORCH_START, tokens * 1e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
+        workers = self.study.corpora[task].workers
+        memory, seconds = 0.7e9 + 0.15e9 * workers, tokens * 3e-6 / workers
+        return Work(rule, task or "all", TORCH_START, seconds, 0, workers, memory, tokens * 12, tokens * 4)
 
     def _tokenize_task(self, task):
         return self._tokenize_corpus(task, "tokenize_task")

@@ -7,9 +7,9 @@ import shutil
 import statistics
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from codestill.data.functions import documented_functions, functions_in, parse
+from codestill.data.functions import documented_functions, functions_in, parse, read_source
+from codestill.data.units import units
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError
 from codestill.study.sections.plan import PlanSettings
@@ -28,12 +28,16 @@ COLUMNS = {
 
 @dataclass
 class Code:
-    """What was found in the code: functions with a docstring and their lengths, those without, files none can read."""
+    """What was found: functions with a docstring and without, files none can read, and how long what is learnt is.
+
+    characters: of each documented function; units: of each unit of any Python (data/units.py).
+    """
 
     documented: int = 0
     undocumented: int = 0
     unreadable: int = 0
     characters: list = field(default_factory=list)
+    units: list = field(default_factory=list)
 
     def take(self, code, docstring):
         """Count one function."""
@@ -44,24 +48,43 @@ class Code:
             self.undocumented += 1
 
     @property
+    def form(self):
+        """The `format` of its source: any code where most functions have no docstring, else documented functions."""
+        return "code" if self.undocumented > self.documented else "functions"
+
+    @property
+    def lengths(self):
+        """Characters of each record of that format."""
+        return self.units if self.form == "code" else self.characters
+
+    @property
     def tokens(self):
-        """Tokens of all documented functions together, about."""
-        return sum(self.characters) / CHARACTERS_A_TOKEN
+        """Tokens of all records together, about."""
+        return sum(self.lengths) / CHARACTERS_A_TOKEN
 
     @property
     def longest(self):
-        """Tokens that 19 of 20 functions do not exceed, about."""
-        return statistics.quantiles(self.characters, n=20)[-1] / CHARACTERS_A_TOKEN if self.documented > 1 else 0
+        """Tokens that 19 of 20 records do not exceed, about."""
+        lengths = self.lengths
+        return statistics.quantiles(lengths, n=20)[-1] / CHARACTERS_A_TOKEN if len(lengths) > 1 else 0
+
+    @property
+    def told(self):
+        """In words: what is learnt, and what is left out."""
+        learnt = f"{self.documented:,} documented functions, about {self.tokens:,.0f} tokens"
+        if self.form == "functions":
+            return f"{learnt}; {self.undocumented:,} undocumented ones left out"
+        return (
+            f"{self.documented:,} documented functions and {self.undocumented:,} undocumented ones, taken as any code: "
+            f"{len(self.units):,} functions, classes and scripts, about {self.tokens:,.0f} tokens"
+        )
 
 
 def look_at_files(files):
     """The `Code` of Python files."""
     found = Code()
     for path in files:
-        try:
-            source = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            source = None
+        source = read_source(path)
         tree = None if source is None else parse(source)
         if tree is None:
             found.unreadable += 1
@@ -70,6 +93,7 @@ def look_at_files(files):
         for _, code, docstring in documented:
             found.take(code, docstring)
         found.undocumented += len(functions_in(tree)) - len(documented)
+        found.units += [len(text) for _, text in units(source)]
     return found
 
 
@@ -77,18 +101,20 @@ def look_at_rows(path, columns):
     """The `Code` of a file of JSON lines, whose columns {code, docstring: theirs} are known."""
     found = Code()
     for row in read_jsonl(path):
-        found.take(str(row.get(columns["code"]) or ""), row.get(columns["docstring"]))
+        code = str(row.get(columns["code"]) or "")
+        found.take(code, row.get(columns.get("docstring")))
+        found.units.append(len(code))
     return found
 
 
 def columns_of(path):
-    """Which columns of a file of JSON lines hold code and docstring, by the names that data sets give them."""
+    """Which columns of a file of JSON lines hold code and, if any, docstring, by the names that data sets give them."""
     first = next(read_jsonl(path), None)
     names = first.keys() if isinstance(first, dict) else ()
     found = {ours: next((one for one in theirs if one in names), None) for ours, theirs in COLUMNS.items()}
-    if None in found.values():
+    if found["code"] is None:
         raise UserError(f"{path}: no column for code and docstring among {', '.join(names) or 'no fields'}")
-    return found
+    return {ours: theirs for ours, theirs in found.items() if theirs}
 
 
 @dataclass
@@ -176,7 +202,8 @@ def propose(code, machine, teacher, student, minutes):
     row = next((row for row in lengths if row >= code.longest), lengths[-1])
     share = 1 - HELD_OUT
     rows = max(1.0, share * code.tokens / row)
-    reasons = {"row": f"19 of 20 functions have at most {code.longest:,.0f} tokens, about"}
+    records = "records" if code.form == "code" else "functions"
+    reasons = {"row": f"19 of 20 {records} have at most {code.longest:,.0f} tokens, about"}
     sizes = parameters_of(teacher, 1.2e8), parameters_of(student, 0.6 * parameters_of(teacher, 1.2e8))
     if machine.gpus:
         batch = _batch(machine, sizes, row)
@@ -221,11 +248,11 @@ def _origin(name, indent="  "):
 
 def config_text(study, source, code, machine, teacher, student, numbers):
     """The config file as text. source: lines of the corpus' source; student: None for layers of the teacher."""
-    why, scratch = numbers.reasons, is_size(teacher)
+    why, scratch, any_code = numbers.reasons, is_size(teacher), code.form == "code"
     lines = [
         f"# {study}: written by `codestill new`. config/README.md explains every field and has the defaults of others.",
-        f"# Found: {code.documented:,} documented functions, about {code.tokens:,.0f} tokens.",
-        f"# Left out: {code.undocumented:,} functions without a docstring, {code.unreadable:,} unreadable files.",
+        f"# Found: {code.told}.",
+        *([f"# Left out: {code.unreadable:,} unreadable files."] if code.unreadable else []),
         f"study: {study}",
         "",
         "teacher:",
@@ -255,6 +282,7 @@ def config_text(study, source, code, machine, teacher, student, numbers):
         "  sources:",
         "    own:",
         *(f"      {line}" for line in source),
+        *(["      format: code # most functions have no docstring: name and comments are their prompt"] * any_code),
         f"  validation_fraction: {HELD_OUT / 2:g} # chooses",
         f"  test_fraction: {HELD_OUT / 2:g} # is reported",
         "",
@@ -293,7 +321,7 @@ def config_text(study, source, code, machine, teacher, student, numbers):
         lines += [f"  threads: {machine.cores}"]
     lines += ["measures:", "  max_rows: 40"] if not machine.gpus else []
     lines += ["plan: # `make plan` reckons with it; no result depends on it", f"  gpus: {machine.gpus}"]
-    if code.documented:
-        lines += [f"  functions: {round((1 - HELD_OUT) * code.documented)}"]
-        lines += [f"  tokens_per_function: {code.tokens / code.documented:.0f}"]
+    if code.lengths:
+        lines += [f"  functions: {round((1 - HELD_OUT) * len(code.lengths))}"]
+        lines += [f"  tokens_per_function: {code.tokens / len(code.lengths):.0f}"]
     return "\n".join(lines) + "\n"

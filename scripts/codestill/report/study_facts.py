@@ -1,5 +1,6 @@
 """What the original study claimed, beside what is measured here; hyperparameters, data and compute of this study."""
 
+from codestill.plan.token_lengths import told_lengths
 from codestill.report.measures import show
 from codestill.report.objectives import objectives_that_ran
 from codestill.report.summary import lookup, main_settings
@@ -179,6 +180,8 @@ def data(results):
     rows = []
     for what, path in (("corpus", "inputs/corpus/accounting.json"), ("tokens", "tokens/accounting.json")):
         rows += [(what, *pair) for pair in _leaves(results.optional(path) or {}) if type(pair[1]) is int]
+    lengths = told_lengths(results.optional("tokens/accounting.json") or {})
+    rows += [("tokens", f"by {whose}", told) for whose, told in lengths]
     for name, accounts in _texts(results):
         rows += [(f"text {name}", *pair) for pair in _leaves(accounts) if type(pair[1]) is int]
     return rows

@@ -62,7 +62,7 @@ class Commands:
 
     def corpus(self, task=None):
         """How prepare_corpus.py splits the functions, those of a task where one is named."""
-        return flags_of(self.study.corpora[task])
+        return flags_of(self.study.corpora[task], machine=False)
 
     def tokens(self):
         """How tokenize_corpus.py makes rows of tokens."""

@@ -18,7 +18,8 @@ class Source(Section):
     name: str | None = field(None, "hub: the data set (owner/name), or a folder that `datasets` can load")
     config_name: str | None = field(None, "hub: its configuration")
     revision: str | None = field(None, "hub: commit, tag or branch")
-    path: str | None = field(None, "files, python: a file or folder", min_length=1)
+    stream: bool = field(False, "hub: rows are read as they arrive, and no copy of the data set is kept on disk")
+    path: str | None = field(None, "files (JSON lines, gzip, parquet), python: a file or folder", min_length=1)
     format: Literal["functions", "code", "instruct"] = field(
         "functions",
         "functions: one function a record, with a docstring; code: any Python, fenced or not, be it functions with "
@@ -47,8 +48,14 @@ class Split(Section):
 
     validation_fraction: float = field(0.05, "of functions without a partition of their own", ge=0, lt=0.5)
     test_fraction: float = field(0.05, "of functions without a partition of their own", ge=0, lt=0.5)
+    split_by: Literal["function", "repo", "path"] = field(
+        "function",
+        "what stands in one split: functions that do the same; or also all of a repository (repo) or file (path), so "
+        "that none is in train and validation both",
+    )
     max_samples: Positive | None = field(None, "keep this many in train; the other splits shrink in proportion")
     seed: int = field(42, "of the order and of the split", ge=0)
+    workers: Positive = field(4, "processes that clean and tokenise, at most one a core", machine=True)
 
 
 class Corpus(Split):
