@@ -125,7 +125,8 @@ def test_windows_hold_every_function_once(model, tmp_path, monkeypatch):
 
     assert found["padded", 1000][:] == found["padded", 2**18][:]
     assert functions(found["packed", 1000]) == functions(found["packed", 2**18]) == functions(found["padded", 1000])
-    whole, parts = Examples(found["packed", 2**18]), Examples(Dataset.from_list(found["packed", 2**18].to_list()))
+    rows = found["packed", 2**18]
+    whole, parts = Examples(rows), Examples(Dataset.from_list(rows.to_list(), features=rows.features))
     assert whole.identity() == parts.identity() != Examples(found["packed", 1000]).identity()
     assert whole.target_counts().tolist() == [whole.targets(row) for row in range(len(whole))]
     short = Examples(found["packed", 2**18], max_seq_length=30, limit=41)

@@ -1,7 +1,6 @@
 """A corpus from files of records to files of splits: cleaned, decontaminated, split and accounted for."""
 
 import contextlib
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from codestill.data.decontamination import read_benchmarks
 from codestill.data.intake import Intake
 from codestill.kit.disk_space import room_on_disk
 from codestill.kit.files import atomic, sha256, write_json
-from codestill.kit.folders import without_mistakes
 from codestill.kit.imports import code_digests
-from codestill.kit.lease import lease
+from codestill.kit.lease import leased_until_done
 from codestill.kit.program import UserError, log, progress
 
 
@@ -40,7 +38,7 @@ def prepare_corpus(sources, benchmarks, outputs, accounting, settings, workers=1
     known = read_benchmarks(benchmarks)
     work = Path(work_dir or Path(accounting).with_name(f".{Path(accounting).stem}.work"))
     key = [code_digests("prepare_corpus"), [sha256(path) for path in benchmarks]]
-    with room_on_disk(work), without_mistakes(work), lease(work):
+    with room_on_disk(work), leased_until_done(work):
         intake = Intake(work, sources, known, settings.split_by, key)
         intake.take_all(workers)
         _need_origins(intake, settings.split_by)
@@ -57,7 +55,6 @@ def prepare_corpus(sources, benchmarks, outputs, accounting, settings, workers=1
     account |= {"seed": settings.seed, "sources_in_order": list(sources)}
     account["held_out"] = [Path(path).stem for path in benchmarks]
     write_json(accounting, account)
-    shutil.rmtree(work, ignore_errors=True)
     for line in _losses(account["sources"]):
         log(line)
     log(f"read {account['read']}, kept {account['kept']}, dropped {sum(account['dropped'].values())}")

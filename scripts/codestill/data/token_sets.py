@@ -6,7 +6,6 @@ written is kept: a killed program goes on behind the last window.
 """
 
 import os
-import shutil
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -20,9 +19,8 @@ from codestill.data.text import read_texts, text_of
 from codestill.data.token_file import TokenFile
 from codestill.kit.disk_space import room_on_disk
 from codestill.kit.files import line_chunks, read_json, row_of, sha256, write_json
-from codestill.kit.folders import without_mistakes
 from codestill.kit.imports import code_digests
-from codestill.kit.lease import lease
+from codestill.kit.lease import leased_until_done
 from codestill.kit.program import UserError, log, progress
 from codestill.kit.workers import in_order
 from codestill.models.token_bytes import check_spelling
@@ -64,7 +62,7 @@ def tokenize_splits(
         "code": code_digests("tokenize_corpus"),
         "tokenizers": version("tokenizers"),
     }
-    with room_on_disk(work), without_mistakes(work), lease(work):
+    with room_on_disk(work), leased_until_done(work):
         splits = []
         for source, output in zip(sources, outputs, strict=True):
             split = _Split(encoder, folder, source, Path(output).name, settings, work, made_of)
@@ -77,7 +75,6 @@ def tokenize_splits(
         for split, output in splits:
             split.file.finish(output)
     write_json(accounting, accounts)
-    shutil.rmtree(work, ignore_errors=True)
     return accounts
 
 

@@ -7,8 +7,6 @@ import shutil
 import time
 from pathlib import Path
 
-from codestill.kit.program import UserError
-
 STALE = 86_400.0  # seconds after which a draft is what a killed process left
 LAST = "provenance.json"  # moved behind all others: where it is, all is
 
@@ -42,13 +40,3 @@ def whole_folder(output):
         if made:
             with contextlib.suppress(OSError):
                 output.rmdir()  # where nothing was written
-
-
-@contextlib.contextmanager
-def without_mistakes(work):
-    """Remove the folder `work` where the block ends in a user's mistake: what was made of that serves no next call."""
-    try:
-        yield
-    except UserError:
-        shutil.rmtree(work, ignore_errors=True)
-        raise

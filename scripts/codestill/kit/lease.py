@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import threading
@@ -18,6 +19,7 @@ import psutil
 
 from codestill.kit.program import UserError, log
 
+NAME = "lease.json"
 HEARTBEAT = 10.0  # seconds between two signs of life
 PATIENCE = 60.0  # seconds without a sign of life, watched from here, after which a holder on another host is dead
 
@@ -44,6 +46,7 @@ def _read(path):
 def _create(path, record):
     """Create `path` with its content in one step (a hard link fails where the name exists). True on success."""
     draft = path.with_name(f".lease.{record['token']}")
+    draft.parent.mkdir(parents=True, exist_ok=True)  # whoever held it may have removed its folder when it was done
     draft.write_text(json.dumps(record))
     try:
         os.link(draft, path)
@@ -125,8 +128,7 @@ def lease(work_dir, wait=True):
     same host, elsewhere after 60 s in which its heartbeat did not change (watched, so that clocks may differ).
     Gives the holder's record, in which `waited` says whether it was another's before.
     """
-    path = Path(work_dir) / "lease.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(work_dir) / NAME
     record = _own_record()
     record["waited"] = _acquire(path, record, wait)
     stop = threading.Event()
@@ -139,4 +141,31 @@ def lease(work_dir, wait=True):
         thread.join()
         holder = _read(path)
         if holder and holder["token"] == record["token"]:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def leased_until_done(work):
+    """A leased work folder whose content stays where the block is killed or the disk is full, for the next call.
+
+    It goes where the block ends, be it in a user's mistake: what was made of that serves no other call.
+    """
+    try:
+        with lease(work):
+            try:
+                yield
+            except UserError:
+                _empty(work)
+                raise
+            _empty(work)
+    finally:
+        with contextlib.suppress(OSError):  # something was kept, or another copy waits in it
+            Path(work).rmdir()
+
+
+def _empty(work):
+    for path in Path(work).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != NAME:
             path.unlink()
