@@ -190,18 +190,23 @@ OWN_LENGTH, OWN_TOKENS, OWN_REFRESH = 256, 64, (1, 4, 8)
 def demo():
     """(student, teacher, tokenizer, batches of one row): the demo's shapes and its functions, random weights."""
     import torch
+    from datasets import Dataset
+    from pyarrow import Table
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from codestill.data.batches import Examples, batches
+    from codestill.data.encoding import TextEncoder
+    from codestill.data.packing import columns_of, rows_of
     from codestill.data.pocket import training_functions
     from codestill.data.text import function_text
-    from codestill.data.tokens import columns_of, dataset_of, encode_functions, rows_of
+    from codestill.data.token_file import batch_of
     from codestill.models.tokenizers import train_tokenizer
 
     texts = [function_text(row) for row in training_functions(200)]
     tokenizer = train_tokenizer(texts, 1024)
-    functions = encode_functions(tokenizer, texts, OWN_LENGTH)
-    rows = dataset_of(columns_of(functions, rows_of(functions, "packed", OWN_LENGTH)))
+    functions = TextEncoder(tokenizer, OWN_LENGTH).encode(texts)
+    rows = columns_of(functions, rows_of(functions.lengths, "packed", OWN_LENGTH))
+    rows = Dataset(Table.from_batches([batch_of(rows)]))
     shape = {"hidden_size": 192, "intermediate_size": 512, "num_attention_heads": 6, "max_position_embeddings": 768}
     shape |= {"vocab_size": len(tokenizer), "tie_word_embeddings": True}
     torch.manual_seed(1)

@@ -12,7 +12,7 @@ import children
 import small_models
 import tiny_models as tiny
 from codestill.data.batches import IGNORE, collate
-from codestill.data.tokens import encode_functions
+from codestill.data.encoding import TextEncoder
 from codestill.distill.objective import Objective
 from codestill.distill.on_policy import OwnText, StudentWriter, prompt_length, prompts_of
 from codestill.distill.teacher import OnlineTeacher
@@ -29,7 +29,7 @@ def test_the_prompt_of_a_function_is_its_signature_and_docstring_whatever_its_to
     tokenizer = small_models.make_tokenizer()
     pieces = text_pieces(tokenizer, len(tokenizer))
     for text, head in ((FUNCTION, FUNCTION.partition("\n    return")[0]), (BARE, "def add(a, b):")):
-        functions = encode_functions(tokenizer, [text.rstrip()], 200)
+        functions = TextEncoder(tokenizer, 200).encode([text.rstrip()])
         ids, labels = functions.ids, np.where(functions.learnt, functions.ids, IGNORE)
         length = prompt_length(ids, labels, pieces)
         said = b"".join(pieces[index] for index in ids[:length]).decode()
