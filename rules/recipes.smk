@@ -56,3 +56,4 @@ use rule tokenize_corpus as tokenize_text with:
         mem_mb=megabytes_of("tokenize_text"),
     params:
         folders=lambda wildcards, output: folder_of(output.tokens),
+        work=beside(f"{PLACE.results}/work/tokenize_text/{{recipe}}/{{author}}"),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from codestill.data.text import function_text, read_functions
+from codestill.data.text import function_text, read_texts
 from codestill.data.training_prompts import prompts
 from codestill.kit.files import read_json, read_jsonl, write_json, write_jsonl
 from shared_data import ROOT
@@ -87,7 +87,7 @@ def pairs(records):
 def test_a_completion_that_is_the_corpus_own_body_gives_the_corpus_own_text(folder):
     """So that it is tokenised, masked and ended as a function of the corpus is."""
     records, _ = written(folder, "teacher")
-    texts = [text for text, _ in read_functions(folder / "text.jsonl")]
+    texts = list(read_texts(folder / "text.jsonl"))
     for (number, sample), text in zip(pairs(records), texts, strict=True):
         corpus = function_text({"code": "".join(function(number)), "docstring": ""})
         assert (text == corpus) is passes(number, sample)
@@ -153,6 +153,6 @@ def test_a_conversation_is_asked_once_and_its_answer_is_learnt(folder):
     record = written(folder, "teacher")[0][0]
     assert [turn["role"] for turn in record["messages"]] == ["user", "assistant"]
     assert record["messages"][1]["content"] == completion(0, 0) and record["format"] == "instruct"
-    text, _ = next(read_functions(folder / "text.jsonl"))
+    text = next(read_texts(folder / "text.jsonl"))
     assert text.messages == record["messages"]
     assert json.dumps(record)

@@ -287,7 +287,7 @@ class Costs:
 
     def _tokenize_text(self, recipe, author):
         tokens = self.amounts.text_tokens(f"{recipe}/{author}")
-        return Work("tokenize_text", "all", TORCH_START, tokens * 2e-6, memory=1e9 + tokens * 30, disk=tokens * 12)
+        return self._tokenised("tokenize_text", "all", tokens, self.study.corpus.workers)
 
     def _check_benchmark(self, benchmark):
         grading = self.study.grading
@@ -407,9 +407,13 @@ class Costs:
 
     def _tokenize_corpus(self, task=None, rule="tokenize_corpus"):
         tokens = sum((self.amounts.tasks[task] if task else self.amounts).tokens.values())
-        workers = self.study.corpora[task].workers
+        return self._tokenised(rule, task or "all", tokens, self.study.corpora[task].workers)
+
+    @staticmethod
+    def _tokenised(rule, variant, tokens, workers):
+        """Memory does not grow with the tokens: what waits to be packed lies on disk."""
         memory, seconds = 0.7e9 + 0.15e9 * workers, tokens * 3e-6 / workers
-        return Work(rule, task or "all", TORCH_START, seconds, 0, workers, memory, tokens * 12, tokens * 4)
+        return Work(rule, variant, TORCH_START, seconds, 0, workers, memory, tokens * 12, tokens * 4)
 
     def _tokenize_task(self, task):
         return self._tokenize_corpus(task, "tokenize_task")

@@ -40,6 +40,7 @@ LENT = {
     "distill": {"seed": "seeds"},
     "teach": {"seed": "teacher.seed"},
     "cache_teacher": {"device": "training.device", "batch_size": "training.eval_batch_size"},
+    "tokenize_corpus": {"workers": "corpus.workers"},
     "audit": {"device": "generation.device", "threads": "generation.threads"},
     "measure": {"device": "generation.device", "threads": "generation.threads"},
     "generate": {"n": "benchmarks.NAME.n"},
