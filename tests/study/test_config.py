@@ -76,7 +76,7 @@ MISTAKES = [
     ("distillation.alpha", -0.1, "distillation.alpha", "greater than or equal to 0"),
     ("distillation.temperature", 0, "distillation.temperature", "greater than 0"),
     ("distillation.temperature", "hot", "distillation.temperature", "number"),
-    ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl', 'jsd', 'skew_kl' or"),
+    ("distillation.objective", "kl", "distillation.objective", "must be 'forward_kl', 'reverse_kl', 'jsd', 'skew_kl'"),
     ("distillation.teacher", "bigger", "distillation.teacher", "it has teacher, student"),
     ("seeds", [], "seeds", "at least 1"),
     ("seeds", [1, 1], "seeds", "distinct"),
