@@ -180,6 +180,17 @@ def text_of(wildcards):
         stop(error)
 
 
+def benchmarks_held_out(task=None):
+    """The benchmarks that a corpus is kept free of. Brought anew they remake it only where the config names them.
+
+    What a finished corpus holds of a benchmark that changed is told in its scores, as of one that came later.
+    """
+    files = [
+        PLACE.inputs("benchmarks", f"{name}.jsonl") for name in HERE.held_out(task)
+    ]
+    return files if STUDY.corpora[task].hold_out else [ancient(path) for path in files]
+
+
 def kept_or_temp(path):
     """An output that is kept or removed once it was read, as the study asks."""
     return path if STUDY.distillation.stored_states == "kept" else temp(path)

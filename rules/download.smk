@@ -76,9 +76,7 @@ rule prepare_corpus:
         sources=expand(
             PLACE.inputs("sources", "{source}.jsonl.gz"), source=STUDY.corpus.sources
         ),
-        tasks=expand(
-            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=PLACE.held_out()
-        ),
+        tasks=benchmarks_held_out(),
     output:
         train=PLACE.inputs("corpus", "train.jsonl"),
         validation=PLACE.inputs("corpus", "validation.jsonl"),

@@ -8,9 +8,7 @@ rule write_text:
     input:
         unpack(lambda wildcards: PLACE.completed(wildcards.recipe, wildcards.author)),
         audit=lambda wildcards: PLACE.audit(wildcards.author),
-        held_out=expand(
-            PLACE.inputs("benchmarks", "{benchmark}.jsonl"), benchmark=PLACE.held_out()
-        ),
+        held_out=benchmarks_held_out(),
     output:
         text=PLACE.text("{recipe}/{author}")[0],
         accounting=PLACE.text("{recipe}/{author}")[1],

@@ -12,10 +12,7 @@ use rule prepare_corpus as prepare_task with:
             PLACE.inputs("sources", "{source}.jsonl.gz"),
             source=STUDY.tasks[wildcards.task].corpus.sources,
         ),
-        tasks=lambda wildcards: expand(
-            PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
-            benchmark=PLACE.held_out(wildcards.task),
-        ),
+        tasks=lambda wildcards: benchmarks_held_out(wildcards.task),
     output:
         train=PLACE.corpus("train.jsonl", "{task}"),
         validation=PLACE.corpus("validation.jsonl", "{task}"),

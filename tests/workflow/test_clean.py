@@ -70,6 +70,7 @@ def test_it_refuses_while_a_job_is_at_work_and_where_no_study_is_meant(edited, m
     monkeypatch.setenv(attempts.VARIABLE, "results/tiny/work/attempts/now")
     monkeypatch.setattr(sys, "argv", ["scripts/distill.py", "--output_dir", "results/tiny/models/some"])
     attempt = attempts.Attempt()  # this process is at work
+    monkeypatch.delenv(attempts.VARIABLE)
     before = files_of(edited)
     done = clean(edited)
     assert done.returncode == 2 and " is at work on " in done.stderr and done.stderr.count("\n") == 1
