@@ -181,14 +181,8 @@ def text_of(wildcards):
 
 
 def benchmarks_held_out(task=None):
-    """The benchmarks that a corpus is kept free of. Brought anew they remake it only where the config names them.
-
-    What a finished corpus holds of a benchmark that changed is told in its scores, as of one that came later.
-    """
-    files = [
-        PLACE.inputs("benchmarks", f"{name}.jsonl") for name in HERE.held_out(task)
-    ]
-    return files if STUDY.corpora[task].hold_out else [ancient(path) for path in files]
+    """The benchmarks that a corpus is kept free of: the study's, or a task's."""
+    return [PLACE.inputs("benchmarks", f"{name}.jsonl") for name in HERE.held_out(task)]
 
 
 def kept_or_temp(path):
@@ -197,8 +191,11 @@ def kept_or_temp(path):
 
 
 def states_of(wildcards):
-    """The teacher's stored states that a cell reads, if any; made again, they are the same and train no cell anew."""
-    return ancient(TEACHER_PASS.states_of(cell_of(wildcards)))
+    """The teacher's stored states that a cell reads, if any.
+
+    Not `ancient`: Snakemake passes over a job's own reasons to run where what it needs by such a file runs, too.
+    """
+    return TEACHER_PASS.states_of(cell_of(wildcards))
 
 
 def folder_of(files):

@@ -17,6 +17,7 @@ from codestill.study.config import Study
 from codestill.study.remedies import fields_of_programs
 from codestill.study.section import Section, parts_of
 from codestill.study.sections.grading import Grading
+from codestill.study.sections.models import Student
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = fields_of_programs()
@@ -36,7 +37,7 @@ OF_RULES = {
         "train",
     ),
     *("teacher", "teacher_model_path", "teacher_cache", "train_data", "validation_data", "shard", "model", "cell"),
-    *("config", "batch_sizes", "output", "protocol", "figure"),
+    *("config", "batch_sizes", "output", "protocol", "figure", "prompts"),
 }
 # Of a program that runs alone, for a reader without a study: no rule passes them.
 OF_READERS = {"validation_fraction", "order", "rows"}
@@ -88,7 +89,7 @@ def sections_below(section, where=""):
 
 
 def test_every_field_that_is_named_is_one_of_the_config():
-    there = set(sections_below(Study)) | {f"MODEL.{name}" for name in ("name", "revision", "shape", "seed")}
+    there = set(sections_below(Study)) | {f"MODEL.{name}" for name in Student.model_fields}
     for program_name, fields in FIELDS.items():
         for field, _ in fields.values():
             for one in field.split(" or "):

@@ -76,16 +76,25 @@ def test_an_edit_reruns_what_runs_it_and_nothing_else(edited):
 
     edit("scripts/report.py")
     assert set(jobs(edited)[0]) == {"report", "all", "total"}
-    edit("scripts/codestill/data/benchmarks.py")  # a benchmark of another kind
-    counts = jobs(edited)[0]
-    assert counts["download_benchmark"] == 1 and counts["check_benchmark"] == 1 and counts["generate"] == len(CELLS) + 2
-    assert not {"download_model", "download_corpus", *TRAINED} & set(counts), counts
     for name in ("study/sections/training.py", "distill/objective.py"):  # a field of training, with its use
         edit(f"scripts/codestill/{name}")
         counts, text = jobs(edited)
         assert counts["distill"] == len(CELLS) and counts["teach"] == 1
         assert not {"download_model", "download_corpus", "prepare_corpus", "tokenize_corpus"} & set(counts), counts
         assert f"codestill/{name}" in text  # the reason names the file
+
+
+def test_a_benchmark_s_reader_or_the_teacher_s_states_rerun_what_follows_them_with_every_reason_seen(edited):
+    path = edited / "scripts/codestill/data/benchmarks.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    counts = jobs(edited)[0]
+    assert counts["download_benchmark"] == counts["prepare_corpus"] == 1 and counts["distill"] == len(CELLS)
+    assert not {"download_model", "download_corpus"} & set(counts), counts
+    path.write_text(path.read_text().replace("\nEDITED = True\n", ""))
+    distillation = {**TINY.get("distillation", {}), "cache_dtype": "float32"}  # read by the states' job and by cells
+    (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "distillation": distillation}))
+    counts = jobs(edited)[0]
+    assert counts["cache_teacher"] == 1 and counts["distill"] == len(CELLS) - 1 and "teach" not in counts
 
 
 def test_another_corpus_or_length_reruns_what_follows_it_alone(edited):

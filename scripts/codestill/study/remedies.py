@@ -37,8 +37,8 @@ HOMES = {
 }
 # Flags that a rule takes from another section than its program's own.
 LENT = {
-    "distill": {"seed": "seeds"},
-    "teach": {"seed": "teacher.seed"},
+    "distill": {"seed": "seeds", "adapter": "MODEL.adapter", "load_in": "MODEL.load_in"},
+    "teach": {"seed": "MODEL.seed", "adapter": "MODEL.adapter", "load_in": "MODEL.load_in"},
     "cache_teacher": {"device": "training.device", "batch_size": "training.eval_batch_size"},
     "tokenize_corpus": {"workers": "corpus.workers"},
     "audit": {"device": "generation.device", "threads": "generation.threads"},
