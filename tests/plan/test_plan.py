@@ -47,6 +47,30 @@ def plan_of(jobs, **plan):
 CELL, OTHER = "T-4.0_alpha-0.3_seed-42", "alpha-1.0_seed-42"
 
 
+def test_bf16_is_reckoned_as_the_study_in_bf16_is():
+    """The same jobs of the home study: asked for in float32, and planned in bf16 from the start."""
+    raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    plans = {}
+    for precision in ("float32", "bf16"):
+        changed = {name: raw[name] | {"precision": precision} for name in ("training", "generation")}
+        study = load_study(raw | changed)
+        layout = Layout(study, build_grid(study))
+        names = [name for name in layout.grid.cells if "seed-42" in name][:5]
+        jobs = [job(0, "teach", base="teacher"), job(1, "cache_teacher", {0}, teacher="teacher")]
+        jobs += [job(2 + number, "distill", {1}, cell=name) for number, name in enumerate(names)]
+        jobs.append(job(len(jobs), "generate", {2}, benchmark="humaneval", model=names[0]))
+        plans[precision] = Plan(study, layout, jobs, Estimator(study, layout))
+    whole, half = (plans[name].total() for name in plans)
+    told = plans["float32"].in_bf16()
+    assert told.gpu_hours == pytest.approx(half.gpu_hours) and told.gpu_low == pytest.approx(half.gpu_low)
+    assert half.gpu_hours < 0.4 * whole.gpu_hours
+    assert plans["bf16"].in_bf16() is None
+    text = PlanText(plans["float32"], 2).write()
+    assert f"float32, as asked: {whole.gpu_hours:,.1f} GPU-hours ({2 * whole.gpu_hours:,.2f} USD)" in text
+    assert f"bf16: {half.gpu_hours:,.1f} GPU-hours ({2 * half.gpu_hours:,.2f} USD)" in text
+    assert "as asked" not in PlanText(plans["bf16"], 2).write()
+
+
 def chain(*causes):
     """teach -> distill -> generate -> grade of one cell, and another cell; `causes` of each of the five."""
     first, second, third, fourth, fifth = causes

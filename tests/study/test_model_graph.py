@@ -226,6 +226,13 @@ def test_a_quantised_model_teaches_and_does_not_learn():
         grid_of({}, {"x": {"grid": {"student": "teacher.int8"}}}, variants={"int8": VARIANTS["int8"]})
 
 
+def test_a_reference_is_judged_though_nothing_is_made_of_it():
+    spare = {"spare": {"shape": SHAPE, "reference": True}}
+    study = load_study(TINY | {"models": spare, "experiments": {"x": {}}})
+    layout = Layout(study, build_grid(study))
+    assert "spare" in layout.models and "spare" in layout.judged(study.reported[0])
+
+
 def test_an_adapter_lets_few_bits_learn_and_reaches_the_commands():
     few = {"nf4": {"quantise": "nf4", "of": "teacher", "adapter": {"rank": 8}}}
     x = {"x": {"grid": {"student": "teacher.nf4"}}}

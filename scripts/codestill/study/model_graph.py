@@ -294,9 +294,12 @@ class ModelGraph:
             for need in missing & set(node.needs):
                 yield self._place(node.name), f"{need}: the study has no candidate for it; add a cell of its student"
         used = {need for node in self.nodes.values() for need in node.needs}
-        for name in self.study.models:
-            if name not in used and not any(one.startswith(f"{name}.seed-") for one in used):
-                yield ("models", name), "no cell and no other model uses it; use it, or remove it"
+        for name, part in self.study.models.items():
+            if name not in used and not part.reference and not any(one.startswith(f"{name}.seed-") for one in used):
+                yield (
+                    ("models", name),
+                    "no cell and no other model uses it; use it, let it be a reference, or remove it",
+                )
 
     def _place(self, name):
         if name in self.study.models:

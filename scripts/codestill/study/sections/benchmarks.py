@@ -16,8 +16,8 @@ class Benchmark(Section):
     kind: Literal[tuple(benchmark_kinds())] = field(words="which reader serves it")
     path: str | None = field(
         None,
-        "a JSON-lines file in that format, plain or gzip; humaneval+ is brought without it, completions are made "
-        "of the corpus' test functions (validation ones for development)",
+        "a JSON-lines file in that format, plain or gzip; humaneval+, mbpp+ and mbpp_development are brought without "
+        "it, completions are made of the corpus' test functions (validation ones for development)",
         min_length=1,
     )
     seed: int = field(0, "pocket: seed of the grammar (the same as the source's)", ge=0)

@@ -15,7 +15,9 @@ class Source(Section):
     """One origin of Python code."""
 
     kind: Literal[tuple(source_kinds())] = field(words="which reader serves it")
-    name: str | None = field(None, "hub: the data set (owner/name), or a folder that `datasets` can load")
+    name: str | None = field(
+        None, "hub: the data set (owner/name), or a folder that `datasets` can load; package: an installed one"
+    )
     config_name: str | None = field(None, "hub: its configuration")
     revision: str | None = field(None, "hub: commit, tag or branch")
     stream: bool = field(False, "hub: rows are read as they arrive, and no copy of the data set is kept on disk")
@@ -23,7 +25,7 @@ class Source(Section):
     format: Literal["functions", "code", "instruct"] = field(
         "functions",
         "functions: one function a record, with a docstring; code: any Python, fenced or not, be it functions with "
-        "what they need, classes, scripts or files (python, stdlib: cut into units), documented or not; "
+        "what they need, classes, scripts or files (python, package, stdlib: cut into units), documented or not; "
         "instruct: prompts with responses, of which the response is learnt (columns of OpenCodeInstruct, Magicoder, "
         "CodeAlpaca and messages are known)",
     )

@@ -62,6 +62,7 @@ class FurtherModel(Loaded):
 
     layers_of: Name | None = field(None, "build it from layers of this model, once that is finished", flag=False)
     every: int | None = field(None, "layers_of: keep layers 0, n, 2 n, ...; null: every second", flag=False, ge=2)
+    reference: bool = field(False, "it is only judged, beside the others: nothing need be made of it", flag=False)
     training: Training | None = field(
         None, "overrides of `training`: it is fine-tuned first, as the teacher is; null: taken as it is", flag=False
     )
