@@ -13,7 +13,7 @@ from codestill.study.layout import Layout
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 ROWS = 251_820 * 270 / 512  # packed rows of the training split, by the config
-ONE = {"experiments": {"one": {"seeds": [1]}}, "sweeps": {}}
+ONE = {"experiments": {"one": {"seeds": [1]}}, "sweeps": {}, "selection": {}}
 
 
 def decided(distillation=None, **changes):
