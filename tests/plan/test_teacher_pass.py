@@ -66,7 +66,7 @@ def test_what_a_run_has_brought_changes_no_decision():
 def test_as_many_rows_are_stored_as_the_largest_cell_takes():
     def limited(*rows):
         sweep = {"rows": {"grid": {"max_train_samples": list(rows)}, "seeds": [1]}}
-        return decided({"teacher_pass": "cache"}, experiments={}, sweeps=sweep)
+        return decided({"teacher_pass": "cache"}, experiments={}, sweeps=sweep, selection={})
 
     assert limited(100, 300).limit == {"teacher": 300}
     assert limited(100, None).limit == {"teacher": None}
@@ -81,5 +81,5 @@ def test_as_many_rows_are_stored_as_the_largest_cell_takes():
 
 
 def test_without_a_taught_cell_nothing_is_stored():
-    alone = decided({"teacher_pass": "cache"}, experiments={}, sweeps={})
+    alone = decided({"teacher_pass": "cache"}, experiments={}, sweeps={}, selection={})
     assert not alone.stored and alone.layout.teachers == [] and "no cell has a teacher" in alone.reason

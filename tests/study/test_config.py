@@ -171,6 +171,7 @@ MISTAKES = [
         "must be one value",
     ),
     ("experiments.distill", {}, "experiments.distill", "target of the workflow"),
+    ("experiments.learn_task", {}, "experiments.learn_task", "target of the workflow"),
     ("experiments.sweep_epochs", {}, "experiments.sweep_epochs", "target of the workflow"),
     ("experiments.my experiment", {}, "experiments.my experiment", "letters, digits"),
     ("benchmarks.humaneval.k", 1, "benchmarks.humaneval.k", "list, not 1"),

@@ -38,7 +38,8 @@ def known_rules():
     """The names of the workflow's rules, which an experiment cannot have too."""
     root = Path(__file__).resolve().parents[3]
     files = [root / "Snakefile", *sorted((root / "rules").glob("*.smk"))]
-    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(encoding="utf-8"), re.M)}
+    named = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.M)
+    return {name for file in files for name in named.findall(file.read_text(encoding="utf-8"))}
 
 
 class Study(Section):
