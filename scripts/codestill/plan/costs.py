@@ -13,6 +13,7 @@ from codestill.kit.shards import read_shard
 from codestill.plan.amounts import Amounts, Recorded
 from codestill.plan.architecture import Architecture, architectures, from_folder
 from codestill.plan.teacher_pass import TeacherPass, seen_tokens
+from codestill.plan.training_memory import MOMENTS, activation_bytes, held_bytes, passes, trained_parameters
 
 GIB = 2**30
 TORCH_START = 6.0  # seconds to import torch and transformers and load a small model
@@ -135,19 +136,22 @@ class Costs:
     def _model_bytes(self, model):
         return 4 * self.architecture_of(model).parameters + 4e6
 
-    def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None):
+    def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None, held=()):
         """A training of `learner` (an Architecture), taught by `teacher` or alone, on the study's amounts or on others,
         or on a text by its name.
 
         Forward and backward pass are three forward passes; a teacher's pass is one, of its head alone where its
-        states are stored.
+        states are stored. held: (adapter, load_in) of the learner.
         """
         amounts, epochs = amounts or self.amounts, training.epochs
         tokens = amounts.trained_tokens("train", training.max_train_samples, text)
         checked = amounts.trained_tokens("validation", training.max_eval_samples) * (training.evaluations + 1)
         context = min(self.plan.tokens_per_function, self.study.tokens.max_seq_length) / 2
-        operations = 3 * tokens * epochs * learner.forward(context) + checked * learner.forward(context)
-        scratch = CHECKPOINTS * 3 * 4.0 * learner.parameters  # weights and Adam's two moments
+        adapter = held[0] if held else None
+        forwards = passes(training, adapter) * tokens * epochs + checked
+        operations = forwards * learner.forward(context)
+        trained = trained_parameters(learner, adapter)
+        scratch = CHECKPOINTS * (4.0 + MOMENTS[training.optimizer]) * trained  # weights and their moments
         if teacher and epochs:
             run = teacher.forward() - teacher.forward(head=False)
             run += 0 if self.teacher_pass.stored else teacher.forward(context, head=False)
@@ -158,10 +162,10 @@ class Costs:
         seconds = self.seconds(operations, moved, training.device, training.precision, training.threads)
         gpu, processes = self.on_gpu(training.device), training.processes
         # However small the models, the kernels of each layer of each pass must be started.
-        passes = 3 * learner.layers + (teacher.layers if teacher else 0)
-        seconds = max(seconds, steps * passes * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3) / processes
-        alive = 16 * learner.parameters + (4 * teacher.parameters if teacher else 0)
-        activations = block * 4 * (learner.layers * learner.width * 34 + 2 * learner.vocabulary)
+        starts = 3 * learner.layers + (teacher.layers if teacher else 0)
+        seconds = max(seconds, steps * starts * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3) / processes
+        alive = held_bytes(learner, training, *held) + (4 * teacher.parameters if teacher else 0)
+        activations = activation_bytes(learner, training, self.study.tokens.max_seq_length)
         memory = processes * (TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations)) + tokens * 16
         return Work(
             rule,
@@ -208,7 +212,14 @@ class Costs:
         """The own training of a teacher, or of a model for a task."""
         tasks = self.layout.graph.tasks
         amounts = self.amounts.tasks[tasks[base].section] if base in tasks else None
-        return self._training(rule, base, self.models[base], self.layout.teaching_of(base), amounts=amounts)
+        how = {"amounts": amounts, "held": self._held(base)}
+        return self._training(rule, base, self.models[base], self.layout.teaching_of(base), **how)
+
+    def _held(self, model):
+        """(adapter, load_in) of a model that learns."""
+        graph = self.layout.graph
+        adapter = graph.adapter_of(model)
+        return adapter, graph.bits_of(model) if adapter else None
 
     def _learn_task(self, base):
         return self._teach(base, "learn_task")
@@ -242,7 +253,7 @@ class Costs:
         usual = student == "student" and teacher in ("teacher", None)
         variant = ("taught" if teacher else "alone") if usual else f"{student} by {teacher}"
         sizes = self.architecture_of(student), training, teacher and self.architecture_of(teacher)
-        return self._training("distill", variant, *sizes, text=graph.text_of(chosen))
+        return self._training("distill", variant, *sizes, text=graph.text_of(chosen), held=self._held(student))
 
     def _generate(self, benchmark, model, jobs=1):
         """Samples are drawn in lanes side by side: one pass over the weights serves a token of every lane."""

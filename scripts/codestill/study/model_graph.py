@@ -257,7 +257,7 @@ class ModelGraph:
     def adapter_of(self, name):
         """The adapter that is trained of a model in its place, or None."""
         node = self.bases.get(name) or self.variants.get(name)
-        return node.part.adapter if node else None
+        return getattr(node.part, "adapter", None) if node else None
 
     def bits_of(self, name):
         """What a base model's weights are loaded in while it teaches or its adapter learns; None for its own type."""
