@@ -65,7 +65,8 @@ def typed(place, line):
     environment = {**os.environ, "HOME": str(place), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-c", as_typed(line)],
-        cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=600, input="def scale(values):\n",
+        cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=600,
+        input="def scale(values):\n",
     )  # fmt: skip
     fine = (0, 1) if "doctor.py" in line else (0,)  # it finds no cluster here, and says so
     assert done.returncode in fine, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
