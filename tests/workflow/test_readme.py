@@ -81,7 +81,11 @@ def test_the_drawn_rules_are_the_home_studys(tmp_path):
     told = snakemake(tmp_path, "--rulegraph", "dot", "--configfile", "config/config.yaml").stdout
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', told))
     graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", told))
-    wanted = sorted(f"    {a} --> {b}" for a, b in networkx.transitive_reduction(graph).edges)
+    for edge in sorted(graph.edges):  # rules may form circles, which jobs never do
+        graph.remove_edge(*edge)
+        if not networkx.has_path(graph, *edge):
+            graph.add_edge(*edge)
+    wanted = sorted(f"    {a} --> {b}" for a, b in graph.edges)
     page = (ROOT / "docs/developers.md").read_text()
     (block,) = re.findall(r"^```mermaid\nflowchart LR\n(.*?)^```$", page, re.M | re.S)
     assert block.splitlines() == wanted, "docs/developers.md: draw the rules anew:\n" + "\n".join(wanted)
