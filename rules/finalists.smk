@@ -36,7 +36,7 @@ rule distill_later:
         teachers=lambda wildcards: PLACE.teachers_of(wildcards.later)[0],
         audits=lambda wildcards: PLACE.teachers_of(wildcards.later)[1],
         texts=lambda wildcards: PLACE.texts_of(wildcards.later),
-        states=lambda wildcards: ancient(TEACHER_PASS.states_of_later(wildcards.later)),
+        states=lambda wildcards: TEACHER_PASS.states_of_later(wildcards.later),
         same_seed=lambda wildcards: PLACE.files_of(PLACE.same_seed(wildcards.later)),
     output:
         model=PLACE.model("{later}", trained=True),

@@ -38,6 +38,7 @@ OF_RULES = {
     ),
     *("teacher", "teacher_model_path", "teacher_cache", "train_data", "validation_data", "shard", "model", "cell"),
     *("config", "batch_sizes", "output", "protocol", "figure", "prompts"),
+    *("axes_from", "rank", "teachers", "teachers_load_in", "states", "texts", "same_seed", "cells", "seeds", "among"),
 }
 # Of a program that runs alone, for a reader without a study: no rule passes them.
 OF_READERS = {"validation_fraction", "order", "rows"}
