@@ -39,6 +39,7 @@ HOMES = {
 LENT = {
     "distill": {"seed": "seeds", "adapter": "MODEL.adapter", "load_in": "MODEL.load_in"},
     "teach": {"seed": "MODEL.seed", "adapter": "MODEL.adapter", "load_in": "MODEL.load_in"},
+    "choose": {"seeds": "seeds", "shortlist": "selection.finalists", "by": "selection.by", "on": "selection.on"},
     "cache_teacher": {"device": "training.device", "batch_size": "training.eval_batch_size"},
     "tokenize_corpus": {"workers": "corpus.workers"},
     "audit": {"device": "generation.device", "threads": "generation.threads"},
