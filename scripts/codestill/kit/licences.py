@@ -7,8 +7,11 @@ _LONGEST = 80  # characters of a licence's first line that are kept
 
 
 def licence_named(card):
-    """The licence that a hub card's metadata (a mapping, or None) names; several are joined, `other` by its name."""
-    told = dict(card or {})
+    """The licence that a hub card's metadata names; several are joined, `other` by its name.
+
+    card: a mapping, huggingface_hub's CardData (which iterates as none does), or None.
+    """
+    told = card.to_dict() if hasattr(card, "to_dict") else dict(card or {})
     found = told.get("license")
     if found == "other" and told.get("license_name"):
         found = told["license_name"]
