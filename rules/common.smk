@@ -159,6 +159,13 @@ def code_of(name, templates="", part=""):
     return lambda wildcards: code_digests(name, templates, part)
 
 
+def code_of_training(wildcards):
+    """The same of a cell's training: of the sampler too where the student writes text of its own."""
+    own = cell_of(wildcards).on_policy
+    late = code_digests("codestill/distill/on_policy") if own else {}
+    return code_digests("distill") | late
+
+
 # Imports do not show them: the report and the cards are rendered from these.
 TEMPLATES = "codestill/report/templates/*"
 

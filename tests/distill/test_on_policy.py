@@ -121,7 +121,7 @@ def test_own_text_is_learnt_by_the_divergence_alone_at_its_weight(name, alpha):
     batch, _ = own_batch(student)
     objective = Objective(2.0, alpha, name, beta=0.3)
     count = 37
-    loss, ce, soft = student_forward(
+    loss, ce, soft, _ = student_forward(
         student, batch, count, objective, OnlineTeacher(teacher, tiny.VOCABULARY), torch.float32
     )
     loss.backward()

@@ -56,6 +56,20 @@ def test_work_follows_epochs_teacher_and_device():
     assert on_cores.work > 20 * taught.work
 
 
+def test_own_text_costs_its_writing_and_the_teachers_passes_over_it():
+    costs = Costs(*study_of(plan={"gpus": 1}))
+    few, more, ahead, alone = (
+        costs.of("distill", {"cell": f"T-2.0_alpha-0.5{own}_seed-42"})
+        for own in ("_on_policy-0.25", "_on_policy-0.5", "_on_policy-0.5_refresh-8", "")
+    )
+    assert alone.work < ahead.work < more.work
+    assert more.work - alone.work == pytest.approx(2 * (few.work - alone.work))
+    functions, body = 0.5 * 3 * 251_820, 124_243_200 - 50_001 * 768 + 2 * 12 * 768 * 135
+    teacher = functions * (135 + 64) * 2 * body / 1.2e13
+    assert more.work - alone.work > teacher
+    assert few.variant == "taught, own text"  # measured apart from cells that write none
+
+
 def test_processes_share_a_training_and_hold_as_many_gpus():
     training = yaml.safe_load((CONFIG / "config.yaml").read_text())["training"]
     alone = Costs(*study_of()).of("distill", {"cell": TAUGHT})

@@ -63,6 +63,17 @@ def test_what_a_run_has_brought_changes_no_decision():
     assert (after.stored, after.reason) == (True, before)
 
 
+def test_a_cell_that_asks_for_layers_runs_the_teacher_and_is_told():
+    sweep = {"layers": {"grid": {"hidden_weight": [0, 1]}, "seeds": [1]}}
+    one = {"experiments": {}, "selection": {"finalists": 1}}
+    both = decided({"teacher_pass": "cache"}, **one, sweeps=sweep)
+    assert len(both.states_of(both.layout.cell("T-2.0_alpha-0.5_seed-1"))) == 6
+    assert both.states_of(both.layout.cell("T-2.0_alpha-0.5_hidden-1.0_seed-1")) == []
+    assert both.reason.endswith("1 cells with hidden_weight run it, for its layers")
+    alone = decided({"teacher_pass": "cache"}, **one, sweeps={"layers": {"grid": {"hidden_weight": 1}}})
+    assert not alone.stored and alone.reason == "each cell asks for the teacher's layers"
+
+
 def test_as_many_rows_are_stored_as_the_largest_cell_takes():
     def limited(*rows):
         sweep = {"rows": {"grid": {"max_train_samples": list(rows)}, "seeds": [1]}}

@@ -25,6 +25,15 @@ def names(study, **query):
     return [cell_name(cell, defaults) for cell in cells_of(Query(**query), study, "test")]
 
 
+def test_what_acts_on_own_text_or_hidden_states_alone_is_no_part_of_a_cell_without(study):
+    grid = {"on_policy": [0, 0.5], "on_policy_tokens": [64, 32]}
+    grid |= {"hidden_weight": [0, 1], "hidden_loss": ["cosine", "mse"]}
+    found = names(study, grid=grid, seeds=[42])
+    assert len(found) == 3 * 3 and "T-2.0_alpha-0.5_seed-42" in found
+    assert "T-2.0_alpha-0.5_on_policy-0.5_own_tokens-32_hidden-1.0_hidden_loss-mse_seed-42" in found
+    assert names(study, grid={**grid, "alpha": 1}, seeds=[42]) == ["alpha-1.0_seed-42"]
+
+
 def test_spellings_of_one_value_are_one_cell(study):
     spelled = names(study, grid={"temperature": [3, 3.0, "3"], "learning_rate": ["2e-5", 2e-5]}, seeds=[42])
     assert spelled == ["T-3.0_alpha-0.5_lr-2e-05_seed-42"]

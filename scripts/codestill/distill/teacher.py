@@ -46,18 +46,25 @@ class OnlineTeacher:
             self._head_by_device[device] = self.head.to(device)
         return self._head_by_device[device]
 
-    @torch.no_grad()
     def hidden(self, batch, training=True):
         """States [targets, width] at the positions of `batch` that predict a target, in order."""
+        return self.states_and_layers(batch, [])[0]
+
+    @torch.no_grad()
+    def states_and_layers(self, batch, layers):
+        """(the final states, those of each of `layers` as they are), each [targets, width] as `hidden` has them."""
         device = batch["input_ids"].device
         with torch.autocast(device.type, enabled=False), torch.autocast(self.device.type, enabled=False):
-            states = self._body(
+            found = self._body(
                 input_ids=batch["input_ids"].to(self.device),
                 position_ids=batch["position_ids"].to(self.device),
                 use_cache=False,
-            ).last_hidden_state
-        states = states[:, :-1][target_rows(batch["labels"]).to(self.device)]
-        return (rounded(states, self.states) if self.states else states).to(device)
+                output_hidden_states=bool(layers),
+            )
+        rows = target_rows(batch["labels"]).to(self.device)
+        states = found.last_hidden_state[:, :-1][rows]
+        layers = [found.hidden_states[layer][:, :-1][rows].to(device) for layer in layers]
+        return (rounded(states, self.states) if self.states else states).to(device), layers
 
 
 class MixedTeacher:

@@ -16,7 +16,11 @@ OWN = "teacher_states"  # within the work folder: the states of a training that 
 
 
 def pass_of(options):
-    """`cache` where the flags name stored states or ask for them, else `online`."""
+    """`cache` where the flags name stored states or ask for them, else `online`; layers are never stored."""
+    if options.hidden_weight and options.teacher_cache:
+        raise UserError("--teacher_cache: holds no layers, which --hidden_weight needs; leave it out")
+    if options.hidden_weight:
+        return "online"
     if options.teacher_cache and options.teacher_pass == "online":
         raise UserError("--teacher_pass online: runs the teacher; leave --teacher_cache out, or read it with cache")
     return "cache" if options.teacher_cache or options.teacher_pass == "cache" else "online"
@@ -34,6 +38,7 @@ def choose_teacher(run):
     device = torch.device("cpu") if options.teacher_device == "cpu" else run.device
     facts = {"path": run.job.teacher_path, "pass": way, "states": options.cache_dtype, "device": str(device)}
     also = ", run on what the student writes" if way == "cache" and options.on_policy else ""
+    also = ", since its layers are asked for" if options.hidden_weight else also
     log(f"teacher: {way}, its states in {options.cache_dtype}{also}")
     online = None
     if way == "online" or options.on_policy:

@@ -12,6 +12,7 @@ from transformers import Trainer
 from codestill.data.batches import FILLER, Filled, batches
 from codestill.distill.checkpoints import SEAL, prune, seal
 from codestill.distill.evaluation import batch_sums
+from codestill.distill.hidden_states import detach
 from codestill.distill.objective import distillation_loss
 from codestill.kit import attempts
 from codestill.kit.files import read_json, write_json
@@ -22,28 +23,36 @@ from codestill.models.heads import split, target_rows
 OWN_TEXT = "own_text_{}.json"  # in a checkpoint, by process: what the student wrote and has not learnt yet
 
 
-def student_forward(model, batch, count, objective, teacher, dtype):
+def student_forward(model, batch, count, objective, teacher, dtype, layers=None):
     """Losses of `batch` (see `codestill.distill.objective`) for a student split into body and head.
 
     A batch that the student wrote (`own`, see `codestill.distill.on_policy`) has no labels: of the objective's terms
-    only the teacher's acts on it, at its weight, and its CE is 0.
+    only the teacher's acts on it, at its weight, and its CE is 0. `layers` (HiddenStates) draws its layers to the
+    teacher's. Returns (loss, and the sums CE, T^2 D and H).
     """
     body, head = split(model, check=False)
-    hidden = body(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).last_hidden_state
+    inputs = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
+    found = body(**inputs, **({"output_hidden_states": True} if layers else {}))
+    hidden = found.last_hidden_state
     rows = target_rows(batch["labels"])
-    taught = {}
+    taught, apart = {}, torch.zeros((), device=hidden.device)
+    if layers:
+        states, wanted = teacher.states_and_layers(batch, layers.taught)
+        apart = layers.total(model, [one[:, :-1][rows] for one in found.hidden_states], wanted)
+    elif objective.needs_teacher:
+        states = teacher.hidden(batch, training=model.training)
     if objective.needs_teacher:
-        taught = {
-            "teacher_hidden": teacher.hidden(batch, training=model.training),
-            "teacher_head": teacher.head_on(hidden.device),
-        }
+        taught = {"teacher_hidden": states, "teacher_head": teacher.head_on(hidden.device)}
     targets = batch["labels"][:, 1:][rows]
     own = batch.get("own", False)
     asked = replace(objective, alpha=0.0) if own else objective
     losses = distillation_loss(hidden[:, :-1][rows], targets, head, asked, count, dtype=dtype, **taught)
+    loss, ce = losses.loss, losses.ce
     if own:
-        return losses.loss * (1 - objective.alpha), torch.zeros_like(losses.ce), losses.soft
-    return losses.loss, losses.ce, losses.soft
+        loss, ce = loss * (1 - objective.alpha), torch.zeros_like(ce)
+    if layers:
+        loss = loss + layers.weight / count * apart
+    return loss, ce, losses.soft, apart.detach()
 
 
 class DistillationTrainer(Trainer):
@@ -52,11 +61,14 @@ class DistillationTrainer(Trainer):
     `teacher` gives hidden states of a batch's targets (see `codestill.distill.teacher`), None where alpha is 1.
     `dtype` is the type of the head's matrix products. The student's forward is replaced while the trainer lives
     (`restore` undoes it), so that wrappers for several processes and mixed precision see one ordinary forward pass.
-    `own_text` (see `codestill.distill.on_policy`) has the student write a share of the batches itself.
+    `own_text` (see `codestill.distill.on_policy`) has the student write a share of the batches itself; `layers` (see
+    `codestill.distill.hidden_states`) draws its layers to the teacher's.
     """
 
-    def __init__(self, model, args, train_dataset, validation, objective, teacher, dtype, own_text=None, **options):
-        self.own_text = own_text
+    def __init__(
+        self, model, args, train_dataset, validation, objective, teacher, dtype, own_text=None, layers=None, **options
+    ):
+        self.own_text, self.layers = own_text, layers
         self.objective, self.teacher, self.dtype, self.validation = objective, teacher, dtype, validation
         model.forward = types.MethodType(_forward(self), model)
         super().__init__(model=model, args=args, train_dataset=train_dataset, eval_dataset=validation, **options)
@@ -70,6 +82,7 @@ class DistillationTrainer(Trainer):
         """Give the model its own forward back."""
         for name in ("forward", "_original_forward"):
             self.model.__dict__.pop(name, None)
+        detach(self.model)
 
     def get_train_dataloader(self):
         """As Trainer's, but several processes fill the last batches up with empty rows, where accelerate repeats rows.
@@ -102,11 +115,11 @@ class DistillationTrainer(Trainer):
         if num_items_in_batch is None:
             raise ValueError("the number of targets of the step is unknown")
         self._last_examples = inputs["example"]
-        loss, ce, soft = model(batch=inputs, count=num_items_in_batch)
+        loss, ce, soft, apart = model(batch=inputs, count=num_items_in_batch)
         if not math.isfinite(loss.item()):
             raise UserError(self._where(f"the loss is {loss.item()}"), attempts.DIVERGED)
         labelled = num_items_in_batch if self._labelled is None else max(self._labelled, 1)
-        parts = torch.stack((ce.detach() / labelled, soft.detach() / num_items_in_batch))
+        parts = torch.stack((ce.detach() / labelled, soft.detach() / num_items_in_batch, apart / num_items_in_batch))
         self._parts = parts if self._parts is None else self._parts + parts
         return loss * self.accelerator.num_processes
 
@@ -162,17 +175,20 @@ class DistillationTrainer(Trainer):
     def log(self, logs, start_time=None):
         """Add loss_ce, loss_kl (T^2 times the divergence) and loss_total, averaged over steps since the last log.
 
-        loss_ce is per label: over the steps that have some, none where the student wrote all.
+        loss_ce is per label: over the steps that have some, none where the student wrote all. Where layers are drawn to
+        the teacher's, loss_hidden is H; `evaluate` knows nothing of it.
         """
         if "loss" in logs and self._parts is not None:
             steps = self.state.global_step - self._steps_at_log
             labelled = steps if self.own_text is None else self._labelled_steps
-            ce, soft = self.accelerator.reduce(self._parts, "sum").tolist()
+            ce, soft, apart = self.accelerator.reduce(self._parts, "sum").tolist()
             logs["loss_total"] = logs["loss"]
             if labelled or self.own_text is None:
                 logs["loss_ce"] = ce / max(labelled, 1)
             if self.objective.needs_teacher:
                 logs["loss_kl"] = soft / max(steps, 1)
+            if self.layers:
+                logs["loss_hidden"] = apart / max(steps, 1)
             self._parts, self._steps_at_log, self._labelled_steps = None, self.state.global_step, 0
         super().log(logs, start_time)
 
@@ -228,6 +244,6 @@ def _forward(trainer):
     """The student's forward pass while it is trained."""
 
     def forward(self, batch, count):
-        return student_forward(self, batch, count, trainer.objective, trainer.teacher, trainer.dtype)
+        return student_forward(self, batch, count, trainer.objective, trainer.teacher, trainer.dtype, trainer.layers)
 
     return forward

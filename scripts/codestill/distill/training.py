@@ -203,6 +203,16 @@ class _Training:
             return importlib.import_module("codestill.distill.on_policy").own_text_of(self, per_step)
         return None
 
+    def _layers(self):
+        """The term that draws the student's layers to the teacher's, where `--hidden_weight` asks for it."""
+        from codestill.distill.hidden_states import HiddenStates
+
+        if not self.job.objective.needs_teacher or not self.options.hidden_weight:
+            return None
+        asked = self.options
+        how = (asked.hidden_weight, asked.hidden_loss, asked.hidden_layers, asked.seed)
+        return HiddenStates(self.model, self.teacher.model, *how)
+
     def _preflight(self):
         from codestill.distill.preflight import preflight
 
@@ -281,6 +291,7 @@ class _Training:
             self.teacher,
             self.dtype,
             self._own_text(accumulation),
+            self._layers(),
             data_collator=collate,
             callbacks=[self.schedule, *self._tellers()],
         )

@@ -29,6 +29,8 @@ def distillation_job(options):
     """The job of distill.py's parsed flags. Raises UserError for an objective that makes no sense."""
     chosen = (options.temperature, options.alpha, options.objective, options.beta)
     objective = Objective(*chosen, label_smoothing=options.label_smoothing)
+    if options.hidden_weight and not objective.needs_teacher:
+        raise UserError(f"--hidden_weight {options.hidden_weight}: needs a teacher; give one, and --alpha below 1")
     if options.on_policy and not objective.needs_teacher:
         raise UserError(f"--on_policy {options.on_policy}: own text has no labels; give a teacher and --alpha below 1")
     return TrainingJob(

@@ -136,9 +136,9 @@ class Costs:
     def _model_bytes(self, model):
         return 4 * self.architecture_of(model).parameters + 4e6
 
-    def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None, held=()):
-        """A training of `learner` (an Architecture), taught by `teacher` or alone, on the study's amounts or on others,
-        or on a text by its name.
+    def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None, held=(), stored=False):
+        """A training of `learner` (an Architecture), taught by `teacher` (whose states are `stored`, or not) or alone,
+        on the study's amounts or on others, or on a text by its name.
 
         Forward and backward pass are three forward passes; a teacher's pass is one, of its head alone where its
         states are stored. held: (adapter, load_in) of the learner.
@@ -154,7 +154,7 @@ class Costs:
         scratch = CHECKPOINTS * (4.0 + MOMENTS[training.optimizer]) * trained  # weights and their moments
         if teacher and epochs:
             run = teacher.forward() - teacher.forward(head=False)
-            run += 0 if self.teacher_pass.stored else teacher.forward(context, head=False)
+            run += 0 if stored else teacher.forward(context, head=False)
             operations += seen_tokens(amounts, training, text) * run
         block = training.batch_size * self.study.tokens.max_seq_length
         steps = tokens * epochs / block
@@ -252,8 +252,32 @@ class Costs:
         student, teacher = graph.student_of(chosen), graph.teacher_of(chosen)
         usual = student == "student" and teacher in ("teacher", None)
         variant = ("taught" if teacher else "alone") if usual else f"{student} by {teacher}"
-        sizes = self.architecture_of(student), training, teacher and self.architecture_of(teacher)
-        return self._training("distill", variant, *sizes, text=graph.text_of(chosen), held=self._held(student))
+        learner, taught = self.architecture_of(student), teacher and self.architecture_of(teacher)
+        if teacher and chosen.on_policy:
+            variant += ", own text"
+        how = {"text": graph.text_of(chosen), "stored": self.teacher_pass.reads(chosen), "held": self._held(student)}
+        work = self._training("distill", variant, learner, training, taught, **how)
+        if not teacher or not chosen.on_policy:
+            return work
+        return replace(work, work=work.work + self._own_text_seconds(chosen, learner, taught, training, how["text"]))
+
+    def _own_text_seconds(self, cell, learner, teacher, training, text):
+        """What a cell's own text takes beside a training on the corpus: the writing, and the teacher's passes over it.
+
+        Each function of the student's share is completed once an epoch. A pass over the weights writes a token of each
+        lane: of the functions of as many steps as are written at once.
+        """
+        usual = self.plan.tokens_per_function
+        seen = self.amounts.trained_tokens("train", training.max_train_samples, text) * training.epochs
+        functions, new = cell.on_policy * seen / usual, cell.on_policy_tokens
+        context = min(usual, self.study.tokens.max_seq_length) / 2
+        written = functions * (context + new)
+        operations = written * (learner.forward(context) + teacher.forward(context, head=False))
+        steps = cell.on_policy * seen / (training.batch_size * self.study.tokens.max_seq_length)
+        turns = (steps / cell.on_policy_refresh * new + functions) * learner.layers
+        speed = self.plan.gpu if self.on_gpu(training.device) else self.plan.core
+        seconds = self.seconds(operations, 0, training.device, training.precision, training.threads)
+        return (seconds + turns * speed.layer_ms / 1e3) / training.processes
 
     def _generate(self, benchmark, model, jobs=1):
         """Samples are drawn in lanes side by side: one pass over the weights serves a token of every lane."""

@@ -27,11 +27,20 @@ class TeacherPass:
         self.study, self.layout, self.asked = study, layout, study.distillation
 
     @cached_property
+    def readers(self):
+        """The cells that could read stored states: those with a teacher, but for those that ask for its layers."""
+        cells = [self.layout.grid.cells[name] for name in self.layout.taught]
+        return [cell for cell in cells if not cell.hidden_weight]
+
+    def reads(self, cell):
+        """Whether a cell reads stored states."""
+        return self.stored and not cell.hidden_weight
+
+    @cached_property
     def limit(self):
         """{name of states: training rows that they are of, None for all}: what the largest of their cells takes."""
         found = {}
-        for name in self.layout.taught:
-            cell = self.layout.grid.cells[name]
+        for cell in self.readers:
             found.setdefault(self.layout.states_name(cell), []).append(cell.max_train_samples)
         return {name: None if None in limits else max(limits) for name, limits in found.items()}
 
@@ -46,8 +55,7 @@ class TeacherPass:
     def online_tokens(self, amounts):
         """{name of states: tokens that the cells of the grid would run through their teacher without them}."""
         found = {}
-        for name in self.layout.taught:
-            cell = self.layout.grid.cells[name]
+        for cell in self.readers:
             text, states = self.layout.graph.text_of(cell), self.layout.states_name(cell)
             found[states] = found.get(states, 0) + seen_tokens(amounts, self.layout.training_of(cell), text)
         return found
@@ -78,12 +86,14 @@ class TeacherPass:
     def reason(self):
         """Why, in words."""
         if not self.limit:
-            return "no cell has a teacher"
+            return "each cell asks for the teacher's layers" if self.layout.taught else "no cell has a teacher"
         passes, size = self._reckoned
         asked = "auto" if self.asked.teacher_pass == "auto" else f"{self.asked.teacher_pass}, as asked"
+        layers = len(self.layout.taught) - len(self.readers)
+        also = f"; {layers} cells with hidden_weight run it, for its layers" if layers else ""
         return (
             f"{asked}: online the cells would make {passes:.1f} passes over the corpus, stored one; the states take "
-            f"{size:.3g} GiB by the config, at most {self.asked.max_states_gib:g}"
+            f"{size:.3g} GiB by the config, at most {self.asked.max_states_gib:g}{also}"
         )
 
     def states_of(self, cell):
@@ -91,7 +101,7 @@ class TeacherPass:
 
         A cell of the grid never takes more; one that is asked for by its name alone may.
         """
-        if not cell.taught or not self.stored:
+        if not cell.taught or not self.reads(cell):
             return []
         name = self.layout.states_name(cell)
         if name not in self.limit:

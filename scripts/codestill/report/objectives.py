@@ -37,10 +37,16 @@ def _objective(axes):
     name = axes.get("objective") or "forward_kl"
     plain, latex = WORDS.get(name, (f"{name}(teacher, student)", rf"\mathrm{{{name.replace('_', ' ')}}}(p_T, q_T)"))
     beta = str(axes.get("beta"))
-    return (
-        f"alpha CE + (1 - alpha) T² {plain.replace('{beta}', beta)}",
-        rf"\alpha\,\mathrm{{CE}} + (1-\alpha)\,T^2\,{latex.replace('{beta}', '{' + beta + '}')}",
-    )
+    words = f"alpha CE + (1 - alpha) T² {plain.replace('{beta}', beta)}"
+    formula = rf"\alpha\,\mathrm{{CE}} + (1-\alpha)\,T^2\,{latex.replace('{beta}', '{' + beta + '}')}"
+    weight, own = axes.get("hidden_weight"), axes.get("on_policy")
+    if weight:
+        words += f" + {weight:g} H({axes['hidden_loss']} of hidden states)"
+        formula += rf" + {weight:g}\,H_{{\mathrm{{{axes['hidden_loss']}}}}}"
+    if own:
+        words += f", on the student's own text in {100 * own:g} % of the batches"
+        formula += rf"\quad(\lambda = {own:g})"
+    return words, formula
 
 
 def objectives_that_ran(results):

@@ -49,6 +49,8 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
             idle.add("beta")
         if not self.on_policy:
             idle |= {"on_policy_tokens", "on_policy_refresh"}
+        if not self.hidden_weight:
+            idle.add("hidden_loss")
         if self.alpha == 0:  # no label acts
             idle.add("label_smoothing")
         return replace(self, **dict.fromkeys(idle))

@@ -1,10 +1,14 @@
 """The config's section `distillation`: what is asked of a student. Flags of distill.py are made from it."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from codestill.study.entries import divergences
 from codestill.study.recipe_names import RECIPES
 from codestill.study.section import Fraction, Name, Positive, Section, Seed, field
+
+Pair = Annotated[str, Field(pattern=r"^\d{1,3}:\d{1,3}$")]
 
 
 class Distillation(Section):
@@ -32,6 +36,18 @@ class Distillation(Section):
     on_policy_refresh: Positive = field(
         1, "optimiser steps for which the student writes at once; 1: it writes as it is at each step", axis="refresh",
         taught=True,
+    )  # fmt: skip
+    hidden_weight: float = field(
+        0.0, "weight of a loss between hidden states of student and teacher, beside alpha; above 0 the teacher runs on "
+        "each batch", axis="hidden", taught=True, ge=0,
+    )  # fmt: skip
+    hidden_loss: Literal["cosine", "mse"] = field(
+        "cosine", "1 - cosine, or the mean squared difference; by a learnt map where the widths differ",
+        axis="hidden_loss", taught=True,
+    )  # fmt: skip
+    hidden_layers: list[Pair] | None = field(
+        None, "pairs student:teacher of layers, counted from 1 (0: embeddings), such as 1:2; null: each of the "
+        "student's, evenly spaced on the teacher's", taught=True,
     )  # fmt: skip
     teacher: Name = field(
         "teacher",
