@@ -34,6 +34,7 @@ OF_RULES = {
         "checked",
         "layers_of",
         "among",
+        "cells",
         "seeds",
         "axes_from",
         "rank",
