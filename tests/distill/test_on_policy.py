@@ -18,6 +18,7 @@ from codestill.distill.on_policy import OwnText, StudentWriter, prompt_length, p
 from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
 from codestill.kit.files import read_json
+from codestill.kit.program import UserError
 from codestill.models.token_bytes import text_pieces
 from codestill.sampling.truncation import gumbel, row_key, step_words
 
@@ -227,3 +228,10 @@ def test_shares_that_make_no_sense_are_one_line(home, tmp_path, changes, said):
     assert children.run("distill", flags(home, tmp_path / "cell", **changes), tmp_path / "log") == 2
     text = Path(tmp_path / "log").read_text().strip()
     assert text.startswith("error: ") and said in text and "\n" not in text, json.dumps(text)
+
+
+def test_a_student_that_lanes_cannot_hold_is_refused_in_one_line():
+    tokenizer = small_models.make_tokenizer()
+    model = small_models.make_model("mistral", len(tokenizer))
+    with pytest.raises(UserError, match=r"--on_policy: the student cannot be sampled in lanes \(some of its layers"):
+        StudentWriter(model, tokenizer, len(tokenizer), 64, 7, seed=5)
