@@ -13,14 +13,18 @@ from codestill.report.study_facts import data, texts
 from codestill.report.table import score_frame, setting_label
 
 RECIPES = ("corpus", "teacher", "verified")
-CONFIG = {"seeds": [1], "distillation": {"temperature": 2.0, "alpha": 0.5, "teacher": "teacher", "recipe": "corpus"}}
+CONFIG = {
+    "seeds": [1],
+    "distillation": {"temperature": 2.0, "alpha": 0.5, "teacher": "teacher", "recipe": "corpus", "on_policy": 0.0},
+}
 
 
 def axes_of(alpha, recipe):
     """The axes of a cell as study.json has them: without a teacher where none acts."""
     taught, written = alpha < 1, recipe != "corpus"
     teacher = "teacher" if taught or written else None
-    return {"temperature": 2.0 if taught else None, "alpha": alpha, "teacher": teacher, "recipe": recipe, "seed": 1}
+    objective = {"temperature": 2.0, "on_policy": 0.0} if taught else {"temperature": None, "on_policy": None}
+    return {**objective, "alpha": alpha, "teacher": teacher, "recipe": recipe, "seed": 1}
 
 
 @pytest.fixture

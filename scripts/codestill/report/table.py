@@ -13,7 +13,8 @@ CIRCUMSTANCES = (
     "busy",
 )
 LOSSES = ("loss_ce", "loss_kl", "loss_total")
-TEACHING = ("temperature", "objective", "beta", "teacher")  # what a cell without a teacher has not
+# What a cell without a teacher has not.
+TEACHING = ("temperature", "objective", "beta", "on_policy", "on_policy_tokens", "on_policy_refresh", "teacher")
 SHORT = {"temperature": "T", "learning_rate": "lr", "weight_decay": "decay"}
 
 
