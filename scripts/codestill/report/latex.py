@@ -220,7 +220,11 @@ def write(story, results, tables, folder):
         "table.tex": results_table(story),
         "experiments.tex": experiments_table(story, measure_label),
         "hyperparameters.tex": _table(["part", "field", "value"], story["hyperparameters"]),
-        "data.tex": _table(["", "what", "count"], [(a, b, f"{c:,}") for a, b, c in story["data"] if c], "llr"),
+        "data.tex": _table(
+            ["", "what", "count"],
+            [(a, b, c if isinstance(c, str) else f"{c:,}") for a, b, c in story["data"] if c],
+            "llr",
+        ),
         "compute.tex": _table(["what", "jobs", "seconds", "held"], story["compute"], "lrrl"),
         "methods.tex": methods(story, results),
         "references.bib": BIBLIOGRAPHY,
