@@ -178,6 +178,11 @@ def cell_of(wildcards):
         stop(error)
 
 
+def workers_of_task(wildcards):
+    """The processes that clean and tokenise a task's corpus."""
+    return STUDY.tasks[wildcards.task].corpus.workers
+
+
 def text_of(wildcards):
     """The name of the text that a cell learns from, None for the corpus; stops where its teacher is none."""
     cell = cell_of(wildcards)

@@ -1,11 +1,6 @@
 # A finished model learns a task: text of its own, prepared, tokenised and trained on as the study's is.
 
 
-def workers_of_task(wildcards):
-    """The processes that clean and tokenise a task's corpus."""
-    return STUDY.tasks[wildcards.task].corpus.workers
-
-
 use rule prepare_corpus as prepare_task with:
     input:
         sources=lambda wildcards: expand(
