@@ -21,7 +21,7 @@ from tiny_study import begin
 KILLS, SEED = int(os.environ.get("CODESTILL_KILLS", 4)), int(os.environ.get("CODESTILL_KILLS_SEED", 1))
 # What tells of a run itself: when, how long, how fast; and what is drawn from that.
 OF_A_RUN = ("efficiency/", "report/", "work/", "inputs/manifest.json")
-TIMES = {"provenance", "finished"}
+TIMES = {"provenance", "finished", "seconds"}
 
 
 def content(path):
