@@ -2,6 +2,7 @@
 
 from codestill.kit.files import atomic
 from codestill.report.measures import describe, pass_at
+from codestill.study.cell import TAUGHT
 
 FIRST = ["model", "role", "chosen", "setting"]
 LAST = ["seed", "benchmark", "measure", "value", "low", "high", "n", "unit"]
@@ -13,8 +14,6 @@ CIRCUMSTANCES = (
     "busy",
 )
 LOSSES = ("loss_ce", "loss_kl", "loss_total")
-# What a cell without a teacher has not.
-TEACHING = ("temperature", "objective", "beta", "on_policy", "on_policy_tokens", "on_policy_refresh", "teacher")
 SHORT = {"temperature": "T", "learning_rate": "lr", "weight_decay": "decay"}
 
 
@@ -31,7 +30,7 @@ def setting_label(results, model):
     for axis, value in model.axes.items():
         told = axis in ("temperature", "alpha") or (axis in results.varied and value != results.defaults.get(axis))
         told = told or (axis == "recipe" and (axis in results.varied or model.recipe != "corpus"))
-        if axis == "seed" or not told or (value is None and axis in TEACHING):
+        if axis == "seed" or not told or (value is None and axis in TAUGHT):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
