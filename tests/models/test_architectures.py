@@ -104,7 +104,7 @@ def losses(model, batch, objective, teacher=None):
     """The loss of one batch by our head, and the gradient of every parameter."""
     model.zero_grad()
     count = int((batch["labels"][:, 1:] != -100).sum())
-    loss, _, _ = student_forward(model, batch, count, objective, teacher, torch.float32)
+    loss, *_ = student_forward(model, batch, count, objective, teacher, torch.float32)
     loss.backward()
     return loss.item(), {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
 

@@ -30,7 +30,7 @@ def gradients(model, batches, objective, teacher=None, count=None):
     model.zero_grad()
     total = 0.0
     for batch in batches:
-        loss, _, _ = student_forward(model, batch, count, objective, teacher, torch.float32)
+        loss, *_ = student_forward(model, batch, count, objective, teacher, torch.float32)
         loss.backward()
         total += loss.item()
     return total, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
