@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -55,6 +56,8 @@ def run(main):
 
     Within a run of the workflow, what would only end the same way again is not begun (codestill.kit.attempts).
     """
+    # Transformers imports it wherever peft is installed, and it tells of kernels that no model here needs.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     attempt = attempts.Attempt()
     if attempt.previous:
         attempt.refuse()

@@ -1,7 +1,6 @@
 """Loading models: one way for all programs, which refuses what would pass for a model and is none."""
 
 import contextlib
-import logging
 import sys
 from pathlib import Path
 
@@ -120,13 +119,12 @@ def _by_bitsandbytes(folder, config):
 
 
 def check_bitsandbytes(what):
-    """Raise UserError where bitsandbytes is not installed; what its kernels say by the line is silenced."""
+    """Raise UserError where bitsandbytes is not installed."""
     try:
         with _quiet_warnings():
             import bitsandbytes  # noqa: F401
     except ImportError:
         raise UserError(f"{what}: needs bitsandbytes; pip install -e '.[quantise]' in the workflow's folder") from None
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def load_quantised(folder, how, device, config):
