@@ -15,19 +15,23 @@ def test_every_ready_study_plans_its_full_grid(tmp_path, name):
     study = load_study(yaml.safe_load((CONFIG / name).read_text()))
     grid = build_grid(study)
     counts = dry_run(tmp_path, CONFIG / name)
-    models = len(grid.cells) + 2 + len(study.models)
+    models = len(grid.cells) + 2 + len(study.models) + len(grid.graph.derived)
     later = list(grid.graph.later.values())
     finalists = sum(one.rank > 0 for one in later)
     assert (counts["distill"], counts.get("distill_later", 0)) == (len(grid.cells), len(later))
     assert counts["measure_language"] == models + len(later)
-    candidates = sum(1 for cell in grid.cells.values() if cell.student == "student") + finalists
+    candidates = sum(map(len, grid.graph.candidates.values())) + finalists
     told = len(later) - finalists or finalists
     judged = sum(
         candidates if one.use == "development" else told + (4 if one.models == "headline" else models)
         for one in study.benchmarks.values()
+        if one.use != "training"
     )  # what chooses is taken of the candidates and finalists alone
+    written = {cell.recipe for cell in grid.cells.values()}
+    judged += sum(one.use == "training" for one in study.benchmarks.values()) * ("verified" in written)
+    drawn = judged + ("teacher" in written)  # the teacher completes the corpus' prompts, which have no tests
     looked_up = len(study.reported) * len(study.measures.baselines)
-    assert (counts["generate"], counts.get("complete_without_model", 0)) == (judged, looked_up)
+    assert (counts["generate"], counts.get("complete_without_model", 0)) == (drawn, looked_up)
     assert counts["grade"] == judged + looked_up and counts["near_copies"] == len(study.benchmarks)
     assert counts["teach"] == 1 + sum(one.training is not None for one in study.models.values())
     assert counts["tokenize_corpus"] == counts["prepare_corpus"] == counts["report"] == 1
@@ -100,8 +104,8 @@ def test_what_yaml_would_drop_or_another_config_fill_in_is_an_error(tmp_path):
 
 
 def test_a_setting_on_the_command_line_is_laid_over_the_home_study(tmp_path):
-    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--config", "seeds=[7]", "--", "baselines")
-    assert job_counts(done.stdout + done.stderr)["distill"] == 1
+    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--config", "seeds=[7, 8]", "--", "baselines")
+    assert job_counts(done.stdout + done.stderr)["distill"] == 2
 
 
 @pytest.mark.parametrize("setting", ["study=mine", "teacher={training: {epochs: 1}}"])
@@ -111,7 +115,7 @@ def test_any_section_may_be_laid_over_the_home_study(tmp_path, setting):
 
 
 def test_a_config_inherits_nothing_from_another(tmp_path):
-    config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={})
+    config = write_config(tmp_path / "alone.yaml", "demo.yaml", sweeps={}, experiments={}, variants={})
     assert dry_run(tmp_path, config)["distill"] == 3  # the control, once a seed
 
 
