@@ -92,6 +92,8 @@ def write(results, name, path):
 
     model = results.by_name.get(name)
     if model is None:
+        for words in results.damaged.values():  # a torn choice leaves its model without a name
+            raise UserError(words)
         raise UserError(f"--model {name}: not in study {results.name}; it has {', '.join(results.by_name)}")
     rows = measured(results, model)
     import yaml
