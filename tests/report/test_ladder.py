@@ -109,3 +109,11 @@ def test_the_page_draws_each_model_with_its_interval_and_cost(frame, tmp_path):
     ticks = {float(text): y for y, text in panel["y_ticks"]}
     assert len(ticks) > 2 and ticks[0.8] == teacher["y"] and ticks[1.0] == narrow["y"]
     assert {text: x for x, text in panel["x_ticks"]}["2"] == pytest.approx(narrow["x"], abs=0.5)
+
+
+def test_a_step_beside_the_direct_way_is_drawn_once(frame):
+    (healed,) = rows(frame, "bits_per_byte", model=HEALED)
+    beside = pandas.concat([frame, pandas.DataFrame([healed | {"kind": "generation", "parent": "teacher"}])])
+    scores = pandas.DataFrame(columns=["model", "benchmark", "measure", "low", "high"])
+    once, twice = (panels({"ladder": one, "scores": scores}) for one in (frame, beside))
+    assert twice == once and len(beside) == len(frame) + 1

@@ -167,14 +167,18 @@ def _signed(value, unit):
     return ("-" if value < 0 else "") + show(abs(value), unit)
 
 
+def rungs(frame):
+    """The rows that have a size, each model once a quality: a step beside the direct way is no rung of its own."""
+    return frame[frame["bytes_on_disk"].notna() & (frame["kind"] != "generation")]
+
+
 def draw(plt, tables):
     """A panel a quality: bytes on a logarithmic axis, a mark a model, the front joined."""
     from matplotlib import ticker
 
     from codestill.report.style import BLUE, COLUMN, GREEN, GREY, INK, ORANGE, empty
 
-    frame = tables["ladder"]
-    frame = frame[frame["bytes_on_disk"].notna() & (frame["kind"] != "generation")]
+    frame = rungs(tables["ladder"])
     panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))[-2:]
     figure, places = plt.subplots(max(1, len(panels)), 1, figsize=(COLUMN, 2.4 * max(1, len(panels))), squeeze=False)
     if not panels:

@@ -2,11 +2,12 @@
 
 import math
 
+from codestill.report.ladder import rungs
 from codestill.report.measures import describe, show, show_interval
 
 WIDTH, HEIGHT = 640, 260  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 10, 34
-MARKS = {"teacher": "■", "student": "✕", "variant": "▼", "healed": "✚", "cell": "●"}
+MARKS = {"teacher": "■", "student": "✕", "variant": "▼", "healed": "✚", "task": "◆", "cell": "●"}
 
 
 def panels(tables):
@@ -14,8 +15,7 @@ def panels(tables):
 
     Places are in units of the drawing, WIDTH by HEIGHT, from its upper left corner.
     """
-    frame = tables["ladder"]
-    frame = frame[frame["bytes_on_disk"].notna()].astype(object)
+    frame = rungs(tables["ladder"]).astype(object)
     frame = frame.where(frame.notna(), None)
     intervals = _intervals(tables["scores"])
     pairs = dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True))
@@ -44,7 +44,7 @@ def _panel(benchmark, measure, rows, intervals):
             "y": up(row["value"]),
             "ends": [up(end) for end in row["ends"] or ()],
             "kind": row["kind"],
-            "mark": MARKS.get(row["kind"], "◆"),
+            "mark": MARKS.get(row["kind"], "◇"),
             "name": row["name"],
             "words": words(row, benchmark, measure),
         }
