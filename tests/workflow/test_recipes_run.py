@@ -63,8 +63,11 @@ def test_the_control_has_as_many_rows_as_what_passed_and_all_is_told(home):
     assert 0 < len(verified) == len(control) == accounts["verified"]["kept"] < accounts["verified"]["completions"] == 80
     said = (home / "results/tiny/report/table.md").read_text()
     assert f"of which {accounts['verified']['passed']} passed their tests" in said
-    for one in accounts.values():
+    files = read_json(home / "results/tiny/report/passport.json")["files"]
+    for recipe, one in accounts.items():
         assert one["completions"] == one["kept"] + sum(one["dropped"].values())
+        assert f"recipes/{recipe}/teacher/text.jsonl" in files
+        assert f"recipes/{recipe}/teacher/tokens/data-00000-of-00001.arrow" in files
 
 
 def test_what_is_verified_passes_when_it_is_graded_again(home, tmp_path):

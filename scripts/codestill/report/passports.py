@@ -41,9 +41,11 @@ def files_read(results):
         parts[part] = (folder / part).glob("*.json")
     for part in READ:
         parts[part] = [folder / "models" / model.name / f"{part}.json" for model in results.models]
-    parts["corpus"] = [*folder.glob("inputs/corpus/*.jsonl"), *folder.glob("tasks/*/corpus/*.jsonl")]
+    texts = ("inputs/corpus/*.jsonl", "tasks/*/corpus/*.jsonl", "recipes/*/*/text.jsonl")
+    parts["corpus"] = [path for pattern in texts for path in folder.glob(pattern)]
     parts["models"] = _unrecorded(results)
-    parts["tokens"] = [*folder.glob("tokens/*/*"), *folder.glob("tasks/*/tokens/*/*")]
+    sets = ("tokens/*/*", "tasks/*/tokens/*/*", "recipes/*/*/tokens/*")
+    parts["tokens"] = [path for pattern in sets for path in folder.glob(pattern)]
     parts["chosen"] = [*(folder / "models").glob("*/chosen.json"), *(folder / "shortlist").glob("*.json")]
     accounts = ("inputs/manifest.json", "inputs/corpus/accounting.json", "tokens/accounting.json", "study.json")
     parts["study"] = [folder / path for path in accounts]
