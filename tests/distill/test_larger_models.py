@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import trainings
+from trainings import made_home, weights
 
 import children
 import tiny_models as tiny
-from codestill.kit.files import read_json, sha256
+from codestill.kit.files import read_json
 from codestill.models.adapters import load_adapted, merged, trained
 from codestill.models.loading import load_model
 from codestill.study.sections.training import Adapter
@@ -18,48 +20,21 @@ from codestill.study.sections.training import Adapter
 RANK4 = json.dumps({"rank": 4})
 
 
+SHORT = {"num_train_epochs": 2, "dropout": 0.0, "preflight": "warn"}
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Teacher and students as wide as nf4's blocks, and tokens."""
-    root = tmp_path_factory.mktemp("home")
-    tiny.model_folder(root / "raw_teacher", width=64, seed=1, resid_pdrop=0.0)
-    tiny.model_folder(root / "student", kind="llama", width=64, seed=2)
-    tiny.token_set(root / "tokens/train", 60, seed=1)
-    tiny.token_set(root / "tokens/validation", 10, seed=2)
-    flags = ["--model_path", root / "raw_teacher", "--train_data", root / "tokens/train", "--threads", 1]
-    flags += ["--output_dir", root / "teacher", "--num_train_epochs", 4, "--learning_rate", 0.01]
-    assert children.run("teach", flags, root / "teach.log") == 0, (root / "teach.log").read_text()
-    return root
+    return made_home(tmp_path_factory.mktemp("home"), 64, (60, 10), kind="llama", width=64)
 
 
 def flags(home, output, **changes):
-    values = {
-        "teacher_model_path": home / "teacher",
-        "student_model_path": home / "student",
-        "train_data": home / "tokens/train",
-        "output_dir": output,
-        "num_train_epochs": 2,
-        "learning_rate": 0.01,
-        "dropout": 0.0,
-        "threads": 1,
-        "preflight": "warn",
-        "teacher_pass": "online",
-        "device": "cpu",
-    } | changes
-    words = []
-    for name, value in values.items():
-        words += [] if value is None else [f"--{name}"] if value is True else [f"--{name}", value]
-    return words
+    return trainings.flags(home, output, **SHORT | changes)
 
 
 def distill(home, output, expect=0, **changes):
-    log = Path(f"{output}.log")
-    assert children.run("distill", flags(home, output, **changes), log) == expect, log.read_text()
-    return Path(output)
-
-
-def weights(folder):
-    return sha256(folder / "model.safetensors")
+    return trainings.distill(home, output, expect, **SHORT | changes)
 
 
 # -- adapters ----------------------------------------------------------------------------------------------------

@@ -9,9 +9,22 @@ from pathlib import Path
 import pytest
 
 import children
+import tiny_models as tiny
 from codestill.kit.files import read_json, sha256
 
 STEPS = 30  # 120 rows, batches of 6, two of them a step, three epochs
+
+
+def made_home(root, teacher_width, rows, **student):
+    """The folder `root` with a trained teacher of that width, a student and rows of tokens: (train, validation)."""
+    tiny.model_folder(root / "raw_teacher", width=teacher_width, seed=1, resid_pdrop=0.0)
+    tiny.model_folder(root / "student", seed=2, **student)
+    for seed, (split, count) in enumerate(zip(("train", "validation"), rows, strict=True), 1):
+        tiny.token_set(root / "tokens" / split, count, seed=seed)
+    words = ["--model_path", root / "raw_teacher", "--train_data", root / "tokens/train", "--threads", 1]
+    words += ["--output_dir", root / "teacher", "--num_train_epochs", 4, "--learning_rate", 0.01]
+    assert children.run("teach", words, root / "teach.log") == 0, (root / "teach.log").read_text()
+    return root
 
 
 def flags(home, output, **changes):
