@@ -13,6 +13,7 @@ from pathlib import Path
 from codestill.kit.program import UserError
 from codestill.models.loading import load_model
 from codestill.models.quantisation import bits_of, differentiable, load_in_bits
+from codestill.models.sparsity import linears
 
 FILE = "adapter_model.safetensors"  # of a checkpoint: what is trained, and nothing else
 
@@ -58,11 +59,7 @@ def _peft():
 
 def _targets(model, asked, folder):
     """Full names of the layers that get an adapter. Raises UserError where a name fits none."""
-    from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
-
-    head = model.get_output_embeddings()
-    linear = [name for name, one in model.named_modules() if isinstance(one, Linear | Conv1D) and one is not head]
+    linear = list(linears(model))
     known = list(dict.fromkeys(name.rpartition(".")[2] for name in linear))
     for name in asked or known:
         if name not in known:

@@ -12,14 +12,14 @@ from codestill.models.loading import load_model
 
 
 def linears(model):
-    """{name: module} of the linear layers (nn.Linear or Conv1D) that are neither the head nor an embedding."""
+    """{name: module} of the linear layers (nn.Linear or Conv1D, in few bits too) beside the head and embeddings."""
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
     return {
         name: module
         for name, module in model.named_modules()
-        if type(module) in (torch.nn.Linear, Conv1D) and module is not head
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
     }
 
 
