@@ -13,7 +13,6 @@ learnt yet goes with the checkpoint.
 
 import contextlib
 import math
-import os
 import time
 from collections import deque
 from itertools import pairwise
@@ -141,8 +140,7 @@ def own_text_of(run, per_step):
     tokenizer = load_tokenizer(run.job.tokenizer_path)
     # The teacher must be able to read what the student writes.
     writer = StudentWriter(run.model, tokenizer, run.teacher.embeddings, limit, options.on_policy_tokens, options.seed)
-    rank = int(os.environ.get("RANK", "0"))
-    return OwnText(writer, options.on_policy, options.on_policy_refresh, per_step, rank, run.processes)
+    return OwnText(writer, options.on_policy, options.on_policy_refresh, per_step, run.rank, run.processes)
 
 
 class OwnText:

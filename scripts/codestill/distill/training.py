@@ -59,7 +59,8 @@ class _Training:
     def __init__(self, job):
         self.job, self.options = job, job.options
         self.processes = int(os.environ.get("WORLD_SIZE", "1"))
-        self.main = int(os.environ.get("RANK", "0")) == 0
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.main = self.rank == 0
         self._exits = contextlib.ExitStack()
 
     def run(self):
