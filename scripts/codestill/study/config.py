@@ -8,14 +8,14 @@ import re
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from codestill.kit.program import UserError
 from codestill.study.config_files import named
 from codestill.study.entries import benchmark_kinds
 from codestill.study.mistakes import first_mistake
 from codestill.study.recipe_names import CORPUS_PROMPTS
-from codestill.study.section import Name, Section, Seed, field, known_of, wrong
+from codestill.study.section import Name, Section, Seeds, field, known_of, wrong
 from codestill.study.sections.benchmarks import Benchmark
 from codestill.study.sections.corpus import Corpus, Tokens
 from codestill.study.sections.distillation import Distillation
@@ -55,7 +55,7 @@ class Study(Section):
     training: Training = Field(default_factory=Training, description="defaults of every training")
     distillation: Distillation = Field(default_factory=Distillation, description="defaults of the distilling axes")
     recipes: Recipes = Field(default_factory=Recipes, description="how text is drawn that a teacher writes")
-    seeds: list[Seed] = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
+    seeds: Seeds = Field([42, 43, 44], min_length=1, description="seeds of experiments and controls")
     experiments: dict[Name, Query] = Field(default_factory=dict, description="named cells to compare")
     sweeps: dict[Name, Query] = Field(default_factory=dict, description="named grids; `snakemake sweep_NAME`")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="models made smaller")
@@ -99,13 +99,6 @@ class Study(Section):
         if isinstance(asked, dict) and isinstance(student, dict) and student.get("shape") is not None:
             raw = {**raw, "distillation": {"init": "random", **asked}}
         return raw
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds(cls, seeds):
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("must be distinct")
-        return seeds
 
     @property
     def bases(self):
@@ -194,9 +187,10 @@ class Study(Section):
         """Raise where a benchmark is trained on that has no part for it, or judged on what models learn from."""
         if one.kind == "prompts" or name == CORPUS_PROMPTS:
             raise wrong(f"benchmarks.{name}", "the recipe teacher completes the corpus' prompts by itself; remove it")
-        trained = benchmark_kinds()[one.kind].get("training")
+        kinds = benchmark_kinds()
+        trained = kinds[one.kind].get("training")
         if one.use == "training" and not trained:
-            fit = "mbpp, apps, file, opencodeinstruct or pocket_training"
+            fit = ", ".join(kind for kind, entry in kinds.items() if entry.get("training") and kind != "prompts")
             raise wrong(f"benchmarks.{name}.use", f"{one.kind} has no part to train on; training takes {fit}")
         if one.use != "training" and trained == "only":
             raise wrong(f"benchmarks.{name}.use", f"must be training, not {one.use}: models learn from {one.kind}")

@@ -8,12 +8,20 @@ the schema, config/README.md, the flags of the programs and of the rules (study/
 import typing
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError, PydanticUndefined
+
+
+def _distinct(values):
+    if len(set(values)) < len(values):
+        raise ValueError("must be distinct")
+    return values
+
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy takes no other
+Seeds = Annotated[list[Seed], AfterValidator(_distinct)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
 Precision = typing.Literal["float32", "bf16", "fp16"]
 Device = typing.Literal["auto", "cpu", "cuda"]

@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import field_validator
-
-from codestill.study.section import Name, Section, Seed, field
+from codestill.study.section import Name, Section, Seeds, field
 
 PASS, BODIES, LOSS = "pass@1", "bodies_exact", "eval_loss"
 
@@ -24,13 +22,6 @@ class Selection(Section):
         "on all of the study's seeds before one is chosen; 0: every candidate is judged by the seeds that it has",
         flag=False, ge=0,
     )  # fmt: skip
-    fresh_seeds: list[Seed] = field(
+    fresh_seeds: Seeds = field(
         [], "the chosen settings are trained with these too; they did not choose, so the headline is theirs", flag=False
     )
-
-    @field_validator("fresh_seeds")
-    @classmethod
-    def _distinct(cls, seeds):
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("must be distinct")
-        return seeds
