@@ -9,6 +9,7 @@ import numpy
 
 from codestill.measure import language_measures
 from codestill.report.measures import COSTS, describe
+from codestill.report.results import JudgedModel
 from codestill.statistics import confidence_intervals, min_f_prime, pass_at_k
 from codestill.statistics.observations import POSITIVE, of_rates, of_values
 from codestill.statistics.seed_variance import design_of, pool
@@ -37,13 +38,9 @@ def _finalists(study, cells):
         full = [
             seeds
             for axes, seeds in cells.items()
-            if len(seeds) > 1 and _distilled(**dict(axes)) == (side == "best_distilled")
+            if len(seeds) > 1 and JudgedModel("", "cell", dict(axes)).alone == (side == "best_finetuned")
         ]
         yield from [study["config"]["seeds"]] * (count - len(full))
-
-
-def _distilled(alpha, recipe=None, **others):
-    return alpha < 1 or recipe not in (None, "corpus")
 
 
 class Evidence:
