@@ -78,10 +78,10 @@ rule prepare_corpus:
         ),
         tasks=benchmarks_held_out(),
     output:
-        train=PLACE.inputs("corpus", "train.jsonl"),
-        validation=PLACE.inputs("corpus", "validation.jsonl"),
-        test=PLACE.inputs("corpus", "test.jsonl"),
-        accounting=PLACE.inputs("corpus", "accounting.json"),
+        train=PLACE.corpus("train.jsonl"),
+        validation=PLACE.corpus("validation.jsonl"),
+        test=PLACE.corpus("test.jsonl"),
+        accounting=PLACE.corpus("accounting.json"),
     log:
         log_of("prepare_corpus"),
     benchmark:

@@ -59,7 +59,9 @@ rule distill_later:
         sources=lambda wildcards, input: COMMANDS.later_sources(
             wildcards.later, input.teachers, input.states, input.texts
         ),
-        same_seed=lambda wildcards, input: COMMANDS.same_seed(input.same_seed),
+        same_seed=lambda wildcards, input: flags(
+            same_seed=folders_of(input.same_seed) or None
+        ),
         student=lambda wildcards, input: folder_of(input.student),
         train=lambda wildcards, input: folder_of(input.train),
         validation=lambda wildcards, input: folder_of(input.validation),

@@ -5,7 +5,7 @@ rule near_copies:
     """Find the problems whose near copy is in the training text, so that scores tell them apart."""
     input:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
-        train=PLACE.inputs("corpus", "train.jsonl"),
+        train=PLACE.corpus("train.jsonl"),
     output:
         PLACE.inputs("benchmarks", "{benchmark}.near_copies.json"),
     log:
@@ -28,7 +28,7 @@ rule complete_without_model:
     """Complete a benchmark's problems by looking them up in the training functions: what needs no model to solve."""
     input:
         tasks=PLACE.inputs("benchmarks", "{benchmark}.jsonl"),
-        train=PLACE.inputs("corpus", "train.jsonl"),
+        train=PLACE.corpus("train.jsonl"),
     output:
         samples=f"{PLACE.results}/samples/{{benchmark}}/{{model}}.jsonl",
         protocol=f"{PLACE.results}/samples/{{benchmark}}/{{model}}.protocol.json",

@@ -47,7 +47,7 @@ rule audit:
     """Judge the teacher before anyone learns from it: has it learned code, with its layout?"""
     input:
         model=PLACE.model("teacher"),
-        functions=PLACE.inputs("corpus", "validation.jsonl"),
+        functions=PLACE.corpus("validation.jsonl"),
     output:
         PLACE.inputs("audit.json"),
     log:

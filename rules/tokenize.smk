@@ -64,7 +64,7 @@ rule tokenize_corpus:
     """Turn each function, as HumanEval prompts it, into tokens that end with the end token."""
     input:
         model=PLACE.tokenizer,
-        functions=[PLACE.inputs("corpus", f"{split}.jsonl") for split in SPLITS],
+        functions=[PLACE.corpus(f"{split}.jsonl") for split in SPLITS],
         matched=PLACE.matched,
     output:
         train=PLACE.tokens("train"),

@@ -121,11 +121,12 @@ def cluster(profile, study, layout):
     if resources_of("generate") != trained:
         kinds.append(("GPU", largest, resources_of("generate")))
     found += filter(None, [slurm.gpu_type(trained)])
-    for rule, one in (("teach", {}), ("distill", {"cell": (layout.taught or list(layout.grid.cells))[0]})):
+    one_of = {"teach": {}, "distill": {"cell": (layout.taught or list(layout.grid.cells))[0]}}
+    for rule, one in one_of.items():
         found.append(slurm.attempts(rule, requests.attempts(rule, one), slurm.number_of(profile, "retries")))
     for kind, rule, resources in kinds:
         for attempt in (1, 4):  # the last one asks for eight times as much, as far as partitions.yaml lets it
-            one = {"cell": (layout.taught or list(layout.grid.cells))[0]} if rule == "distill" else {}
+            one = one_of.get(rule, {})
             asked = requests.minutes(rule, one, attempt), requests.megabytes(rule, one, attempt)
             found.append(slurm.submission(kind, resources, *asked))
     return found

@@ -49,7 +49,7 @@ class TeacherPass:
         checked = amounts.trained_tokens("validation", self.study.training.max_eval_samples)
         found = {}
         for name, limit in self.limit.items():
-            found[name] = amounts.trained_tokens("train", limit, name if "/" in name else None) + checked
+            found[name] = amounts.trained_tokens("train", limit, self.layout.text_of_states(name)) + checked
         return found
 
     def online_tokens(self, amounts):

@@ -17,6 +17,11 @@ NULLABLE = {name for name, info in _FIELDS.items() if takes_null(info)}
 TAUGHT = {name for name, info in _FIELDS.items() if known_of(info).get("taught")}
 
 
+def seeded(name, seed):
+    """The name of a base that is trained with another seed than its own."""
+    return f"{name}.seed-{seed}"
+
+
 class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
     """One point of the space. None stands where an axis does not act on the cell (alpha 1 has no temperature)."""
 
@@ -33,7 +38,7 @@ class Cell(make_dataclass("Axes", list(AXES), frozen=True)):
     @property
     def teacher_word(self):
         """What tells this cell's teacher from those of others: its name, and its seed where that is not its own."""
-        return self.teacher if self.teacher_seed is None else f"{self.teacher}.seed-{self.teacher_seed}"
+        return self.teacher if self.teacher_seed is None else seeded(self.teacher, self.teacher_seed)
 
     @property
     def text_word(self):

@@ -135,8 +135,7 @@ class Commands:
     def teaching(self, model):
         """How teach.py trains a base model, or another for a task."""
         node = self.layout.graph.nodes[model]
-        seed = node.part.seed if node.seed is None else node.seed
-        training = f"{flags_of(node.part.training, machine=False)} {flags(seed=seed)}"
+        training = f"{flags_of(node.part.training, machine=False)} {flags(seed=node.seed)}"
         return f"{training} {self._adapter(model)}".strip()
 
     def _adapter(self, model):
@@ -189,11 +188,6 @@ class Commands:
             by_name = {folder.rpartition(home)[2].removesuffix("/tokens"): folder for folder in folders}
             found[flag] = [f"{word}={by_name[model]}" for word, model in names.items() if model in by_name] or None
         return flags(**found)
-
-    @staticmethod
-    def same_seed(files):
-        """The flag that names the cells of which a finalist may be one, where they lie for this job."""
-        return flags(same_seed=list(dict.fromkeys(os.path.dirname(path) for path in files)) or None)
 
     def _names(self, cell):
         """The cell's own words for its models, where they are not the names of the folders, and for its text."""

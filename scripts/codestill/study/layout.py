@@ -79,9 +79,14 @@ class Layout:
         """The files of the tokens of a text by its name; of the corpus where that is None."""
         return self._token_set(f"{self.results}/recipes/{text}/tokens") if text else self.tokens("train")
 
+    @staticmethod
+    def text_of_states(name):
+        """The name of the text that stored states are of, None of the corpus, by the name of the states."""
+        return name if "/" in name else None
+
     def stored_tokens(self, name):
         """The files of the training tokens of which states are stored, by the name of the states."""
-        return self.train_tokens(name if "/" in name else None)
+        return self.train_tokens(self.text_of_states(name))
 
     def states(self, name):
         """The files of stored states: of a teacher by its name over the corpus, of a text by its name."""
@@ -396,7 +401,7 @@ class Layout:
     def build_needs(self, base):
         """The files that building the model `base` reads; layers are those of a model that is finished."""
         if base == "teacher":
-            return [self.inputs("corpus", "train.jsonl")]
+            return [self.corpus("train.jsonl")]
         node = self.graph.bases[base]
         return self.model(node.needs[0]) if node.needs else self.model("teacher", "inputs/models")
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from codestill.kit.program import UserError
-from codestill.study.cell import AXES
+from codestill.study.cell import AXES, seeded
 from codestill.study.entries import compressions
 from codestill.study.later_models import faults, later_models
 from codestill.study.recipe_names import CORPUS, TEACHER
@@ -26,8 +26,8 @@ _KEYED = re.compile(rf"_(?:{'|'.join(AXES.values())})-")
 
 @dataclass(frozen=True)
 class Node:
-    """One model: its name, what kind it is, the names of those that it is made from; of a base its section, the
-    seed that it is drawn and trained with, and the name that the section has.
+    """One model: its name, what kind it is, the names of those that it is made from; of a base, a variant and a task's
+    its section, the seed that it is drawn or trained with, and the name that the section has.
     """
 
     name: str
@@ -118,7 +118,8 @@ class ModelGraph:
                     # Of another variant or task: of each model that came of that.
                     for parent in [node for node in found if found[node].section == of] or [of]:
                         made = f"{parent}.{name}"
-                        found[made] = Node(made, self._kind(name), (parent,), part, section=name)
+                        seed = getattr(part, "seed", None)
+                        found[made] = Node(made, self._kind(name), (parent,), part, seed, name)
                 del waiting[name]
             if not ready:  # they wait for each other: the circle is told as one of the whole graph
                 found |= {
@@ -311,8 +312,3 @@ class ModelGraph:
                 if name in cells:
                     return (part, query)
         return ("distillation", "teacher")
-
-
-def seeded(name, seed):
-    """The name of a base that is trained with another seed than its own."""
-    return f"{name}.seed-{seed}"
