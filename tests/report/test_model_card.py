@@ -80,7 +80,14 @@ def test_an_unmeasured_model_says_so(whole, tmp_path):
 
 def test_a_folder_with_its_card_loads_and_generates(whole, tmp_path):
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GPT2Config,
+        GPT2LMHeadModel,
+        PreTrainedTokenizerFast,
+        pipeline,
+    )
 
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(["def f(x):\n    return x\n"] * 3, vocab_size=280, special_tokens=["<end>"])
@@ -93,3 +100,7 @@ def test_a_folder_with_its_card_loads_and_generates(whole, tmp_path):
     seen = {"AutoModelForCausalLM": AutoModelForCausalLM, "AutoTokenizer": AutoTokenizer}
     exec(snippet, seen)  # the card's own example, as a reader would run it
     assert seen["shown"].startswith("def double(x):") and len(seen["shown"]) > len(seen["prompt"])
+    written = pipeline("text-generation", model=str(tmp_path), device="cpu")(
+        seen["prompt"], max_new_tokens=8, do_sample=False
+    )[0]["generated_text"]
+    assert written.startswith(seen["prompt"]) and len(written) > len(seen["prompt"])  # the card's pipeline_tag
