@@ -12,7 +12,8 @@ from trainings import made_home, weights
 
 import children
 import tiny_models as tiny
-from codestill.kit.files import read_json
+from codestill.kit.files import read_json, sha256
+from codestill.kit.whole import given
 from codestill.models.adapters import load_adapted, merged, trained
 from codestill.models.loading import load_model
 from codestill.study.sections.training import Adapter
@@ -139,6 +140,47 @@ def test_a_cell_with_an_adapter_learns_and_resumes_bit_identically(home, tmp_pat
     same = {name for name, one in before.items() if torch.equal(one, after[name])}
     changed = before.keys() - same
     assert changed == {name for name in before if "_proj" in name}
+
+
+@pytest.mark.parametrize("bits", [None, "nf4"])
+def test_a_kept_adapter_on_its_base_is_the_merged_model(home, tmp_path, bits):
+    import peft
+
+    from codestill.models.quantisation import load_in_bits
+
+    how = {"load_in": bits, "learning_rate": 0.05, "num_train_epochs": 1}
+    kept = distill(home, tmp_path / "kept", adapter=json.dumps({"rank": 4, "keep": True}), **how)
+    told = read_json(kept / "provenance.json")["adapter"]
+    assert told["base"] == str(home / "student") and told["base_in"] == (bits or "full precision")
+    assert told["files"] == {path.name: sha256(path) for path in (kept / "adapter").iterdir()}
+    assert read_json(kept / "adapter/adapter_config.json")["base_model_name_or_path"] == told["base"]
+    base = load_in_bits(told["base"], bits) if bits else load_model(told["base"])
+    ids, places = torch.arange(1, 40)[None], torch.arange(39)[None]
+    with torch.no_grad():
+        before = base(ids, position_ids=places).logits.log_softmax(-1)
+        own = peft.PeftModel.from_pretrained(base, str(kept / "adapter")).eval()
+        plain = load_model(kept)
+        one, other = (model(ids, position_ids=places).logits.log_softmax(-1) for model in (own, plain))
+    assert (before - other).abs().max() > 0.1  # it has learned
+    assert (one - other).abs().max() < 1e-5 * other.abs().max()
+    assert given(kept) == kept and not list(kept.glob("adapter*.json"))  # whatever reads models reads the merged one
+    # A choice takes it along, and neither choice nor training leaves an old one where none is wanted.
+    for name in ("model.safetensors", "adapter/adapter_model.safetensors"):
+        assert (
+            children.run(
+                "choose", ["--cells", kept, "--by", "eval_loss", "--output", tmp_path / "best"], tmp_path / "log"
+            )
+            == 0
+        )
+        assert sha256(tmp_path / "best" / name) == sha256(kept / name)
+    distill(home, kept, adapter=RANK4, **how)
+    assert weights(kept) == weights(tmp_path / "best") and not (kept / "adapter").exists()
+    assert "adapter" not in read_json(kept / "provenance.json")
+    assert (
+        children.run("choose", ["--cells", kept, "--by", "eval_loss", "--output", tmp_path / "best"], tmp_path / "log")
+        == 0
+    )
+    assert not (tmp_path / "best/adapter").exists()
 
 
 def test_other_base_or_rank_is_not_resumed(home, tmp_path):

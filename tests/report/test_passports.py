@@ -12,8 +12,10 @@ import pytest
 from codestill.kit.files import read_json, sha256, write_json
 from codestill.kit.program import UserError
 from codestill.report.archive import pack
-from codestill.report.build import redraw
+from codestill.report.build import build, redraw
 from codestill.report.figures import FIGURES
+from codestill.report.model_card import write
+from codestill.report.results import Results
 from codestill.report.table import read_csv
 from codestill.report.verify import drift
 
@@ -117,6 +119,26 @@ def test_a_chosen_copy_must_be_the_model_that_was_chosen(mine):
     assert list(drift(mine)) == []
     (mine / "models/best_distilled/model.safetensors").write_bytes(b"other")
     assert [row[0] for row in drift(mine)] == ["models/best_distilled/model.safetensors"]
+
+
+def test_a_kept_adapter_is_checked_where_its_model_lies(mine):
+    """Of the cell and of what was chosen from it."""
+    cell, name = "T-2.0_alpha-0.5_seed-0", "adapter/adapter_model.safetensors"
+    for one in (cell, "best_distilled"):
+        (mine / "models" / one / "adapter").mkdir()
+        (mine / "models" / one / name).write_bytes(b"learned")
+    path = mine / "models" / cell / "provenance.json"
+    files = {"adapter_model.safetensors": sha256(mine / "models" / cell / name)}
+    write_json(path, read_json(path) | {"adapter": {"base": "models/student", "base_in": "nf4", "files": files}})
+    build(mine / "study.json", mine, mine / "report", None)
+    assert list(drift(mine)) == []
+    (mine / "models" / cell / name).write_bytes(b"other")
+    shutil.rmtree(mine / "models/best_distilled/adapter")
+    assert [row[:2] for row in drift(mine)] == [
+        (f"models/{cell}/{name}", "changed"), (f"models/best_distilled/{name}", "gone"),
+    ]  # fmt: skip
+    text = write(Results.load(mine / "study.json", mine), cell, mine / "card.md")
+    assert "`adapter/` holds" in text and "On `models/student`, held in nf4" in text
 
 
 def test_downloads_are_checked_against_their_manifest(mine):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codestill.kit.files import read_json
 from codestill.kit.folders import whole_folder
+from codestill.kit.model_files import ADAPTER
 from codestill.kit.program import UserError, log
 from codestill.kit.whole import given
 from codestill.study.cell import AXES, Cell
@@ -78,9 +79,11 @@ def taken_over(options):
         if read_json(folder / "provenance.json").get("cell") == options.axes:
             if os.environ.get("RANK", "0") == "0":
                 log(f"{folder} is this setting with this seed: copied, not trained again")
-                with whole_folder(options.output_dir) as draft:
+                with whole_folder(options.output_dir, within=[ADAPTER]) as draft:
                     for path in folder.iterdir():
                         if path.is_file() and path.name not in OTHERS:
                             shutil.copyfile(path, draft / path.name)
+                    if (folder / ADAPTER).is_dir():
+                        shutil.copytree(folder / ADAPTER, draft / ADAPTER)
             return True
     return False

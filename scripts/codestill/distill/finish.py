@@ -6,11 +6,13 @@ from pathlib import Path
 from codestill.distill.diagnosis import diagnose
 from codestill.distill.diverged import RECORD, refuse_diverged
 from codestill.distill.teacher_pass import OWN
-from codestill.kit.files import write_json
+from codestill.kit.files import sha256, write_json
 from codestill.kit.folders import whole_folder
+from codestill.kit.model_files import ADAPTER
 from codestill.kit.program import log
 from codestill.kit.provenance import provenance
 from codestill.models import adapters, folders
+from codestill.models.quantisation import bits_of
 from codestill.models.weights import weights_checksum
 
 KINDS = ("eval_loss", "eval_loss_ce", "eval_loss_kl", "eval_loss_total")
@@ -70,11 +72,12 @@ def _train_results(run):
 
 def _write(run, eval_results, train_results):
     options, job = run.options, run.job
-    with whole_folder(options.output_dir) as folder:
+    with whole_folder(options.output_dir, within=[ADAPTER]) as folder:
         if run.steps == 0 and job.init == "weights" and folders.can_copy(job.model_path):
             folders.copy_model(job.model_path, folder)
         else:
             folders.save_weights(adapters.merged(run.model) if options.adapter else run.model, folder)
+        kept = _keep_adapter(run, folder) if options.adapter and options.adapter.keep and run.steps else {}
         folders.copy_tokenizer(job.tokenizer_path, folder)
         run.trainer.state.save_to_json(str(folder / "trainer_state.json"))
         write_json(folder / "train_results.json", train_results)
@@ -87,8 +90,18 @@ def _write(run, eval_results, train_results):
             weights=weights_checksum(folder),
             device=_device_name(run.device),
             dropout=run.dropouts(),
+            **kept,
         )
         write_json(folder / "provenance.json", record)
+
+
+def _keep_adapter(run, folder):
+    """Write the adapter beside the merged model; what the provenance says of it."""
+    place, base = folder / ADAPTER, run.job.model_path
+    adapters.save_for_peft(run.model, base, place)
+    held = run.options.load_in or bits_of(base) or "full precision"
+    files = {one.name: sha256(one) for one in sorted(place.iterdir())}
+    return {"adapter": {"base": str(base), "base_in": held, "files": files}}
 
 
 def _device_name(device):

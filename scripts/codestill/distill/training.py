@@ -149,7 +149,7 @@ class _Training:
         facts |= {"processes": self.processes, "model": model_identity(job.model_path)}
         facts |= {"train_tokens": self.train_data.checksum(), "validation_tokens": self.validation_data.checksum()}
         if options.adapter:
-            facts |= {"adapter": options.adapter.model_dump(), "load_in": options.load_in}
+            facts |= {"adapter": options.adapter.model_dump(exclude={"keep"}), "load_in": options.load_in}
         facts["teacher"] = None
         if job.teacher_path:
             from codestill.distill.teacher_pass import identity_of, pass_of

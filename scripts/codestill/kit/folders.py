@@ -12,11 +12,12 @@ LAST = "provenance.json"  # moved behind all others: where it is, all is
 
 
 @contextlib.contextmanager
-def whole_folder(output):
+def whole_folder(output, within=()):
     """Yield an empty folder; when the block ends without an error its files move into `output`, one step each.
 
-    Files of the same names there are replaced, others stay: several programs may write into one folder. Nothing is
-    left of the draft on an error, nor of an old one that was left when its process was killed.
+    Files of the same names there are replaced, others stay: several programs may write into one folder. within: names
+    of folders that it may hold; an old one goes, whether a new one comes or not. Nothing is left of the draft on an
+    error, nor of an old one that was left when its process was killed.
     """
     output = Path(output)
     made = not output.exists()
@@ -31,9 +32,11 @@ def whole_folder(output):
         yield draft
         umask = os.umask(0)
         os.umask(umask)
+        for name in within:
+            shutil.rmtree(output / name, ignore_errors=True)
         for path in sorted(draft.iterdir(), key=lambda path: (path.name == LAST, path.name)):
-            if path.is_file():
-                path.chmod(0o666 & ~umask)  # safetensors makes files that only their owner can read
+            for file in path.iterdir() if path.is_dir() else [path]:
+                file.chmod(0o666 & ~umask)  # safetensors makes files that only their owner can read
             os.replace(path, output / path.name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -2,7 +2,8 @@
 (QLoRA: Dettmers et al. 2023, arXiv 2305.14314).
 
 The layers of the model are wrapped where they stand, so that it keeps its class, its body and its head. What is written
-in the end is a plain model: every weight in full precision, with the adapter's change added.
+in the end is a plain model: every weight in full precision, with the adapter's change added; by choice the adapter
+itself lies in a folder within.
 """
 
 import contextlib
@@ -10,12 +11,14 @@ import copy
 import warnings
 from pathlib import Path
 
+from codestill.kit.files import write_json
+from codestill.kit.model_files import ADAPTER_FILES
 from codestill.kit.program import UserError
 from codestill.models.loading import load_model
 from codestill.models.quantisation import bits_of, differentiable, load_in_bits
 from codestill.models.sparsity import linears
 
-FILE = "adapter_model.safetensors"  # of a checkpoint: what is trained, and nothing else
+CONFIG, FILE = ADAPTER_FILES  # a checkpoint has the second alone: what is trained, and nothing else
 
 
 def load_adapted(folder, adapter, load_in, device, dropout, seed, dtype="float32"):
@@ -87,6 +90,20 @@ def save_adapter(model, folder):
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     save_file({name: one.detach().cpu().contiguous() for name, one in trained(model).items()}, Path(folder) / FILE)
+
+
+def save_for_peft(model, base, folder):
+    """Write the adapter as peft loads it (`PeftModel.from_pretrained(base, folder)`); base: the folder it began as."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    Path(folder).mkdir()
+    found = get_peft_model_state_dict(model, adapter_name="default")
+    found = {f"base_model.model.{name}": one.detach().cpu().float().contiguous() for name, one in found.items()}
+    save_file(found, Path(folder) / FILE, metadata={"format": "pt"})
+    told = model.peft_config["default"].to_dict()
+    told = {name: sorted(one) if isinstance(one, set) else one for name, one in told.items()}
+    write_json(Path(folder) / CONFIG, told | {"base_model_name_or_path": str(base), "inference_mode": True})
 
 
 def restore_adapter(model, folder):

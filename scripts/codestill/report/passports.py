@@ -96,7 +96,7 @@ def _revisions(manifest):
 
 def _origin(results, model):
     record = results.trained(model, "provenance") or {}
-    kept = ("commit", "weights", "packages", "finished", "device")
+    kept = ("commit", "weights", "adapter", "packages", "finished", "device")
     return {"axes": model.axes, **{key: record[key] for key in kept if key in record}}
 
 

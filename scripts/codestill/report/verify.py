@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from codestill.kit.files import read_json, sha256
+from codestill.kit.model_files import ADAPTER
 from codestill.kit.program import UserError, progress
 from codestill.report.passports import SOURCES, canonical, load
 
@@ -42,11 +43,14 @@ def _recorded(passport):
         yield f"report/{name}", digest, ["every figure drawn from it"]
     for name, digest in passport["products"].items():
         yield f"report/{name}", digest, ["whoever reads it"]
-    weights = {name: facts["weights"] for name, facts in passport["models"].items() if "weights" in facts}
+    models = dict(passport["models"])
     named = passport["chosen"] | passport.get("copies", {})
-    weights |= {alias: weights[cell] for alias, cell in named.items() if cell in weights}
-    for model, digest in weights.items():
-        yield f"models/{model}/model.safetensors", digest, [f"every number of {model}"]
+    models |= {alias: models[cell] for alias, cell in named.items() if cell in models}
+    for model, facts in models.items():
+        if "weights" in facts:
+            yield f"models/{model}/model.safetensors", facts["weights"], [f"every number of {model}"]
+        for name, digest in facts.get("adapter", {}).get("files", {}).items():
+            yield f"models/{model}/{ADAPTER}/{name}", digest, ["whoever loads the adapter"]
     for name, entry in passport["revisions"].items():
         place = {"corpus": "sources", "benchmark": "benchmarks"}.get(entry.get("what"), f"models/{name}")
         for file, digest in entry.get("files", {}).items():

@@ -19,6 +19,9 @@ class Adapter(Section):
         None, "layers that get one, by the last part of their name (q_proj); null: every linear layer but the head",
         min_length=1,
     )  # fmt: skip
+    keep: bool = field(
+        False, "keep it beside the merged model, too: adapter/, as peft loads it on the model it began as"
+    )
 
 
 class Training(Section):
