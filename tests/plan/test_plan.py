@@ -47,6 +47,18 @@ def plan_of(jobs, **plan):
 CELL, OTHER = "T-4.0_alpha-0.3_seed-42", "alpha-1.0_seed-42"
 
 
+@pytest.mark.parametrize("bits", ["int8", None])
+def test_a_teacher_in_few_bits_is_no_teacher_in_full_precision(bits):
+    """Said of teachers that teach, and of no other model."""
+    raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    study = load_study(raw | {"teacher": raw["teacher"] | {"load_in": bits}})
+    layout = Layout(study, build_grid(study))
+    plan = Plan(study, layout, [job(0, "teach", base="teacher")], Estimator(study, layout))
+    assert plan.teacher()["in_few_bits"] == ({"teacher": bits} if bits else {})
+    told = "teacher teaches in int8 (load_in): not the model in full precision"
+    assert (told in PlanText(plan, 2).write()) == bool(bits)
+
+
 def test_bf16_is_reckoned_as_the_study_in_bf16_is():
     """The same jobs of the home study: asked for in float32, and planned in bf16 from the start."""
     raw = yaml.safe_load((CONFIG / "config.yaml").read_text())

@@ -16,7 +16,7 @@ from codestill.report import draw_runs, load_cell, load_scores, style
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
 from codestill.report.results import Results
-from codestill.report.study_facts import compute, unequal_tuning
+from codestill.report.study_facts import compute, few_bits_doubt, few_bits_told, unequal_tuning
 from codestill.report.table import read_csv
 from codestill.report.timeline import held_hours, timeline_frame
 
@@ -125,6 +125,31 @@ def test_unequal_tuning_is_held_against_a_gain(whole, tmp_path):
     choice = read_json(folder / "models/best_finetuned/chosen.json")
     write_json(folder / "models/best_finetuned/chosen.json", choice | {"candidates": choice["candidates"] * 8})
     assert unequal_tuning(Results.load(folder / "study.json", folder)) == ""
+
+
+def test_what_few_bits_cost_a_teacher_is_told_and_where_it_is_much_held_against_the_figures(whole, tmp_path):
+    folder = tmp_path / "bits"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    results = Results.load(folder / "study.json", folder)
+    taught = [model.name for model in results.models if model.role == "cell" and not model.alone]
+    rows = [{"label": "KL to the teacher, T = 1", "cells": {"best distilled": {"value": 0.3}}}]
+    assert few_bits_told(results) == [] and few_bits_doubt(results, rows) == ""
+    for name, mean in zip(taught, (0.02, 0.04, 0.02), strict=False):
+        path = folder / "models" / name / "provenance.json"
+        cost = {"bits": "nf4", "mean": mean, "largest": 0.5, "positions": 1234}
+        write_json(path, read_json(path) | {"teacher": {"path": "t", "load_in": cost}})
+    results = Results.load(folder / "study.json", folder)
+    said = "The model teacher taught with its weights in nf4: the KL from full precision to that is 0.04 nats a token"
+    (sentence,) = few_bits_told(results)
+    assert sentence.startswith(f"{said} (the largest 0.5) on 1,234 validation positions")
+    assert few_bits_doubt(results, [{**rows[0], "cells": {"best distilled": {"value": 0.41}}}]) == ""
+    build(folder / "study.json", folder, folder / "report")
+    kl = read_json(folder / "language" / f"{results.choices['best_distilled']['cell']}.json")["kl"]
+    for name in ("table.md", "index.html", "methods.tex"):
+        text = (folder / "report" / name).read_text()
+        assert "is 0.04 nats a token" in text, name
+        assert ("it was taught by another model than" in text) == (kl <= 0.4), name
+    assert kl <= 0.4
 
 
 def test_what_was_never_planned_is_not_called_missing(whole):

@@ -199,10 +199,17 @@ class Plan:
         return {
             "pass": "cache" if chosen.stored else "online",
             "reason": chosen.reason,
+            "in_few_bits": self._in_few_bits(),
             "disk_bytes": sum(chosen.bytes(amounts, costs.architecture_of).values()),
             "hours": hours,
             "cost": {way: price and price * one for way, one in hours.items()},
         }
+
+    def _in_few_bits(self):
+        """{teacher: bits} of the teachers whose weights are in few bits while they teach."""
+        graph, cells = self.layout.graph, self.layout.grid.cells
+        teachers = {graph.teacher_of(cell) for cell in cells.values() if cell.taught}
+        return {name: graph.bits_of(name) for name in sorted(teachers) if graph.bits_of(name)}
 
     # -- causes ------------------------------------------------------------------------------------------------
 

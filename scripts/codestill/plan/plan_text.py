@@ -163,6 +163,9 @@ class PlanText:
             price = "-" if cost is None else f"{cost:,.2f} {self.plan.settings.currency}"
             rows.append([way, f"{told['hours'][way]:.3g}", price, disk])
         self._items([f"{what} ({told['reason']})"])
+        for name, bits in told["in_few_bits"].items():
+            words = "not the model in full precision; each cell records its KL from that, and the report says it"
+            self._items([f"{name} teaches in {bits} (load_in): {words}"])
         self._table(rows)
 
     def _causes(self):

@@ -194,7 +194,7 @@ def methods(story, results):
         else "",
         escape(f"Programs were run against their tests and scored by the unbiased pass@k ({counts})")
         + r"~\cite{chen2021evaluating}.",
-        *[escape(sentence) for sentence in (*story["selection"], story["unequal_tuning"])],
+        *[escape(sentence) for sentence in (*story["selection"], *(doubt for _, doubt in story["doubts"]))],
         r"Problems and seeds are both random in every interval (95\,\%): differences by Clark's min $F'$ with the "
         r"variance of seeds pooled over the study's settings~\cite{clark1973language}\cite{miller2024adding}, rates by "
         r"Korn and Graubard's exact interval~\cite{korn1998confidence}, quantities that cannot be negative on the "

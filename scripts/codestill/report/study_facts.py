@@ -1,7 +1,7 @@
 """What the original study claimed, beside what is measured here; hyperparameters, data and compute of this study."""
 
 from codestill.plan.token_lengths import told_lengths
-from codestill.report.measures import show
+from codestill.report.measures import describe, show
 from codestill.report.objectives import objectives_that_ran
 from codestill.report.summary import lookup, main_settings
 from codestill.report.table import setting_label
@@ -9,6 +9,7 @@ from codestill.report.timeline import held_hours
 
 # The pair about which the original study made its claims.
 PAIR = ("microsoft/CodeGPT-small-py", "distilbert/distilgpt2")
+GOOD_PART = 0.1  # of the student's KL to its teacher: from there on what few bits cost the teacher is a doubt
 
 
 def claims(results, tables):
@@ -101,6 +102,55 @@ def _texts(results):
         accounts = results.optional(path.relative_to(results.folder).as_posix())
         if accounts:
             yield path.parent.relative_to(results.folder / "recipes").as_posix(), accounts
+
+
+def few_bits(results):
+    """{(teacher, bits): facts} of teachers that taught with weights in few bits: mean, largest and positions of the KL
+    that this costs them, in nats a token, as the cells recorded it (of several the largest mean)."""
+    found = {}
+    for model in results.models:
+        told = (results.trained(model, "provenance") or {}).get("teacher")
+        cost = told.get("load_in") if isinstance(told, dict) else None
+        if cost:
+            key = model.axes.get("teacher") or "teacher", cost["bits"]
+            found[key] = max(found.get(key, cost), cost, key=lambda one: one["mean"])
+    return found
+
+
+def few_bits_told(results):
+    """What few bits cost each such teacher, a sentence each."""
+    return [
+        f"The model {teacher} taught with its weights in {bits}: the KL from full precision to that is "
+        f"{cost['mean']:.2g} nats a token (the largest {cost['largest']:.2g}) on {cost['positions']:,} validation "
+        f"positions. What is judged as {teacher} here is the model in full precision."
+        for (teacher, bits), cost in few_bits(results).items()
+    ]
+
+
+def few_bits_doubt(results, rows):
+    """What to hold against a student's distance from its teacher where few bits are a good part of it; else empty.
+
+    rows: of the headline table.
+    """
+    kl = next((row["cells"]["best distilled"]["value"] for row in rows if row["label"] == describe("kl").label), None)
+    worst = max(few_bits(results).items(), key=lambda one: one[1]["mean"], default=None)
+    if worst is None or not kl or worst[1]["mean"] < GOOD_PART * kl:
+        return ""
+    (teacher, bits), cost = worst
+    return (
+        f"In {bits} the model {teacher} is {cost['mean']:.2g} nats a token from itself in full precision, where the "
+        f"distilled student is {kl:.2g}: it was taught by another model than the one that it is measured against. "
+        f"Let it teach in full precision{', or in int8' if bits == 'nf4' else ''} to see what that cost."
+    )
+
+
+def doubts(results, rows):
+    """[(title, sentence)] of what is to be held against the figures that the report opens with."""
+    found = [
+        ("Unequal tuning", unequal_tuning(results)),
+        ("A teacher in few bits", few_bits_doubt(results, rows)),
+    ]
+    return [(title, words) for title, words in found if words]
 
 
 def unequal_tuning(results):
