@@ -90,6 +90,7 @@ def test_an_installed_package_is_a_source_with_its_version_and_without_its_tests
     assert {row["repo"] for row in rows} == {"networkx"} and not any("/tests/" in row["path"] for row in rows)
     paths = {row["func_name"]: row["path"] for row in rows}
     assert paths["dijkstra_path"] == "algorithms/shortest_paths/weighted.py"
+    assert "BSD" in manifest["license"]  # 3.x names BSD-3-Clause, older ones the classifier
     with pytest.raises(UserError, match="--name absent_here: no such package is installed"):
         list(sources.load(_options(kind="package", name="absent_here"), {}))
 

@@ -73,7 +73,12 @@ def test_a_file_within_a_package(written, tmp_path, monkeypatch):
     (folder / "__init__.py").write_text("raise SystemExit('a package is looked into and never run')")
     monkeypatch.setattr(sys, "path", [str(folder.parent), *sys.path])
     assert path_in_package("package:shipped/tiny.F32.gguf") == folder / "tiny.F32.gguf"
-    bring_model("package:shipped/tiny.F32.gguf", None, tmp_path / "out")
+    about = folder.parent / "things-1.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: things\nVersion: 1.5\nLicense-Expression: Apache-2.0\n")
+    (about / "top_level.txt").write_text("shipped\n")
+    facts = bring_model("package:shipped/tiny.F32.gguf", None, tmp_path / "out")
+    assert (facts["revision"], facts["license"]) == ("v1.5", "Apache-2.0")
     load_model(tmp_path / "out")
     with pytest.raises(UserError, match=r"shipped has no 'other\.gguf'; it has .*tiny\.F32\.gguf"):
         path_in_package("package:shipped/other.gguf")

@@ -1,6 +1,7 @@
 """The report as a program: on a whole study, on half of one, and on none."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from codestill.kit.program import UserError
 from codestill.report import draw_runs, load_cell, load_scores, style
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
+from codestill.report.model_card import write
 from codestill.report.results import Results
 from codestill.report.study_facts import compute, few_bits_doubt, few_bits_told, unequal_tuning
 from codestill.report.table import read_csv
@@ -150,6 +152,20 @@ def test_what_few_bits_cost_a_teacher_is_told_and_where_it_is_much_held_against_
         assert "is 0.04 nats a token" in text, name
         assert ("it was taught by another model than" in text) == (kl <= 0.4), name
     assert kl <= 0.4
+
+
+def test_licences_stand_in_the_data_table_and_on_cards(whole, tmp_path):
+    folder = tmp_path / "named"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    source = {"what": "corpus", "kind": "package", "name": "networkx", "revision": "v3", "license": "BSD-3-Clause"}
+    manifest = read_json(folder / "inputs/manifest.json") | {"source-n": source}
+    write_json(folder / "inputs/manifest.json", manifest)
+    build(folder / "study.json", folder, folder / "report")
+    assert "licence & training text networkx & BSD-3-Clause" in (folder / "report/data.tex").read_text()
+    page = (folder / "report/index.html").read_text()
+    assert re.search(r"licence.*training text networkx.*BSD-3-Clause", page) and "model s" in page
+    card = write(Results.load(folder / "study.json", folder), "teacher", tmp_path / "card.md")
+    assert "- training text: networkx (licence: BSD-3-Clause)" in card
 
 
 def test_what_was_never_planned_is_not_called_missing(whole):

@@ -3,7 +3,6 @@ config it yields rows {code, docstring, func_name, repo, path, url, partition?}.
 """
 
 import heapq
-import importlib.metadata
 import importlib.util
 import itertools
 import os
@@ -18,7 +17,7 @@ from codestill.data.functions import documented_functions, read_source
 from codestill.data.kinds import Kind
 from codestill.data.units import units
 from codestill.kit.files import read_jsonl
-from codestill.kit.licences import licence_of
+from codestill.kit.licences import licence_of, package_origin
 from codestill.kit.program import UserError, log, progress
 from codestill.models.hub import dataset_origin, one_line
 
@@ -163,8 +162,7 @@ def _package(options, facts):
     root = next(iter(spec.submodule_search_locations or ()), None) if spec else None
     if root is None:
         raise UserError(f"--name {options.name}: no such package is installed; pip install it")
-    owner = next(iter(importlib.metadata.packages_distributions().get(options.name, ())), None)
-    facts["revision"] = f"v{importlib.metadata.version(owner)}" if owner else None
+    facts["revision"], facts["license"] = package_origin(options.name)
     yield from _cut(list(python_files(root, _NO_LIBRARY)), Path(root), options.name, "", options.format)
 
 

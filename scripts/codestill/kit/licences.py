@@ -1,5 +1,6 @@
 """What licence a model or data set is under, as its source names it: never guessed, None where it names none."""
 
+import importlib.metadata
 from pathlib import Path
 
 _NAMES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENSE.md", "COPYING")
@@ -34,6 +35,22 @@ def licence_of(folder):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             return next((line.strip()[:_LONGEST] for line in lines if line.strip()), None)
     return None
+
+
+def package_origin(name):
+    """(version as v1.2, licence) of the distribution that an importable package is of; None for what it does not tell.
+
+    The licence by core metadata: License-Expression (PEP 639), else the classifiers, else the field's first line.
+    """
+    owner = next(iter(importlib.metadata.packages_distributions().get(name, ())), None)
+    if owner is None:
+        return None, None
+    told = importlib.metadata.metadata(owner)
+    named = [one.rpartition(" :: ")[2] for one in told.get_all("Classifier", ()) if one.startswith("License ::")]
+    named = [one for one in named if one != "OSI Approved"]  # which names none
+    first = next((line.strip()[:_LONGEST] for line in (told["License"] or "").splitlines() if line.strip()), "")
+    first = None if first.upper() == "UNKNOWN" else first
+    return f"v{told['Version']}", told["License-Expression"] or ", ".join(named) or first or None
 
 
 def _front_matter(readme):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from codestill.kit.files import sha256
 from codestill.kit.folders import whole_folder
-from codestill.kit.licences import licence_of
+from codestill.kit.licences import licence_of, package_origin
 from codestill.kit.model_files import MODEL_FILES, PACKAGE
 from codestill.kit.program import UserError, log
-from codestill.models.gguf import gguf_file, load_gguf, path_in_package
+from codestill.models.gguf import gguf_file, load_gguf, package_of, path_in_package
 from codestill.models.hub import fetch_model
 
 
@@ -27,8 +27,11 @@ def bring_model(name, revision, output):
         raise UserError(f"--name {name}: no such folder; give an existing folder or a hub name OWNER/NAME")
     if local and revision:
         raise UserError(f"--revision {revision}: a local folder ({name}) has no revisions; leave it out")
-    source, commit, hashes, licence = (here, None, None, licence_of(here)) if local else fetch_model(name, revision)
-    log(f"loading {name}" + (f" at commit {commit}" if commit else ""))
+    if name.startswith(PACKAGE):
+        source, hashes, (commit, licence) = here, None, package_origin(package_of(name))
+    else:
+        source, commit, hashes, licence = (here, None, None, licence_of(here)) if local else fetch_model(name, revision)
+    log(f"loading {name}" + (f" at {commit}" if commit else ""))
     with whole_folder(output) as temporary:
         parameters = _save_again(source, name, temporary)
         missing = [file for file in MODEL_FILES if not (temporary / file).exists()]

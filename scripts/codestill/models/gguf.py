@@ -12,9 +12,14 @@ from codestill.models.loading import quiet, short
 from codestill.models.weights import refuse_not_finite
 
 
+def package_of(name):
+    """PACKAGE of `package:PACKAGE/FILE`."""
+    return name.removeprefix(PACKAGE).partition("/")[0]
+
+
 def path_in_package(name):
     """The path of `package:PACKAGE/FILE`: what an installed Python package ships. The package is not imported."""
-    package, _, rest = name.removeprefix(PACKAGE).partition("/")
+    package, rest = package_of(name), name.partition("/")[2]
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:

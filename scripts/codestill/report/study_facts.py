@@ -226,8 +226,9 @@ def licences(results):
 
 
 def data(results):
-    """(what, figure) of the corpus and the tokens, from their accounting; empty where not counted yet."""
-    rows = []
+    """(what, of what, figure) of the corpus and the tokens, from their accounting, as far as they are counted; and the
+    licences of all that was brought."""
+    rows = [("licence", f"{what} {name}", licence) for what, name, licence in licences(results)]
     for what, path in (("corpus", "inputs/corpus/accounting.json"), ("tokens", "tokens/accounting.json")):
         rows += [(what, *pair) for pair in _leaves(results.optional(path) or {}) if type(pair[1]) is int]
     lengths = told_lengths(results.optional("tokens/accounting.json") or {})
