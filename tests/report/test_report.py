@@ -228,6 +228,10 @@ def test_the_time_line_says_what_jobs_held(whole, tmp_path):
     assert compute(results, {"scores": read_csv(whole / "report/scores.csv"), "timeline": frame})[-1] == (
         *("all rules", "4", "12,660", "5 GPU-hours, 2 core-hours"),
     )
+    results.study["config"]["plan"] = {"price_per_gpu_hour": 2.5, "currency": "EUR"}
+    assert compute(results, {"scores": read_csv(whole / "report/scores.csv"), "timeline": frame})[-1][-1] == (
+        "5 GPU-hours (12.50 EUR), 2 core-hours"
+    )
 
 
 def test_no_text_of_the_time_line_is_cut():

@@ -248,16 +248,17 @@ def _leaves(mapping, prefix=""):
 
 def compute(results, tables):
     """(what, jobs, seconds, what they held) of the work that was spent: training by model, and jobs by rule."""
-    rows, frame = [], tables["scores"]
+    rows, frame, plan = [], tables["scores"], results.study.get("config", {}).get("plan") or {}
+    priced = {"price": plan.get("price_per_gpu_hour"), "currency": plan.get("currency")}
     for role, name in (("teacher", "teacher"), ("cell", "cells")):
         seconds = frame[(frame["measure"] == "train_runtime") & (frame["role"] == role)]["value"]
         if len(seconds):
             rows.append((f"training, {name}", f"{len(seconds)}", f"{seconds.sum():,.0f}", ""))
     for rule, part in tables["timeline"].groupby("rule", sort=True):
-        rows.append((f"rule {rule}", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part)))
+        rows.append((f"rule {rule}", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part, **priced)))
     part = tables["timeline"]
     if len(part):
-        rows.append(("all rules", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part)))
+        rows.append(("all rules", f"{len(part)}", f"{part['seconds'].sum():,.0f}", held_hours(part, **priced)))
     return rows
 
 

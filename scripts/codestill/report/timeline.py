@@ -47,16 +47,18 @@ def _float(text):
         return None
 
 
-def held_hours(part):
+def held_hours(part, price=None, currency=""):
     """What the jobs of some rows held, in words: `1.2 GPU-hours`, `0.31 core-hours` or both; "" where nothing is known.
 
-    A job holds its GPUs, or else its threads, from its start to its end.
+    A job holds its GPUs, or else its threads, from its start to its end. `price`: of a GPU-hour, as the plan has it;
+    GPU-hours are then told with what they cost: `1.2 GPU-hours (2.40 USD)`.
     """
     known = part[part["gpus"].notna()]
     hours = known["seconds"] / 3600
     on_gpu = known["gpus"] > 0
     gpus, cores = (hours * known["gpus"])[on_gpu].sum(), (hours * known["threads"])[~on_gpu].sum()
-    told = [(gpus, "GPU-hours", on_gpu.any()), (cores, "core-hours", (~on_gpu).any())]
+    cost = "" if price is None else f" ({gpus * price:,.2f} {currency})"
+    told = [(gpus, f"GPU-hours{cost}", on_gpu.any()), (cores, "core-hours", (~on_gpu).any())]
     return ", ".join(f"{value:.2g} {unit}" for value, unit, present in told if present)
 
 
