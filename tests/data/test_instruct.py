@@ -54,6 +54,17 @@ def tokenizer_with(template):
         ({"instruction": "Q", "response": "A"}, "Q", "A"),
         ({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}, "Q", "A"),
         ({"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}, "Q", "A"),
+        ({"conversations": [{"from": "Human", "value": "Q"}, {"from": "chatgpt", "value": "A"}]}, "Q", "A"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "Q"}]},
+                    {"role": "assistant", "content": [{"type": "text", "text": "A"}]},
+                ]
+            },
+            "Q",
+            "A",
+        ),
     ],
 )
 def test_published_columns_are_known(row, prompt, response):
@@ -61,6 +72,21 @@ def test_published_columns_are_known(row, prompt, response):
     assert [one["content"] for one in found["messages"]] == [prompt, response]
     assert [one["role"] for one in found["messages"]] == ["user", "assistant"]
     assert (found["docstring"], found["code"], found["format"]) == (prompt, response, "instruct")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"system": "Be terse.", "instruction": "Q", "output": "A"},
+        {"system_prompt": "Be terse.", "messages": TALK[:2]},
+        {"messages": [{"role": "developer", "content": "Be terse."}, *TALK[:2]], "system": "unheard"},
+    ],
+)
+def test_what_a_system_column_says_leads(row):
+    """Else the response would be learnt as one to another prompt."""
+    found = record(row, {}, "here:1")
+    assert [one["role"] for one in found["messages"]] == ["system", "user", "assistant"]
+    assert found["messages"][0]["content"] == "Be terse." and found["docstring"] == found["messages"][1]["content"]
 
 
 def test_columns_can_be_mapped_and_what_is_missing_is_named():

@@ -4,7 +4,7 @@ import json
 from functools import cache
 
 import pytest
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 import made_tokenizers as made
 from codestill.kit.files import read_jsonl
@@ -106,6 +106,24 @@ def test_the_file_is_the_truth_where_transformers_rebuilds_another(family, tmp_p
     save_tokenizer(found, tmp_path / "written")
     made_model(found, "gpt2").save_pretrained(tmp_path / "written")
     assert plain_ids(AutoTokenizer.from_pretrained(tmp_path / "written"), texts) == plain_ids(own, texts)
+
+
+@pytest.mark.parametrize("family", ["PreTrainedTokenizerFast", "GPT2Tokenizer"])
+def test_a_text_has_one_reading_whatever_the_file_leaves_to_chance(family, tmp_path, capsys):
+    own = made.single_digits()
+    own.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    described = json.loads(path.read_text())
+    described["model"]["dropout"] = 0.5
+    path.write_text(json.dumps(described))
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tokenizer_class": family}))
+    found = load_tokenizer(tmp_path)
+    assert plain_ids(found, made.TEXTS) == plain_ids(own, made.TEXTS)
+    assert "dropout 0.5" in capsys.readouterr().out
+    save_tokenizer(found, tmp_path / "written")
+    again = PreTrainedTokenizerFast.from_pretrained(tmp_path / "written")
+    assert plain_ids(again, made.TEXTS) == plain_ids(own, made.TEXTS)
 
 
 def test_a_tokenizer_that_loses_code_is_refused():

@@ -12,6 +12,8 @@ from codestill.kit.program import UserError
 from codestill.models.loading import load_config, load_model
 from codestill.models.weights import model_identity, weight_files, weights_checksum
 
+UP = "model.layers.0.mlp.up_proj.weight"
+
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
@@ -50,6 +52,9 @@ def broken(weights):
         (without("model.layers.1."), "9 weights are missing, first model.layers.1"),
         (lambda w: {f"_orig_mod.{k}": v for k, v in w.items()}, r"save the model without its wrapper .*_orig_mod\."),
         (lambda w: {f"module.{k}": v for k, v in w.items()}, r"save the model without its wrapper .*module\."),
+        (lambda w: {f"base_model.model.{k}": v for k, v in w.items()}, r"wrapper .*base_model\.model\."),
+        (lambda w: w | {UP: (100 * w[UP]).to(torch.int8)}, f"{UP} is stored as I8, and config.json does not say"),
+        (lambda w: w | {UP: w[UP].to(torch.float8_e4m3fn)}, f"{UP} is stored as F8_E4M3"),
         (lambda w: w | {"extra.weight": torch.ones(2)}, "1 weights belong to no part of the model, first extra.weight"),
         (broken, "model.norm.weight holds NaN"),
     ],
@@ -59,6 +64,52 @@ def test_weights_that_do_not_fit_are_refused_by_name(folder, edit, message):
     with pytest.raises(UserError, match=message) as refusal:
         load_model(folder)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_saved_buffer_that_is_nan_is_refused(tmp_path):
+    """It chooses experts: the logits stay finite, and are others."""
+    import transformers
+
+    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "n_shared_experts": 1}
+    heads = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16}
+    size = {"hidden_size": 32, "intermediate_size": 48, "moe_intermediate_size": 16, "num_hidden_layers": 2}
+    config = transformers.DeepseekV3Config(
+        vocab_size=64, num_attention_heads=2, num_key_value_heads=2, first_k_dense_replace=1, **experts, **heads, **size
+    )
+    transformers.DeepseekV3ForCausalLM(config).save_pretrained(tmp_path / "model")
+    load_model(tmp_path / "model")
+
+    def break_one(weights):
+        next(one for name, one in weights.items() if "correction" in name)[0] = float("nan")
+        return weights
+
+    change(tmp_path / "model", break_one)
+    with pytest.raises(UserError, match="e_score_correction_bias holds NaN"):
+        load_model(tmp_path / "model")
+
+
+def test_a_nan_in_one_of_several_files_is_found(folder):
+    load_model(folder).save_pretrained(folder, max_shard_size="8KB")
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    last = weight_files(folder)[-1]
+    assert len(weight_files(folder)) > 2
+    weights = load_file(last)
+    next(iter(weights.values())).view(-1)[0] = float("inf")
+    save_file(weights, last, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="holds NaN or infinite"):
+        load_model(folder)
+
+
+def test_an_adapter_beside_whole_weights_is_refused(folder):
+    """Transformers would load it over them, on another base if its config names one."""
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "x/y"}))
+    with pytest.raises(
+        UserError, match=r"model: model\.safetensors and adapter_config\.json: whole weights or an adapter"
+    ):
+        load_model(folder)
+    (folder / "adapter").mkdir()
+    (folder / "adapter_config.json").rename(folder / "adapter/adapter_config.json")
+    load_model(folder)
 
 
 def test_another_size_of_vocabulary_is_refused(folder):

@@ -20,7 +20,11 @@ _PAIRS = (
 )
 FIELDS = ("messages", "prompt", "response")  # what columns may be mapped to
 _TURNS = ("messages", "conversations")
-_ROLES = {"human": "user", "gpt": "assistant", "model": "assistant"}  # ShareGPT's names
+# ShareGPT's names, and others'.
+_ROLES = {"human": "user", "developer": "system"} | dict.fromkeys(
+    ("gpt", "model", "bot", "chatgpt", "bing"), "assistant"
+)
+_SYSTEM = ("system", "system_prompt")  # columns of what is said before all turns
 
 
 class Chat(str):
@@ -39,6 +43,9 @@ def record(row, columns, origin):
     no columns fit.
     """
     messages = [one for one in _messages(row, columns, origin) if one["content"].strip()]
+    told = next((row[name] for name in _SYSTEM if isinstance(row.get(name), str) and row[name].strip()), None)
+    if told and not any(one["role"] == "system" for one in messages):
+        messages.insert(0, {"role": "system", "content": told})
     said = {role: [one["content"] for one in messages if one["role"] == role] for role in ("user", "assistant")}
     prompt, response = next(iter(said["user"]), ""), next(reversed(said["assistant"]), "")
     while messages and messages[-1]["role"] != "assistant":
@@ -67,6 +74,9 @@ def _messages(row, columns, origin):
 def _turn(turn, origin):
     role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
     text = turn.get("content", turn.get("value")) if isinstance(turn, dict) else None
+    if isinstance(text, list) and all(isinstance(one, dict) and isinstance(one.get("text"), str) for one in text):
+        text = "".join(one["text"] for one in text)  # content in parts, all of them text
+    role = role.lower() if isinstance(role, str) else role
     role = _ROLES.get(role, role)
     if role not in ("system", "user", "assistant") or not isinstance(text, str):
         raise UserError(f"{origin}: a turn needs role (system, user or assistant) and content, not {str(turn)[:80]}")

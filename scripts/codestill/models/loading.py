@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from codestill.kit.program import UserError, log
-from codestill.models.weights import check_whole, refuse_misfits, refuse_not_finite
+from codestill.models.weights import check_whole, refuse_misfits, refuse_not_finite, refuse_packed
 
 # The field's short names of precisions, and torch's.
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -68,9 +68,12 @@ def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0, qu
     if init == "random":
         set_seed(seed)
         return fuse_activations(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
-    if not quantised or not _by_bitsandbytes(folder, config):
+    in_few_bits = quantised and _by_bitsandbytes(folder, config)
+    if not in_few_bits:
         refuse_quantised(folder, config)
     check_whole(folder)
+    if not in_few_bits:
+        refuse_packed(folder)
     how = {"config": config, "dtype": dtype, "local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet_warnings():

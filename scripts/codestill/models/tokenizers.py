@@ -49,7 +49,8 @@ def load_tokenizer(folder):
     """The tokenizer saved in `folder`. Raises UserError where there is none, it is not a fast one, or has no end token.
 
     tokenizer.json is the truth: transformers rebuilds some tokenizers from their vocabulary alone, and drops what the
-    file has besides. Where that gives other ids, the file itself is taken.
+    file has besides. Where that gives other ids, the file itself is taken. Merges that are left out by chance (the
+    model's dropout, a regulariser of training) are never left out here: a text has one reading.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -62,7 +63,17 @@ def load_tokenizer(folder):
         raise UserError(f"{folder}: {type(tokenizer).__name__} has no tokenizer.json; save its fast version there")
     if tokenizer.eos_token_id is None:
         raise UserError(f'{folder}/tokenizer_config.json: "eos_token" is missing; name the token that ends a text')
+    _steady(tokenizer.backend_tokenizer)
     return _as_the_file_has_it(folder, tokenizer) if (folder / "tokenizer.json").is_file() else tokenizer
+
+
+def _steady(backend, folder=None):
+    """Turn a tokenizer's dropout of merges off, and say so of a `folder`; returns the tokenizer."""
+    if getattr(backend.model, "dropout", None):
+        if folder:
+            log(f"{folder}: its tokenizer leaves out merges by chance (dropout {backend.model.dropout:g}); turned off")
+        backend.model.dropout = None
+    return backend
 
 
 def _built(folder):
@@ -94,7 +105,7 @@ def _as_the_file_has_it(folder, tokenizer):
     """`tokenizer`, or the one in tokenizer.json where the two cut or open a text differently."""
     from tokenizers import Tokenizer
 
-    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    raw = _steady(Tokenizer.from_file(str(folder / "tokenizer.json")), folder)
     built = tokenizer.backend_tokenizer
     cut = _plain(raw, [PROBE])[0].ids == _plain(built, [PROBE])[0].ids
     if cut and raw.encode("x").ids == built.encode("x").ids:

@@ -14,10 +14,11 @@ from codestill.kit.whole import check_file
 
 # In this order, as transformers looks for them.
 _NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-_WRAPPERS = ("_orig_mod.", "module.")  # torch.compile's, and those of data parallel training
+_WRAPPERS = ("_orig_mod.", "module.", "base_model.model.")  # of torch.compile, data parallel training, peft
 _REMEDY = "give the folder the config.json that belongs to its weights, or fetch both again"
 # Buffers of older checkpoints that are computed and never learned.
 _COMPUTED = ("inv_freq", "position_ids", "masked_bias", "causal_mask")
+_FLOATS = ("F64", "F32", "F16", "BF16")
 # Fields of a config.json that say how the file came about, and nothing about what the model computes.
 _NOT_IDENTITY = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
 
@@ -46,9 +47,34 @@ def _is_adapter(folder):
 
 
 def check_whole(folder):
-    """Raise UserError where a file of a folder's weights is torn, or a git-lfs pointer in place of the file."""
-    for path in weight_files(folder):
+    """Raise UserError where a file of a folder's weights is torn, or a git-lfs pointer in place of the file, or where
+    an adapter lies beside them, which transformers would load over them."""
+    files = weight_files(folder)
+    if _is_adapter(Path(folder)):
+        raise UserError(
+            f"{folder}: {files[0].name} and adapter_config.json: whole weights or an adapter? Move the adapter's files "
+            f"to another folder, or merge it"
+        )
+    for path in files:
         check_file(path)
+
+
+def refuse_packed(folder):
+    """Raise UserError where a weight is stored in integers or 8-bit floats: without a quantization_config in
+    config.json, nobody knows what its numbers mean."""
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        if path.suffix != ".safetensors":
+            continue
+        with safe_open(path, "numpy") as file:
+            for name in file.keys():  # noqa: SIM118 - no mapping
+                kind = file.get_slice(name).get_dtype() if name.endswith(".weight") else "F32"
+                if kind not in _FLOATS:
+                    raise UserError(
+                        f"{path}: {name} is stored as {kind}, and config.json does not say how it is quantised; give "
+                        "the model in float32, bfloat16 or float16"
+                    )
 
 
 def weights_checksum(folder):
@@ -84,8 +110,8 @@ def refuse_misfits(folder, model, report):
 
 
 def refuse_not_finite(folder, model):
-    """Raise UserError where a weight is NaN or infinite."""
-    for name, weight in model.named_parameters():
+    """Raise UserError where a weight, or a buffer that is saved with the weights, is NaN or infinite."""
+    for name, weight in model.state_dict().items():
         if weight.is_floating_point() and not bool(weight.isfinite().all()):
             raise UserError(
                 f"{folder}: {name} holds NaN or infinite values; the model is broken, fetch or train it again"
