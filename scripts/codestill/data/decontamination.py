@@ -131,10 +131,11 @@ class Benchmarks:
 
     def _near_copy(self, words):
         """The task of a solution that most of is in `words`, or None."""
+        if not self.sizes:
+            return None
         held, hits = _shingles(words), Counter()
-        for shingle in held:
-            for number in self.shingles.get(shingle, ()):
-                hits[number] += 1
+        for shingle in self.shingles.keys() & held:
+            hits.update(self.shingles[shingle])
         for number, count in hits.most_common():
             task, size = self.sizes[number]
             long = len(held) > 2 * size

@@ -7,6 +7,9 @@ import tokenize
 import warnings
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# {kind of node: its fields} of the whole language.
+FIELDS_OF = {kind: kind._fields for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)}
+_WRITTEN = {kind: [name for name in fields if name != "ctx"] for kind, fields in FIELDS_OF.items()}
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -160,10 +163,11 @@ def normalised(function):
     stack = [body_of(function), function.args if named else None]
     while stack:
         part = stack.pop()
-        if isinstance(part, ast.AST):
-            words.append(type(part).__name__)
-            stack.extend([getattr(part, name, None) for name in part._fields if name != "ctx"])
-        elif isinstance(part, list):
+        kind = type(part)
+        if kind in _WRITTEN:
+            words.append(kind.__name__)
+            stack += [getattr(part, name, None) for name in _WRITTEN[kind]]
+        elif kind is list:
             words.append(f"[{len(part)}")
             stack.extend(part)
         else:

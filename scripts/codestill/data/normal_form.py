@@ -4,26 +4,46 @@ that change nothing are gone. Two functions of one normal form do the same.
 
 import ast
 
-from codestill.data.functions import FUNCTIONS, body_of, digest, nodes_under
+from codestill.data.functions import FIELDS_OF, FUNCTIONS, body_of, digest, nodes_under
 
 _SKIPPED = frozenset({"ctx", "annotation", "returns", "type_comment", "kind", "decorator_list", "type_params"})
 _TURNED = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 _EITHER_WAY = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)
+# The loops below meet every node of a corpus: what they ask of a node's kind is written down once. {kind: its fields}:
+# all but the skipped ones, each with whether it is a name; and those that may hold a node that binds a name.
+_FIELDS = {
+    kind: [(name, name in ("id", "arg", "name") and kind is not ast.keyword) for name in fields if name not in _SKIPPED]
+    for kind, fields in FIELDS_OF.items()
+}
+_HOLDING = {
+    kind: [name for name in fields if name not in ("ctx", "op", "ops", "attr", "kind")]
+    if kind is not ast.Constant
+    else []
+    for kind, fields in FIELDS_OF.items()
+}
 _OWN = "@"  # leads a name of the function's own; no Python word starts with it
 
 
 def own_names(function):
     """The names that a function binds itself: its own, parameters, local variables, nested functions."""
-    names = set()
-    for node in nodes_under(function):
+    names, stack = set(), [function]
+    while stack:
+        node = stack.pop()
         kind = type(node)
-        if kind is ast.arg:
-            names.add(node.arg)
-        elif kind is ast.Name:
+        if kind is ast.Name:
             if type(node.ctx) is not ast.Load:
                 names.add(node.id)
+            continue
+        if kind is ast.arg:
+            names.add(node.arg)
         elif kind in FUNCTIONS or (kind is ast.ExceptHandler and node.name):
             names.add(node.name)
+        for field in _HOLDING[kind]:
+            part = getattr(node, field, None)
+            if type(part) is list:
+                stack.extend([item for item in part if isinstance(item, ast.AST)])
+            elif isinstance(part, ast.AST):
+                stack.append(part)
     return names
 
 
@@ -60,34 +80,36 @@ class _Writer:
 
     def add(self, value):
         """Append one node, list or plain value."""
-        if isinstance(value, list):
+        kind = type(value)
+        if kind is list:
             self.words.append("[")
             for item in value:
                 if type(item) not in _SILENT or not _says_nothing(item):
                     self.add(item)
             self.words.append("]")
-        elif not isinstance(value, ast.AST):
+        elif kind not in _FIELDS:
             self.words.append(repr(value))
-        elif isinstance(value, ast.AnnAssign) and value.value:
+        elif kind is ast.AnnAssign and value.value:
             self.add(ast.Assign(targets=[value.target], value=value.value))
-        elif isinstance(value, ast.AugAssign):
+        elif kind is ast.AugAssign:
             self.add(ast.Assign(targets=[value.target], value=ast.BinOp(value.target, value.op, value.value)))
-        elif isinstance(value, ast.Compare):
+        elif kind is ast.Compare:
             self._compare(value)
         else:
             self._node(value)
 
     def _node(self, node):
         self.nodes += 1
-        self.words.append(type(node).__name__)
-        for field in node._fields:
-            if field in _SKIPPED:
-                continue
+        kind = type(node)
+        self.words.append(kind.__name__)
+        for field, named in _FIELDS[kind]:
             part = getattr(node, field, None)
-            if field in ("id", "arg", "name") and isinstance(part, str) and not isinstance(node, ast.keyword):
+            if part is None or (type(part) is str and not named):
+                self.words.append(repr(part))
+            elif named and type(part) is str:
                 self.words.append(_OWN + part if part in self.own else part)
                 self.order.setdefault(self.words[-1], len(self.order))
-            elif field == "body" and isinstance(node, FUNCTIONS):
+            elif field == "body" and kind in FUNCTIONS:
                 self.add(body_of(node))
             else:
                 self.add(part)
@@ -141,9 +163,6 @@ def normal_form(function):
 
 def fingerprint(words):
     """A number for words, equal for those that differ by a renaming of own names alone."""
-    numbers = {}
-    return digest(
-        "\x00".join(
-            f"{_OWN}{numbers.setdefault(word, len(numbers))}" if word.startswith(_OWN) else word for word in words
-        )
-    )
+    own = [word for word in dict.fromkeys(words) if word[:1] == _OWN]  # in the order in which they come
+    numbered = {word: f"{_OWN}{number}" for number, word in enumerate(own)}
+    return digest("\x00".join([numbered.get(word, word) for word in words]))
