@@ -3,7 +3,7 @@
 Dropped and counted are records without code or docstring, that do not parse or are no single function, that hold a
 benchmark's solution or problem, that duplicate another, and that repeat in train what validation or test hold. A
 record's own partition is honoured; others are split by a hash of what they do, or by --split_by of their repository or
-file. Every count is in the accounting. Memory grows by some 80 bytes a record; a call that was killed goes on in
+file. Every count is in the accounting. Memory grows by some 50 bytes a record; a call that was killed goes on in
 --work_dir.
 
     python scripts/prepare_corpus.py --sources stdlib.jsonl.gz pocket.jsonl.gz --benchmarks humaneval.jsonl \\

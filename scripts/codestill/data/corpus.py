@@ -14,7 +14,7 @@ from codestill.data.intake import PARTS
 
 SPLITS = ("train", "validation", "test")
 # What is held back wins over what is learnt: of two near-identical functions the one in test stays. By number of PARTS.
-_PRECEDENCE = np.array([3, 2, 1, 0])
+_PRECEDENCE = np.array([3, 2, 1, 0], np.int8)
 _TRAIN, _VALIDATION, _TEST = (PARTS.index(split) for split in SPLITS)
 DROPS = (
     "without_code",
@@ -48,6 +48,16 @@ def _units(*parts, of):
     return found
 
 
+def _firsts(values):
+    """(where the `values` stand once they are sorted, equal ones in their own order; whether each is the first of its
+    value). As np.unique finds them, in half the memory."""
+    places = np.argsort(values, kind="stable")
+    values = values[places]
+    new = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return places, new
+
+
 class _Plan:
     """Decides which records stay, and where: arrays of record numbers, and {source: Counter of reasons to drop}."""
 
@@ -64,8 +74,9 @@ class _Plan:
 
     def first_of_each(self, order, field, reason):
         """Of the records of `order` those whose digest is new; the others are dropped."""
+        places, new = _firsts(self.records[field][order])
         first = np.zeros(len(order), bool)
-        first[np.unique(self.records[field][order], return_index=True)[1]] = True
+        first[places[new]] = True
         self.drop(order[~first], reason)
         return order[first]
 
@@ -90,12 +101,14 @@ class _Plan:
 
     def settle(self, order, asked, field):
         """The split where the first record of each digest in `order` asks to be, for each record of it."""
-        _, first, inverse = np.unique(self.records[field][order], return_index=True, return_inverse=True)
-        return asked[first][inverse]
+        places, new = _firsts(self.records[field][order])
+        found = np.empty_like(asked)
+        found[places] = np.repeat(asked[places[new]], np.diff(np.flatnonzero(new), append=len(order)))
+        return found
 
     def by_split(self, order, asked, free):
         """(order, asked): first what is held back by its own partition, then what a hash put, then what is `free`."""
-        place = np.where(free, len(_PRECEDENCE), _PRECEDENCE[asked])
+        place = np.where(free, np.int8(len(_PRECEDENCE)), _PRECEDENCE[asked])
         sequence = np.argsort(place, kind="stable")
         return order[sequence], asked[sequence]
 
