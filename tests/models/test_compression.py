@@ -19,6 +19,7 @@ from codestill.data.batches import Examples, batches
 from codestill.kit.program import UserError
 from codestill.models.compression import Compression, compress
 from codestill.models.loading import load_model
+from codestill.plan.architecture import from_folder
 from tiny_models import model, model_folder, token_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,6 +181,58 @@ def test_a_quantised_model_is_small_near_and_read_back_exactly(home, rows, tmp_p
         load_model(out)  # nothing trains it
     with pytest.raises(UserError, match="quantised"):
         compress("quantise", Compression(str(out), value, None, rows), str(tmp_path / "twice"))
+
+
+def test_int8_errs_by_what_its_two_roundings_say(home, rows, tmp_path):
+    """Weights in steps of their row's largest over 127, what they are given in steps of its own: each is off by up to
+    half a step, as evenly as chance has it, so that the variance of a product is a sum of step^2 / 12.
+    """
+    _, out = made(home, rows, tmp_path, "quantise", "int8", kind="deep")
+    whole, small = load_model(home / "deep"), load_model(out, quantised=True)
+    at = "model.layers.0.mlp.up_proj"
+    weight, given = whole.get_submodule(at).weight.detach(), inputs_of(whole, whole.get_submodule(at), rows)
+    steps, step = (one.abs().amax(1, keepdim=True) / 127 for one in (weight, given))
+    variance = given.square().sum(1, keepdim=True) * steps.t().square() + step.square() * weight.square().sum(1)
+    most = given.abs().sum(1, keepdim=True) * steps.t() / 2 + step * weight.abs().sum(1) / 2
+    most += given.shape[1] * step * steps.t() / 4
+
+    def error():
+        with torch.no_grad():
+            return small.get_submodule(at)(given) - given @ weight.t()
+
+    def beside_chance():
+        return (error().square().mean() / (variance / 12).mean()).sqrt().item()
+
+    assert (error().abs() <= 1.01 * most).all()
+    assert 0.9 < beside_chance() < 1.1
+    layer = small.get_submodule(at)
+    for scale in {id(one): one for one in (layer.weight.SCB, layer.state.SCB) if one is not None}.values():
+        scale.mul_(1.02)  # a scale that is 2 % off is seen
+    assert beside_chance() > 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        *(("quantise", bits, kind) for bits in ("int8", "nf4") for kind in ("deep", "gpt2")),
+        ("cast", "bf16", "llama"),
+        *(("prune", {"mlp": 0.75}, kind) for kind in ("llama", "gpt2", "qwen2")),
+        ("prune", {"heads": 0.5}, "llama"),
+        ("prune", {"mlp": 0.75, "depth": 0.67}, "deep"),
+        ("prune", 0.4, "llama"),
+    ],
+)
+def test_a_plan_reckons_a_model_made_smaller_by_its_own_bytes(home, rows, tmp_path, name, value, kind):
+    facts, out = made(home, rows, tmp_path, name, value, kind=kind, by="activation" if name == "prune" else None)
+    parent = from_folder(home / kind)
+    reckoned = parent.made_smaller(name, value)
+    # Beside the weights a file has a head, and nf4 the tables of each layer: a few kB, which are much here alone.
+    tables = 2400 * 7 * parent.layers if value == "nf4" else 0
+    assert reckoned.bytes <= facts["bytes"] <= 1.03 * reckoned.bytes + tables + 2000
+    if not isinstance(value, str):
+        whole = load_model(out)
+        assert reckoned.parameters == pytest.approx(sum(one.numel() for one in whole.parameters()), rel=0.01)
+        assert reckoned.whole() == reckoned
 
 
 def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(home, rows, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from made_study import make
 
 from codestill.kit.files import read_json, write_json
-from codestill.report.ladder import ladder_frame, sentences
+from codestill.report.ladder import ladder_frame, sentences, table
 from codestill.report.ladder_chart import panels
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of
@@ -86,6 +86,15 @@ def test_the_front_holds_what_none_beats_in_bytes_and_quality(frame):
 def test_a_sentence_says_loss_interval_and_share_of_bytes(frame):
     said = [one for one in sentences(frame) if one.startswith("teacher.narrow (prune mlp 0.75, by activation) loses")]
     assert any("pass@1 on pocket at 50% of the bytes of teacher" in one and "[" in one for one in said)
+
+
+def test_the_table_has_a_row_a_model_beside_its_parent(frame):
+    head, *lines = table(frame)
+    assert head[2:4] == ["pass@1 on pocket", "bits per byte, held-out code"]
+    found = {line[0]: line for line in lines}
+    narrow, healed = found["teacher.narrow (prune mlp 0.75, by activation)"], found["teacher.narrow healed, seed 0"]
+    assert narrow[1].endswith("(50%)") and narrow[3].startswith("1.000") and healed[3].endswith("won back 50%")
+    assert "[" in narrow[2] and len(lines) == len({line[0] for line in lines})
 
 
 def test_the_page_draws_each_model_with_its_interval_and_cost(frame, tmp_path):

@@ -8,6 +8,9 @@ from running import ROOT, snakemake
 from tiny_study import functions
 from walkthrough import blocks
 
+from codestill.plan.costs import Costs
+from codestill.study.reading import open_study
+
 CONFIG = ROOT / "tests/workflow/graph.yaml"
 SECOND = "T-2.0_alpha-0.5_teacher-best_distilled_student-tiny_seed-1"
 HEALED = "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_epochs-1.0_seed-1"
@@ -35,6 +38,14 @@ def test_every_model_is_a_folder_that_is_judged_and_measured(results):
         assert "pass@1" in json.loads((results / f"scores/greetings/{name}.json").read_text())
     for name in VARIANTS:
         assert (results / f"models/{name}/README.md").is_file() and (results / f"efficiency/{name}.json").is_file()
+
+
+def test_a_plan_knows_each_model_s_bytes(results):
+    study, _, layout = open_study([str(CONFIG)])
+    costs = Costs(study, layout)
+    for name in layout.graph.nodes:
+        real = (results / f"models/{name}/model.safetensors").stat().st_size
+        assert costs.architecture_of(name).bytes == pytest.approx(real, rel=0.05), name
 
 
 def test_each_teacher_is_audited(results):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codestill.kit.files import read_json
+from codestill.plan.training_memory import NF4
 from codestill.study.sections.models import layers_step
 
 # Hub models of the ready studies: layers, width, vocabulary, parameters (and whether the head is the embedding).
@@ -26,7 +27,11 @@ UNKNOWN = (12, 768, 50257, 124_439_808)  # GPT-2 small
 
 @dataclass(frozen=True)
 class Architecture:
-    """A causal language model by size; `source` says where the size is from, `kv_width` is of keys, and of values."""
+    """A causal language model by size; `source` says where the size is from, `kv_width` is of keys, and of values.
+
+    mlp: weights of all layers' MLPs, 0 where only their sum with attention's is known. vectors: the body's biases,
+    norms and learned positions. matrix_item, item: bytes on disk of a weight of the body's matrices, and of any other.
+    """
 
     layers: int
     width: int
@@ -35,6 +40,20 @@ class Architecture:
     source: str
     kv_width: int = 0
     tied: bool = True
+    mlp: int = 0
+    vectors: int = 0
+    matrix_item: float = 4.0
+    item: float = 4.0
+
+    @property
+    def bytes(self):
+        """Bytes of the weights on disk."""
+        matrices = self.body - self.vectors
+        return self.matrix_item * matrices + self.item * (self.parameters - matrices)
+
+    def held(self, item=4):
+        """Bytes in memory of a model that runs with weights of `item` bytes; what is quantised stays so."""
+        return self.bytes if self.matrix_item < 2 else item * self.parameters
 
     @property
     def body(self):
@@ -57,8 +76,31 @@ class Architecture:
 
     def with_layers(self, layers):
         """The same model with fewer layers."""
-        inside = self.body * layers // self.layers
-        return replace(self, layers=layers, parameters=self.parameters - self.body + inside)
+        inside, mlp = (one * layers // self.layers for one in (self.body, self.mlp))
+        return replace(self, layers=layers, parameters=self.parameters - self.body + inside, mlp=mlp)
+
+    def whole(self):
+        """The same model in float32, as training writes it."""
+        return replace(self, matrix_item=4.0, item=4.0)
+
+    def made_smaller(self, operation, value):
+        """What an operation of models/compression.py leaves of it; zeros take their room."""
+        if operation == "quantise":  # in int8 a row of weights has a scale in float32
+            return replace(self, matrix_item={"int8": 1 + 4 / self.width, "nf4": NF4}[value])
+        if operation == "cast":
+            return replace(self, matrix_item=2.0, item=2.0)
+        found = self
+        for part, share in value.items() if isinstance(value, dict) else ():
+            layers = max(1, round(share * found.layers))
+            found = found.with_layers(layers) if part == "depth" else found._cut(part, share)
+        return found
+
+    def _cut(self, part, share):
+        """With a share of the MLP's neurons, or of the heads; of a body that is not told apart two thirds are MLP."""
+        mlp = self.mlp or self.body * 2 // 3
+        lost = round((mlp if part == "mlp" else self.body - mlp) * (1 - share))
+        left = replace(self, parameters=self.parameters - lost, mlp=mlp - lost if part == "mlp" else mlp)
+        return left if part == "mlp" else replace(left, kv_width=round((self.kv_width or self.width) * share))
 
 
 def guessed(name, models):
@@ -75,20 +117,26 @@ def guessed(name, models):
 def architectures(study, graph, brought=lambda base: None):
     """{model: its Architecture} of every model of a study: by `brought` where that knows a base, else by the config.
 
-    A cell has that of the model it starts from, a chosen model that of its candidates; with the policy transfer all
-    have the teacher's vocabulary.
+    A cell has that of the model it starts from, a chosen model that of its candidates, a variant what its operation
+    leaves of its parent's; with the policy transfer all have the teacher's vocabulary.
     """
     found = {}
 
     def of(name):
         if name not in found:
-            found[name] = _of_base(graph.bases[name]) if name in graph.bases else of(graph.nodes[name].needs[0])
+            found[name] = _of_base(graph.bases[name]) if name in graph.bases else _of_made(graph.nodes[name])
         return found[name]
+
+    def _of_made(node):
+        one = of(node.needs[0])
+        if node.kind == "variant":
+            return one.made_smaller(node.part.operation, node.part.value)
+        return one.whole()
 
     def _of_base(node):
         part = node.part
         if node.needs and part.shape is None and part.name is None:
-            parent = of(node.needs[0])
+            parent = of(node.needs[0]).whole()
             one = parent.with_layers(math.ceil(parent.layers / layers_step(part)))
         elif part.shape is not None:
             one = from_config(part.shape, "the config's shape", study.vocabulary.size)
@@ -120,8 +168,10 @@ def _gpt2(config, vocabulary, source):
     vocabulary = vocabulary or config.get("vocab_size", 50257)
     layer = 4 * width * width + 4 * width + 2 * width * inner + inner + width + 4 * width
     total = vocabulary * width + config.get("n_positions", 1024) * width + layers * layer + 2 * width
-    tied = config.get("tie_word_embeddings", True)
-    return Architecture(layers, width, vocabulary, total + (0 if tied else vocabulary * width), source, tied=tied)
+    tied, mlp = config.get("tie_word_embeddings", True), layers * (2 * width + 1) * inner
+    total += 0 if tied else vocabulary * width
+    vectors = config.get("n_positions", 1024) * width + layers * (9 * width + inner) + 2 * width
+    return Architecture(layers, width, vocabulary, total, source, tied=tied, mlp=mlp, vectors=vectors)
 
 
 def _codegen(config, vocabulary, source):
@@ -132,7 +182,8 @@ def _codegen(config, vocabulary, source):
     tied = config.get("tie_word_embeddings", False)
     head = vocabulary + (0 if tied else vocabulary * width)
     total = vocabulary * width + layers * layer + 2 * width + head
-    return Architecture(layers, width, vocabulary, total, source, tied=tied)
+    mlp, vectors = layers * (2 * width + 1) * inner, layers * (3 * width + inner) + 2 * width
+    return Architecture(layers, width, vocabulary, total, source, tied=tied, mlp=mlp, vectors=vectors)
 
 
 def _llama(config, vocabulary, source):
@@ -150,4 +201,5 @@ def _llama(config, vocabulary, source):
     layer = width * (size * heads + 2 * keys) + size * heads * width + bias + 3 * width * inner + 2 * width
     tied = config.get("tie_word_embeddings", False)
     total = vocabulary * width * (1 if tied else 2) + layers * layer + width
-    return Architecture(layers, width, vocabulary, total, source, keys, tied)
+    mlp, vectors = layers * 3 * width * inner, layers * (bias + 2 * width) + width
+    return Architecture(layers, width, vocabulary, total, source, keys, tied, mlp, vectors)

@@ -35,6 +35,7 @@ HEAVY = (
 )
 TORCH_BYTES = 1.0e9  # resident memory of torch and transformers with nothing loaded
 CHECKPOINTS = 4  # of a training on disk at once: the two newest, the best one, and the next while it is written
+RANKING_ROWS, COMPARED_ROWS = 64, 4  # of a model made smaller: what ranks its units, and on what it is compared
 FLOAT_BYTES = {"float32": 4, "bf16": 2, "fp16": 2}
 
 
@@ -121,20 +122,20 @@ class Costs:
         return self.models.get(model) or self.models[graph.student_of(self.layout.cell(model))]
 
     def _kind_of(self, model):
-        """What a model's jobs are measured with: those of a base, or of the cells of one student."""
+        """What a model's jobs are measured with: those of a base, of the cells of one student, or of models in as few
+        bits.
+        """
         nodes, start = self.layout.graph.nodes, model
         while start in nodes and nodes[start].kind != "base":
             start = nodes[start].needs[0]
-        return (
-            model
-            if start == model and model in nodes
-            else "cell"
-            if start in ("student", model)
-            else f"cell of {start}"
-        )
+        if start == model and model in nodes:
+            return model
+        kind = "cell" if start in ("student", model) else f"cell of {start}"
+        few = model in nodes and self.models[model].matrix_item < 2
+        return f"{kind} in {nodes[model].part.value}" if few else kind
 
     def _model_bytes(self, model):
-        return 4 * self.architecture_of(model).parameters + 4e6
+        return self.architecture_of(model).bytes + 4e6
 
     def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None, held=(), stored=False):
         """A training of `learner` (an Architecture), taught by `teacher` (whose states are `stored`, or not) or alone,
@@ -164,7 +165,7 @@ class Costs:
         # However small the models, the kernels of each layer of each pass must be started.
         starts = 3 * learner.layers + (teacher.layers if teacher else 0)
         seconds = max(seconds, steps * starts * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3) / processes
-        alive = held_bytes(learner, training, *held) + (4 * teacher.parameters if teacher else 0)
+        alive = held_bytes(learner, training, *held) + (teacher.held() if teacher else 0)
         activations = activation_bytes(learner, training, self.study.tokens.max_seq_length)
         memory = processes * (TORCH_BYTES + (8 * learner.parameters if gpu else alive + activations)) + tokens * 16
         return Work(
@@ -203,7 +204,7 @@ class Costs:
             seconds,
             int(self.on_gpu(self.layout.states_device)),
             self.study.training.threads,
-            TORCH_BYTES + 8 * self.architecture_of(self.layout.model_of(teacher)).parameters,
+            TORCH_BYTES + 2 * self.architecture_of(self.layout.model_of(teacher)).held(),
             disk,
             scratch,
         )
@@ -236,7 +237,7 @@ class Costs:
         least = 96 * one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
         operations = (tokens + 32 * 96) * one.forward(150)
         seconds = least + self.seconds(operations, 0, settings.device, "float32", settings.threads)
-        return Work(rule, base, TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 8 * one.parameters)
+        return Work(rule, base, TORCH_START, seconds, int(gpu), settings.threads, TORCH_BYTES + 2 * one.held())
 
     def _distill_later(self, later):
         """As the dearest setting that it may be; measured by the cells, which are trained likewise."""
@@ -290,11 +291,11 @@ class Costs:
         steps = math.ceil(samples / lanes) * settings.max_new_tokens * self.plan.written
         gpu = self.on_gpu(settings.device)
         least = one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3
-        operations, moved = lanes * one.forward(context=300), item * one.parameters
+        operations, moved = lanes * one.forward(context=300), one.held(item)
         step = least + self.seconds(operations, moved, settings.device, settings.precision, settings.threads)
         prompts = problems * 150 * one.forward(75)
         prefill = self.seconds(prompts, 0, settings.device, settings.precision, settings.threads)
-        memory = TORCH_BYTES + 8 * one.parameters + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
+        memory = TORCH_BYTES + 2 * one.held() + (0 if gpu else min(2 * lanes * lane, settings.memory * GIB))
         variant = f"{benchmark}/{self._kind_of(model)}"
         return Work(
             "generate" if jobs == 1 else "generate_part",
@@ -354,7 +355,7 @@ class Costs:
         operations = tokens * (one.forward(100) + (0 if alone else teacher.forward(100)))
         seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
         gpu = self.on_gpu(settings.device)
-        memory = TORCH_BYTES + 4 * (one.parameters + teacher.parameters) * 1.5 + (0 if gpu else 2e9)
+        memory = TORCH_BYTES + (one.held() + teacher.held()) * 1.5 + (0 if gpu else 2e9)
         return Work(
             "measure_language",
             "teacher" if alone else self._kind_of(model),
@@ -372,7 +373,7 @@ class Costs:
         settings, models = self.study.generation, [self.architecture_of(model) for model in self.layout.timed]
         operations = 20_000 * sum(one.forward(100) for one in models)
         seconds = self.seconds(operations, 0, settings.device, settings.precision, settings.threads)
-        memory = TORCH_BYTES + 8 * sum(one.parameters for one in models)
+        memory = TORCH_BYTES + 2 * sum(one.held() for one in models)
         gpu = self.on_gpu(settings.device)
         return Work("measure_efficiency", "", TORCH_START, 4 + seconds, int(gpu), settings.threads, memory)
 
@@ -383,12 +384,17 @@ class Costs:
         return Work("choose", "all", PLAIN_START, self._model_bytes("student") / 3e8, disk=self._model_bytes("student"))
 
     def _compress(self, variant):
-        """The parent is read and written once on the CPU, and both run on a few rows."""
-        threads, size = self.study.generation.threads, self._model_bytes(variant)
-        operations = 96 * self.study.tokens.max_seq_length * self.models[variant].forward(100)
-        seconds = size / 3e8 + self.seconds(operations, 0, "cpu", "float32", threads)
-        kind = self.layout.graph.variants[variant].part.operation
-        return Work("compress", kind, TORCH_START, seconds, 0, threads, TORCH_BYTES + 3 * size, size)
+        """On the CPU the parent is read and what is left of it written; the rows that rank pass through the parent, and
+        a few more through both.
+        """
+        node, threads = self.layout.graph.variants[variant], self.study.generation.threads
+        length = self.study.tokens.max_seq_length
+        parent, one, size = self.architecture_of(node.needs[0]), self.models[variant], self._model_bytes(variant)
+        rows = RANKING_ROWS if node.part.ranked_by == "activation" else 0
+        operations = length * ((rows + COMPARED_ROWS) * parent.forward(100) + COMPARED_ROWS * one.forward(100))
+        seconds = (parent.bytes + size) / 3e8 + self.seconds(operations, 0, "cpu", "float32", threads)
+        memory = TORCH_BYTES + 2 * parent.held() + one.held() + 3 * 4 * length * one.vocabulary
+        return Work("compress", node.part.operation, TORCH_START, seconds, 0, threads, memory, size)
 
     def _download_model(self, base):
         size = self._model_bytes(base)

@@ -1,5 +1,7 @@
 """A plan in words: tables for a terminal, Markdown for a pull request, and plain data for JSON."""
 
+import shlex
+
 from codestill.plan.budget import compared
 from codestill.plan.plan import HOUR
 
@@ -72,9 +74,9 @@ def _gpu_hours(plan, found):
 class PlanText:
     """Writes one plan; `markdown` chooses the form. `cores` bounds a plan without GPUs."""
 
-    def __init__(self, plan, cores, stranded=None, edits=(), configfiles=(), markdown=False):
+    def __init__(self, plan, cores, stranded=None, edits=(), configfiles=(), markdown=False, config=()):
         self.plan, self.cores, self.stranded, self.edits = plan, cores, stranded, edits
-        self.configfiles, self.markdown = configfiles, markdown
+        self.configfiles, self.markdown, self.config = configfiles, markdown, config
         self.lines = []
 
     def _head(self, text):
@@ -212,7 +214,7 @@ class PlanText:
         spent = f"{hours(found.gpu_hours, found.gpu_low, found.gpu_high)} GPU-hours, "
         spent += f"{hours(found.cpu_hours, found.cpu_low, found.cpu_high)} core-hours"
         self._items([f"{len(jobs)} jobs, {len(cells)} of them cells: {spent}"])
-        self._items(["to accept them as they are:", f"    {accept_command(self.plan, self.configfiles)}"])
+        self._items(["to accept them as they are:", f"    {accept_command(self.plan, self.configfiles, self.config)}"])
 
     def _edits(self):
         for path in self.edits:
@@ -245,10 +247,12 @@ class PlanText:
         self._table(shown)
 
 
-def accept_command(plan, configfiles):
+def accept_command(plan, configfiles, values=()):
     """The command that accepts what would rerun only because code changed, and nothing else."""
     config = "".join(f" --configfile {one}" for one in configfiles)  # plan.py's form
+    config += "".join(f" --config {shlex.quote(one)}" for one in values)
     theirs = f" --configfile {' '.join(configfiles)}" if configfiles else ""
+    theirs += f" --config {' '.join(map(shlex.quote, values))}" if values else ""
     accepted = {job.number for job in plan.only_code()}
     others = [job for job in plan.running if job.number not in accepted]
     # With no other changed job, all is accepted at once; jobs whose outputs are missing are not made by a touch.

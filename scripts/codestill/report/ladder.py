@@ -4,8 +4,11 @@ A model here is one training (or one folder made of it), not a method: intervals
 paired, of the model less the one that it came of.
 """
 
+import re
+
 from codestill.report.measures import describe, show
 from codestill.report.table import setting_label
+from codestill.study.model_graph import CELL_PATTERN
 
 COLUMNS = ["model", "kind", "parent", "made", "scope", "benchmark", "measure", "value", "difference", "low", "high"]
 COLUMNS += ["healed", "bytes_on_disk", "latency_ms", "memory_bytes", "share_of_bytes", "hours", "front"]
@@ -37,7 +40,7 @@ def _later(model):
 def ladder_rows(results, evidence):
     """Yield a row of COLUMNS for each step, benchmark and measure that both a quality and a size are known of."""
     rungs = steps(results)
-    measures = [*[(name, "pass@1") for name in results.benchmarks], ("", "bits_per_byte")]
+    measures = [*[(name, "pass@1") for name in results.benchmarks], ("", "bits_per_byte"), ("", "accuracy")]
     for benchmark, measure in measures:
         rows = [_row(results, evidence, *rung, benchmark, measure) for rung in rungs]
         rows = [row for row in rows if row["value"] is not None]
@@ -134,9 +137,12 @@ def ladder_frame(results, evidence):
 
 def sentences(frame):
     """What the ladder says of each model that has a parent, a line each: its loss, its interval, its share of bytes."""
-    said = []
-    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+    rows, said = frame.astype(object).where(frame.notna(), None).to_dict("records"), []
+    called = {row["model"].partition(" ")[0]: _called(row) for row in rows}
+    for row in rows:
         if row["parent"] is None or row["difference"] is None or row["kind"] in ("model", "teacher", "student"):
+            continue
+        if row["measure"] == "accuracy":  # stands in the table; bits per byte tell the same with a finer scale
             continue
         unit, better = describe(row["measure"]).unit, describe(row["measure"]).better
         gained = (row["difference"] > 0) == (better == "more")
@@ -149,13 +155,50 @@ def sentences(frame):
         what = f"{row['measure']} on {row['benchmark']}" if row["benchmark"] else "bits per byte"
         what += {"task": ", which judges the task,", "general": " (general ability)"}.get(row["scope"], "")
         way = ", the direct way in as many steps" if row["kind"] == "generation" else ""
-        share = row["healed"] and ("all" if row["healed"] > 1 else f"{row['healed']:.0%}")
-        won = "" if row["healed"] is None else f"; healing won back {share or 'nothing'} of what was lost"
+        won = "" if row["healed"] is None else f"; healing won back {_won(row['healed'])} of what was lost"
         amount = f" {show(abs(row['difference']), unit)}{interval} of"
-        said.append(
-            f"{row['model']} ({row['made']}) {verb}{amount} {what}{size or ' beside'} {row['parent']}{way}{won}."
-        )
+        parent = called.get(row["parent"], row["parent"]) if "_seed-" in row["parent"] else row["parent"]
+        said.append(f"{_called(row)} {verb}{amount} {what}{size or ' beside'} {parent}{way}{won}.")
     return said
+
+
+def table(frame):
+    """[[cell]] of Markdown, the head first: a row a model, its size and its qualities, each beside its parent."""
+    frame = rungs(frame).astype(object)
+    rows = frame.where(frame.notna(), None).to_dict("records")
+    qualities = list(dict.fromkeys((row["benchmark"], row["measure"]) for row in rows))
+    at = {(row["model"], row["benchmark"], row["measure"]): row for row in rows}
+    heads = [f"{measure} on {benchmark}" if benchmark else describe(measure).label for benchmark, measure in qualities]
+    found = [["model", "weights (of the parent's)", *heads]]
+    for row in {row["model"]: row for row in rows}.values():
+        share = f" ({row['share_of_bytes']:.0%})" if row["share_of_bytes"] else ""
+        cells = [_beside_parent(at.get((row["model"], *quality))) for quality in qualities]
+        found.append([_called(row), show(row["bytes_on_disk"], "bytes") + share, *cells])
+    return found if rows else []
+
+
+def _called(row):
+    """A model of the ladder for people: by its name and how it was made, a cell by its setting and seed."""
+    name, _, chosen = row["model"].partition(" ")
+    if row["made"] == name:
+        return row["model"]
+    found = re.fullmatch(rf"{CELL_PATTERN}", name) and f"{row['made']}, seed {name.rpartition('-')[2]}"
+    return f"{found or name} {chosen}".strip() if found else f"{name} ({row['made']})"
+
+
+def _beside_parent(row):
+    """A quality in a cell of the table: its value, what it is beside the parent, and what healing won back."""
+    if row is None:
+        return "–"
+    unit = describe(row["measure"]).unit
+    beside = "" if row["low"] is None else f" ({row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}])"
+    won = "" if row["healed"] is None else f", won back {_won(row['healed'])}"
+    return f"{show(row['value'], unit)}{beside}{won}"
+
+
+def _won(share):
+    """The share of a loss that was won back, in words."""
+    return "all" if share > 1 else f"{share:.0%}" if share > 0 else "nothing"
 
 
 def _toward(row, better, key):
@@ -179,6 +222,7 @@ def draw(plt, tables):
     from codestill.report.style import BLUE, COLUMN, GREEN, GREY, INK, ORANGE, empty
 
     frame = rungs(tables["ladder"])
+    frame = frame[frame["measure"] != "accuracy"]
     panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))[-2:]
     figure, places = plt.subplots(max(1, len(panels)), 1, figsize=(COLUMN, 2.4 * max(1, len(panels))), squeeze=False)
     if not panels:

@@ -53,6 +53,7 @@ def tell(results, tables):
         "sweeps": comparisons.axis_sentences(tables["comparisons"]),
         "discrimination": [*summary.discrimination(results, tables), *summary.given_away(results)],
         "ladder": ladder.sentences(tables["ladder"]),
+        "ladder_table": ladder.table(tables["ladder"]),
         "parts": language_parts.rows(results, tables),
         "claims": study_facts.claims(results, tables),
         "hyperparameters": study_facts.hyperparameters(results),

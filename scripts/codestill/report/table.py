@@ -23,18 +23,41 @@ def axis_columns(results):
 
 
 def setting_label(results, model):
-    """A model for people, without its seed: `T 2, alpha 0.5`, and whatever else is not the study's default."""
+    """A model for people, without its seed: `T 2, alpha 0.5`, and whatever else is not the study's default; of other
+    models than the study's pair `tiny by big`, and what is not the default; of what is healed its variant.
+    """
     if model.role != "cell":
         return {"teacher": "teacher", "student": "student before"}.get(model.role, model.name)
-    parts = []
+    student = model.axes.get("student")
+    if model.name in results.study["models"].get(student, {}).get("healed", ()):  # in one way alone
+        return f"{student} healed"
+    pair = _pair(results, model)
+    parts = [pair] if pair else []
     for axis, value in model.axes.items():
-        told = axis in ("temperature", "alpha") or (axis in results.varied and value != results.defaults.get(axis))
+        if pair and (axis in ("teacher", "student") or (axis == "init" and _starts(results, student) == {value})):
+            continue
+        told = axis in ("temperature", "alpha") and not (pair and value in (results.defaults.get(axis), None))
+        told = told or (axis in results.varied and value != results.defaults.get(axis))
         told = told or (axis == "recipe" and (axis in results.varied or model.recipe != "corpus"))
         if axis == "seed" or not told or (value is None and axis in TAUGHT):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
     return ", ".join([*parts, *(["fresh seeds"] if model.fresh_of else [])]) or model.name
+
+
+def _pair(results, model):
+    """`student by teacher` where they are not both the study's own; None where they are, or the axes do not say."""
+    student, teacher = (model.axes.get(axis) for axis in ("student", "teacher"))
+    own = [results.defaults.get(axis, axis) for axis in ("student", "teacher")]
+    if student is None or (student == own[0] and teacher in (None, own[1])):
+        return None
+    return f"{student} by {teacher}" if teacher else f"{student} alone"
+
+
+def _starts(results, student):
+    """How the cells of a student start, a set of `init`s."""
+    return {one.axes.get("init") for one in results.models if one.axes.get("student") == student}
 
 
 def score_rows(results):

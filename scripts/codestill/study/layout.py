@@ -214,7 +214,8 @@ class Layout:
         healed = [cell for cells in self.graph.healing.values() for cell in cells]
         headline = ["teacher", "student", *self.chosen, *self.graph.derived, *healed, *self.reported_later]
         every = [name for name in self.models if name not in self.graph.later or name in self.reported_later]
-        return headline if self.study.benchmarks[benchmark].models == "headline" else every
+        whole = [name for name in every if name not in self.graph.variants and name not in healed]
+        return {"all": every, "headline": headline, "without_variants": whole}[self.study.benchmarks[benchmark].models]
 
     @property
     def named_models(self):

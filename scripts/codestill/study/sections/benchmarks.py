@@ -38,8 +38,11 @@ class Benchmark(Section):
     )
     n: Positive = field(20, "samples a problem", flag=False)
     k: list[Positive] = field([1, 10, 20], "the k of pass@k", flag=False, min_length=1)
-    models: Literal["all", "headline"] = field(
-        "all", "headline: teacher, student and the two cells chosen on validation", flag=False
+    models: Literal["all", "headline", "without_variants"] = field(
+        "all",
+        "headline: teacher, student, the two cells chosen on validation, and what is made of finished models; "
+        "without_variants: all but variants and their healing",
+        flag=False,
     )
 
     @model_validator(mode="after")
