@@ -9,7 +9,8 @@ chunked divergence and Liger's fused JSD on cached states. Ours use models as we
 does. Prints a Markdown table with the machine's description. `--shape study` is an 82 M student and a 124 M teacher, a
 vocabulary of 50,001 and 3,072 tokens a step; `small` is for a quick look.
 Last, steps on the student's own text (on_policy) beside steps on the corpus with stored states, in turns in one
-process: the demo's models and functions, a row of 256 tokens a step, its functions completed by 64 new tokens each.
+process: the demo's models and functions, a row of 256 tokens a step, its functions completed by at most 64 new tokens
+each. Random models write all 64 of them; those that have learnt end their functions, as in a real training.
 """
 
 import argparse
@@ -184,7 +185,8 @@ def alone(way, shape, device):
     return naive if way == "naive" else chunked
 
 
-OWN_LENGTH, OWN_TOKENS, OWN_REFRESH = 256, 64, (1, 4, 8)
+OWN_LENGTH, OWN_TOKENS, OWN_REFRESH = 256, 64, (1, 8, 16)
+OWN_LEARNT = (0, 400)  # steps on the corpus that both models have made before
 
 
 def demo():
@@ -202,7 +204,7 @@ def demo():
     from codestill.data.token_file import batch_of
     from codestill.models.tokenizers import train_tokenizer
 
-    texts = [function_text(row) for row in training_functions(200)]
+    texts = [function_text(row) for row in training_functions(400)]
     tokenizer = train_tokenizer(texts, 1024)
     functions = TextEncoder(tokenizer, OWN_LENGTH).encode(texts)
     rows = columns_of(functions, rows_of(functions.lengths, "packed", OWN_LENGTH))
@@ -221,40 +223,50 @@ def own_text(options):
     """Seconds of the processor for steps on the corpus and on own text, in turns, and for its writing, as JSON."""
     import torch
 
-    from codestill.distill.objective import Objective
+    from codestill.distill.objective import PLAIN, Objective
     from codestill.distill.on_policy import OwnText, StudentWriter
     from codestill.distill.teacher import OnlineTeacher
     from codestill.distill.trainer import student_forward
 
     torch.set_num_threads(options.threads)
     student, teacher, tokenizer, corpus = demo()
-    taught = OnlineTeacher(teacher, len(tokenizer))
-    stored = [StoredStates(taught, batch) for batch in corpus]
-    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4, fused=True)
-    writer = StudentWriter(student, tokenizer, len(tokenizer), 768, OWN_TOKENS, 0)
+    mixed = Objective(TEMPERATURE, ALPHA)
 
-    def step(batch, teacher):
-        begun = time.process_time()
-        count = int((batch["labels"][:, 1:] != -100).sum())
-        student.train()
-        student_forward(student, batch, count, Objective(TEMPERATURE, ALPHA), teacher, torch.float32)[0].backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return time.process_time() - begun
+    def stepper(model, objective):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
-    steps, found, tokens = max(OWN_REFRESH) * options.steps, {"corpus": []}, 0
-    for refresh in OWN_REFRESH:
-        own, source, name = OwnText(writer, 1.0, refresh, 1), iter(corpus), f"own, refresh {refresh}"
-        found[name], whole = [], []
-        for number in range(steps):
+        def step(batch, taught):
             begun = time.process_time()
-            batch = own.batches(source, 1, number, steps)[0]
-            written = time.process_time() - begun
-            found[name].append((written + step(batch, taught), written))
-            tokens += int((batch["labels"] != -100).sum())
-            whole.append(step(corpus[number], stored[number]))
-        found["corpus"] += whole
-    print(json.dumps(found | {"tokens": tokens / steps / len(OWN_REFRESH)}))
+            count = int((batch["labels"][:, 1:] != -100).sum())
+            model.train()
+            student_forward(model, batch, count, objective, taught, torch.float32)[0].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return time.process_time() - begun
+
+        return step
+
+    steps, corpus_steps, found = max(OWN_REFRESH) * options.steps, [], []
+    for learnt in OWN_LEARNT:
+        for model in (student, teacher):
+            learn = stepper(model.requires_grad_(True), PLAIN)
+            for number in range(learnt):
+                learn(corpus[number % len(corpus)], None)
+        taught = OnlineTeacher(teacher, len(tokenizer))
+        stored = [StoredStates(taught, batch) for batch in corpus]
+        writer = StudentWriter(student, tokenizer, len(tokenizer), 768, OWN_TOKENS, 0)
+        step = stepper(student, mixed)
+        for refresh in OWN_REFRESH:
+            own, source, times, tokens = OwnText(writer, 1.0, refresh, 1), iter(corpus), [], 0
+            for number in range(steps):
+                begun = time.process_time()
+                batch = own.batches(source, 1, number, steps)[0]
+                written = time.process_time() - begun
+                times.append((written + step(batch, taught), written))
+                tokens += int((batch["labels"] != -100).sum())
+                corpus_steps.append(step(corpus[number], stored[number]))
+            found.append({"learnt": learnt, "refresh": refresh, "tokens": tokens / steps, "times": times})
+    print(json.dumps({"corpus": corpus_steps, "own": found}))
 
 
 def own_text_table(options):
@@ -264,13 +276,15 @@ def own_text_table(options):
         command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    corpus = statistics.fmean(found.pop("corpus"))
+    corpus = statistics.fmean(found["corpus"])
     print(f"\nThe demo's shapes, one thread, mean processor time: a step on a row of the corpus, states stored, takes "
-          f"{1000 * corpus:.1f} ms; own text is of {found.pop('tokens'):.0f} new tokens a step\n")  # fmt: skip
-    print("| way | ms a step | of it writing | to a corpus step |\n|---|---|---|---|")
-    for name, rows in found.items():
-        whole, written = (statistics.fmean(row[part] for row in rows) for part in (0, 1))
-        print(f"| {name} | {1000 * whole:.1f} | {100 * written / whole:.0f} % | {whole / corpus:.2f} |")
+          f"{1000 * corpus:.1f} ms\n")  # fmt: skip
+    print("| steps learnt before | refresh | new tokens a step | ms a step | of it writing | to a corpus step |")
+    print("|---|---|---|---|---|---|")
+    for row in found["own"]:
+        whole, written = (statistics.fmean(one[part] for one in row["times"]) for part in (0, 1))
+        print(f"| {row['learnt']} | {row['refresh']} | {row['tokens']:.0f} | {1000 * whole:.1f} "
+              f"| {100 * written / whole:.0f} % | {whole / corpus:.2f} |")  # fmt: skip
 
 
 def resident(device):

@@ -16,7 +16,6 @@ import math
 import time
 from collections import deque
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -25,12 +24,11 @@ from codestill.data.batches import IGNORE, collate
 from codestill.data.text import body_start
 from codestill.kit import attempts
 from codestill.kit.program import UserError
-from codestill.sampling.continuous_batching import Decoder
+from codestill.models.token_bytes import text_pieces
 from codestill.sampling.engines import DEFAULT_BATCH, drawable
 from codestill.sampling.kv_cache import Lanes, Unsupported
-from codestill.sampling.prompts import Task, positions_of
-from codestill.sampling.stop_rules import StopRules
-from codestill.sampling.truncation import BadLogits
+from codestill.sampling.prompts import positions_of
+from codestill.sampling.truncation import BadLogits, choose, row_key, step_words
 
 ROUND = 64  # a lane's capacity is rounded up to this, so that it changes seldom
 
@@ -79,15 +77,12 @@ class StudentWriter:
     def __init__(self, model, tokenizer, columns, limit, new_tokens, seed):
         own, banned = drawable(model, tokenizer)
         columns = min(own, columns)
-        self.model, self.limit, self.new_tokens = model, limit or 2**31, new_tokens
-        self.end, self.rules = tokenizer.eos_token_id, StopRules(tokenizer, [], columns)
+        self.model, self.limit, self.new_tokens, self.seed = model, limit or 2**31, new_tokens, seed
+        self.end, self.pieces = tokenizer.eos_token_id, text_pieces(tokenizer, columns)
         self.lanes = Lanes(model, columns, [number for number in banned if number < columns])
-        settings = SimpleNamespace(temperature=1.0, top_p=1.0, seed=seed)
-        # Not `exact`: that learns from what was drawn before, which a resumed training does not know.
-        self.decoder = Decoder(self.lanes, self.rules, settings, [self.end], exact=False)
         try:
             with self._as_itself():
-                self.lanes.trial()
+                self.lanes.trial(together=True)
         except Unsupported as reason:
             raise UserError(f"--on_policy: the student cannot be sampled in lanes ({reason}); use 0") from None
 
@@ -106,28 +101,59 @@ class StudentWriter:
     @torch.no_grad()
     def write(self, prompts):
         """{name: new ids} for {name: prompt ids}; the end token is among them. A prompt without room gets none."""
-        rooms = {name: min(self.new_tokens, self.limit - len(ids)) for name, ids in prompts.items()}
-        tasks = [Task(name, ids, rooms[name]) for name, ids in prompts.items() if rooms[name] > 0]
         written = {name: [] for name in prompts}
-
-        def finished(sample):
-            end = [self.end] if sample.finish == "end" else []
-            written[sample.task.name] = [*sample.text.ids, *end]
-
-        if not tasks:
-            return written
-        tasks.sort(key=lambda task: -len(task.ids))
-        count = min(len(tasks), DEFAULT_BATCH.get(self.lanes.device.type, 128))
-        capacity = -(-max(len(task.ids) + task.room for task in tasks) // ROUND) * ROUND
+        names = [name for name, ids in prompts.items() if len(ids) < self.limit]
+        names.sort(key=lambda name: -len(prompts[name]))
+        size = DEFAULT_BATCH.get(self.lanes.device.type, 128)
         with self._as_itself():
-            # By this text alone: a resumed training must meet arrays of the same shape.
-            if self.lanes.lanes < count or self.lanes.capacity != capacity:
-                self.lanes.allocate(count, capacity)
-            try:
-                self.decoder.run([(task, 0) for task in tasks], finished)
-            except BadLogits:
-                raise UserError("the student's logits hold NaN; lower --learning_rate", attempts.DIVERGED) from None
+            for start in range(0, len(names), size):
+                block = names[start : start + size]
+                written |= zip(block, self._complete(block, [prompts[name] for name in block]), strict=True)
         return written
+
+    def _complete(self, names, prompts):
+        """The new ids of prompts that begin and go on together, a lane each, until the last of them has ended.
+
+        The sampling loop of `continuous_batching` serves many samples by few lanes, to the bit whatever their company;
+        here all of a block's company is known, and nothing but the end token ends a text.
+        """
+        lengths = np.array([len(ids) for ids in prompts])
+        rooms = np.minimum(self.new_tokens, self.limit - lengths)
+        keys = np.array([row_key(self.seed, name, 0) for name in names], np.uint64)
+        words = step_words(keys[:, None], np.arange(rooms.max()))
+        # By this text alone: a resumed training must meet arrays of the same shape.
+        capacity = -(-int((lengths + rooms).max()) // ROUND) * ROUND
+        if self.lanes.lanes < len(names) or self.lanes.capacity != capacity:
+            self.lanes.allocate(len(names), capacity)
+        new, texts = np.zeros((len(names), rooms.max()), np.int64), np.arange(len(names))  # the text of each lane
+        logits = self.lanes.prefill_together(prompts)
+        for step in range(rooms.max()):
+            drawn = self._draw(logits, words[texts, step])
+            new[texts, step] = drawn
+            ended = (drawn == self.end) | (step + 1 >= rooms[texts])
+            rooms[texts[ended]] = step + 1  # from here on the text's size
+            texts = self._drop(texts, ended, lengths + step)
+            if not len(texts):
+                break
+            logits = self.lanes.step(new[texts, step], lengths[texts] + step)
+        return [ids[:size].tolist() for ids, size in zip(new, rooms, strict=True)]
+
+    def _draw(self, logits, words):
+        words = torch.from_numpy(words).to(self.lanes.device)
+        try:
+            return choose(logits, words, temperature=1.0, top_p=1.0)[0].cpu().numpy()
+        except BadLogits:
+            raise UserError("the student's logits hold NaN; lower --learning_rate", attempts.DIVERGED) from None
+
+    def _drop(self, texts, ended, held):
+        """The texts of the lanes that go on, the last of which have moved into the gaps; `held` tokens are cached."""
+        texts, count = texts.copy(), len(texts)
+        for place in np.flatnonzero(ended)[::-1]:
+            count -= 1
+            if place != count:
+                self.lanes.move(count, place, int(held[texts[count]]))
+                texts[place] = texts[count]
+        return texts[:count]
 
 
 def own_text_of(run, per_step):
@@ -197,7 +223,7 @@ class OwnText:
         for place, batch in enumerate(self._ahead):
             number = self.number(step, place)
             if self.written_by_student(number) and number not in self.texts:
-                found = prompts_of(batch, self.writer.rules.pieces)
+                found = prompts_of(batch, self.writer.pieces)
                 prompts |= {f"{number}/{index}": ids for index, ids in enumerate(found)}
                 self.texts[number] = []
         for name, new in self.writer.write(prompts).items():

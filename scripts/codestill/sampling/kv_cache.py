@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from codestill.models.heads import split
 from codestill.sampling.shared_prefix_attention import NAME, Group, Groups, Unshareable
 
 ROUND = 16  # the attended length is rounded up to this, so that its shape changes seldom
+TOGETHER = 16  # prompts in one pass of `prefill_together`: neighbours in length, so that little of it is padding
 
 
 class Unsupported(Exception):
@@ -89,7 +91,10 @@ class Lanes:
         self.ranks = torch.arange(max(capacity, lanes), device=self.device)
 
     def _logits(self, output):
-        logits = output.logits[:, -1, : self.columns].float()
+        return self._drawable(output.logits[:, -1, : self.columns].float())
+
+    def _drawable(self, logits):
+        """Logits [B, columns] without the banned columns."""
         if len(self.banned):
             logits = logits.index_fill(-1, self.banned, -torch.inf)
         return logits
@@ -112,6 +117,33 @@ class Lanes:
         if any(keys.shape[2] != len(ids) for keys, _ in states):
             raise Unsupported("a layer does not keep every position")
         return Prompt(len(ids), states, self._logits(output)[0])
+
+    def prefill_together(self, prompts):
+        """Run prompts (lists of ids, best in order of length) in few passes, into the first lanes, not shared.
+
+        Returns the logits that follow each, float32 [prompts, columns]. They are those of the prompt alone but for
+        rounding, which depends on its neighbours.
+        """
+        found = []
+        for first in range(0, len(prompts), TOGETHER):
+            part = prompts[first : first + TOGETHER]
+            lengths = torch.tensor([len(ids) for ids in part])
+            tokens = torch.zeros(len(part), int(lengths.max()), dtype=torch.long)
+            for row, ids in enumerate(part):
+                tokens[row, : len(ids)] = torch.tensor(ids)
+            # No mask: a token does not see what is padded behind it.
+            positions = self.ranks[: tokens.shape[1]].expand_as(tokens)
+            body, head = split(self.model, check=False)
+            cache = DynamicCache(config=self.model.config)
+            states = body(
+                input_ids=tokens.to(self.device), position_ids=positions, past_key_values=cache, use_cache=True
+            ).last_hidden_state
+            for lane, layer in zip(self.cache.layers, cache.layers, strict=True):
+                lane.keys[first : first + len(part), :, : tokens.shape[1]] = layer.keys
+                lane.values[first : first + len(part), :, : tokens.shape[1]] = layer.values
+            found.append(head.logits(states[self.ranks[: len(part)], (lengths - 1).to(self.device)])[:, : self.columns])
+        self.starts[: len(prompts)] = 0
+        return self._drawable(torch.cat(found))
 
     def admit(self, lane, prompt):
         """Give `lane` to a sample of `prompt`."""
@@ -195,20 +227,21 @@ class Lanes:
         return self._logits(self._forward(ids, cache, prompt.length + len(ids)))[0]
 
     @torch.inference_mode()
-    def trial(self):
+    def trial(self, together=False):
         """Step two lanes of unlike length and compare with the model alone. Raises Unsupported where they differ.
 
         Where only the shared attention does not serve the model, lanes get copies of their prompts instead.
+        together: their prompts are run by `prefill_together`.
         """
         try:
-            self._trial()
+            self._trial(together)
         except Unsupported:
             if not self.shared:
                 raise
             self.shared = False
-            self._trial()
+            self._trial(together)
 
-    def _trial(self):
+    def _trial(self, together):
         if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=self.model.config).layers):
             raise Unsupported("some of its layers do not attend to all that came before")
         self.allocate(2, 32)
@@ -217,6 +250,12 @@ class Lanes:
         token, prompts = ids[7], [self.prefill(ids[:length]) for length in (3, 7)]
         for lane, prompt in enumerate(prompts):
             self.admit(lane, prompt)
+        if together and not agree(
+            self.prefill_together([ids[:3], ids[:7]]),
+            torch.stack([prompt.logits for prompt in prompts]),
+            self.model.dtype,
+        ):
+            raise Unsupported("prompts run together differ from the model's own")
         try:
             batched = self.step(np.array([token, token]), np.array([3, 7]))
         except (RuntimeError, ValueError, TypeError, IndexError, KeyError, Unshareable) as error:

@@ -40,27 +40,34 @@ def step_words(keys, steps):
     return np.stack([z & np.uint64(_MASK), z >> np.uint64(32)], axis=-1).astype(np.int64)
 
 
-def _scramble(x):
-    """murmur3's 32-bit finaliser on int64 values below 2^32, in place."""
-    x ^= x >> 16
-    x *= 0x85EBCA6B
-    x &= _MASK
-    x ^= x >> 13
-    x *= 0xC2B2AE35
-    x &= _MASK
-    x ^= x >> 16
-    return x
+def _xor_shifted(x, bits, space):
+    """x ^= x >> bits as of unsigned numbers, in place; `space` is overwritten."""
+    torch.bitwise_right_shift(x, bits, out=space)
+    space &= (1 << 32 - bits) - 1
+    x ^= space
+
+
+def _scramble(x, space):
+    """murmur3's 32-bit finaliser in place, on the bits of unsigned numbers held as int32; `space` is overwritten."""
+    _xor_shifted(x, 16, space)
+    x *= 0x85EBCA6B - 2**32
+    _xor_shifted(x, 13, space)
+    x *= 0xC2B2AE35 - 2**32
+    _xor_shifted(x, 16, space)
 
 
 def gumbel(words, ids):
     """Standard Gumbel noise, float32 [B, K], of the token ids [B, K] under the words [B, 2] of `step_words`."""
-    x = _scramble(ids ^ words[:, :1])
+    words = words.to(torch.int32)
+    x = ids.to(torch.int32) ^ words[:, :1]
+    space = torch.empty_like(x)
+    _scramble(x, space)
     x += words[:, 1:]
-    x &= _MASK
-    x = _scramble(x)
+    _scramble(x, space)
+    x ^= -(2**31)  # read as signed it is now less by 2^31
     # 1 - u keeps the precision where it decides: a small exponential is a large Gumbel.
-    small = ((x.to(torch.float64) + 0.5) * 2.0**-32).to(torch.float32).clamp_(max=1 - 2.0**-24)
-    return -torch.log(-torch.log1p(-small))
+    small = x.to(torch.float64).add_(2.0**31 + 0.5).mul_(2.0**-32).to(torch.float32).clamp_(max=1 - 2.0**-24)
+    return small.neg_().log1p_().neg_().log_().neg_()
 
 
 def choose(logits, words, temperature, top_p, slack=0.0):
