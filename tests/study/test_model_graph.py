@@ -309,6 +309,15 @@ def test_a_task_that_cannot_be_is_told_in_one_line(tasks, fault):
     assert "\n" not in str(error.value)
 
 
+def test_layers_of_a_quantised_model_are_refused_before_any_job():
+    with pytest.raises(UserError, match=r"models\.thin\.layers_of: teacher\.int8 is quantised; take layers of"):
+        grid_of(
+            models={"thin": {"layers_of": "teacher.int8", "reference": True}},
+            experiments={"default": {}},
+            variants={"int8": {"quantise": "int8", "of": "teacher"}},
+        )
+
+
 def test_the_home_study_s_ladder_adds_models_and_changes_none():
     home = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     laid = yaml.safe_load((ROOT / "config/extras/ladder.yaml").read_text())

@@ -214,6 +214,8 @@ class ModelGraph:
             if part.layers_of is not None and part.layers_of not in self.named:
                 yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
                 return
+            if part.layers_of in self.variants and self._is_last(part.layers_of):
+                yield ("models", name, "layers_of"), f"{part.layers_of} is quantised; take layers of what it came of"
         for section in (*self.study.variants, *self.study.tasks):
             for of in self._of(section):
                 if of not in [*self.named, *self.study.variants, *self.study.tasks]:
