@@ -55,6 +55,7 @@ def test_it_is_kept_where_that_is_asked_for_and_a_sound_one_says_nothing(home):
         (5.98, 7.5, 1.0, "before training"),  # worse than a uniform guess, whatever was learnt by heart
         (9.0, 4.7, 1.0, "of a uniform guess"),
         (5.98, float("nan"), 1.0, "before training"),
+        (5.98, 7.5, None, "before training"),  # of its own text alone, and worse than a uniform guess
     ],
 )
 def test_what_counts_as_no_gain(untrained, best, learnt, what):
@@ -66,6 +67,17 @@ def test_what_counts_as_no_gain(untrained, best, learnt, what):
         refuse_diverged(run, best, 3, learnt)
     assert refusal.value.cause == attempts.DIVERGED
     refuse_diverged(run, 3.0, 3, learnt)
+
+
+def test_a_student_of_its_own_text_alone_is_told_and_kept(capsys):
+    """It never saw the text that validation is of: only worse than a uniform guess is it lost."""
+    options = SimpleNamespace(learning_rate=1e-3, preflight="stop")
+    run = SimpleNamespace(untrained=3.0, head=SimpleNamespace(columns=1000), options=options, steps=9)
+    refuse_diverged(run, 3.2, 3, None)
+    told = "".join(capsys.readouterr())
+    assert "leads away from the corpus" in told and "3.200 at step 3 of 9, is not below the 3.000" in told
+    with pytest.raises(UserError, match="diverged"):
+        refuse_diverged(run, 3.2, 3, 3.1)  # what it learnt from did not get better either
 
 
 def test_a_strong_start_that_learns_few_rows_by_heart_overfits_and_is_kept(home):
