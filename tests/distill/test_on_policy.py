@@ -200,6 +200,20 @@ def test_killed_at_random_points_own_text_is_written_bit_for_bit_again(home, mix
     assert found["targets"] == expected["targets"] and found["attempts"] > 1
 
 
+def test_an_adapter_learns_a_recipes_text_and_its_students_own_alike_when_killed(home, tmp_path):
+    """All three in one cell: rows of another text than the corpus, own text on them, and a low-rank adapter."""
+    tiny.token_set(home / "tokens/of_the_teacher", 120, seed=9)
+    both = {"on_policy": 0.5, "on_policy_tokens": 6, "on_policy_refresh": 3, "adapter": json.dumps({"rank": 4})}
+    both |= {"train_data": home / "tokens/of_the_teacher", "validation_data": home / "tokens/validation"}
+    whole = distill(home, tmp_path / "whole", **both)
+    killed_and_resumed(flags(home, tmp_path / "cell", save_steps=2, **both), tmp_path / "cell", 4)
+    assert weights(tmp_path / "cell") == weights(whole)
+    told = read_json(whole / "train_results.json")
+    assert told["own_text"]["batches"] == STEPS
+    other = distill(home, tmp_path / "other", **both | {"train_data": home / "tokens/train"})
+    assert weights(other) != weights(whole)  # the text is learnt
+
+
 def test_two_processes_share_the_prompts(home, tmp_path):
     uneven = {"dropout": 0.0, "max_train_samples": 111, "on_policy": 0.5, "on_policy_tokens": 6}
     one = distill(home, home / "one_process", **uneven)
