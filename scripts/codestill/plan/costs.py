@@ -229,9 +229,10 @@ class Costs:
         return self._audit(base, "audit_teacher")
 
     def _audit(self, base="teacher", rule="audit"):
-        """Up to 200 validation functions in three layouts, and 32 greedy completions of 96 tokens, side by side."""
+        """200 validation functions, or as many as rows are measured, in three layouts, and 32 greedy completions of 96
+        tokens, side by side."""
         settings, one = self.study.generation, self.models[base]
-        functions = min(200, self.amounts.functions["validation"])
+        functions = min(self.study.measures.max_rows or 200, self.amounts.functions["validation"])
         tokens = 3 * functions * self.study.plan.tokens_per_function
         gpu = self.on_gpu(settings.device)
         least = 96 * one.layers * (self.plan.gpu if gpu else self.plan.core).layer_ms / 1e3

@@ -81,8 +81,9 @@ class Commands:
 
     def audit(self):
         """How audit.py judges the teacher, and what it does where the teacher fails."""
-        longest = self.study.tokens.max_seq_length
-        return flags(audit=self.study.teacher.audit, max_seq_length=longest, threads=self.study.generation.threads)
+        study = self.study
+        read = {"max_functions": study.measures.max_rows, "max_seq_length": study.tokens.max_seq_length}
+        return flags(audit=study.teacher.audit, **read, threads=study.generation.threads)
 
     def language(self):
         """How measure.py measures language."""

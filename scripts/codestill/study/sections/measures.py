@@ -16,4 +16,7 @@ class Measures(Section):
         "what completes the reported benchmarks without a model, by looking into the training functions",
         flag=False,
     )
-    max_rows: Positive | None = field(None, "rows of the test split to measure on; null means all")
+    max_rows: Positive | None = field(
+        None,
+        "rows of the test split to measure on (null: all) and functions to audit a teacher on (null: 200)",
+    )
