@@ -206,6 +206,8 @@ FAULTY_VARIANTS = [
     ({"a": {"prune": {}}}, "variants.a.prune", "names nothing"),
     ({"a": {"prune": 0.5, "heal": {"student": "x"}}}, "variants.a.heal", "variant's own"),
     ({"a": {"prune": 0.5, "heal": {"epoch": 1}}}, "variants.a.heal", "no such axis"),
+    ({"a": {"prune": 0.5, "of": []}}, "variants.a.of", "at least 1"),
+    ({"a": {"prune": 0.5, "of": ["teacher", "teacher"]}}, "variants.a.of", "must be distinct"),
     ({"a": {"prune": 0.5, "of": "bigger"}}, "variants.a.of", "'bigger' is no model"),
     ({"a": {"prune": 0.5, "of": "b"}, "b": {"prune": 0.5, "of": "a"}}, "variants.", "cannot be made from itself"),
     ({"a": {"quantise": "int8"}, "b": {"prune": 0.5, "of": "a"}}, "variants.b.of", "make a of b"),

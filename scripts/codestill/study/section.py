@@ -23,6 +23,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy takes no other
 Seeds = Annotated[list[Seed], AfterValidator(_distinct)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)] | Name
 Precision = typing.Literal["float32", "bf16", "fp16"]
 Device = typing.Literal["auto", "cpu", "cuda"]
 
