@@ -40,7 +40,8 @@ def test_every_model_is_a_folder_that_is_judged_and_measured(results):
         assert (results / f"models/{name}/README.md").is_file() and (results / f"efficiency/{name}.json").is_file()
 
 
-def test_a_plan_knows_each_model_s_bytes(results):
+def test_a_plan_knows_each_model_s_bytes(results, monkeypatch):
+    monkeypatch.chdir(results.parents[1])  # the config's files are named from there
     study, _, layout = open_study([str(CONFIG)])
     costs = Costs(study, layout)
     for name in layout.graph.nodes:
