@@ -15,6 +15,7 @@ from codestill.report.archive import pack
 from codestill.report.build import build, redraw
 from codestill.report.figures import FIGURES
 from codestill.report.model_card import write
+from codestill.report.passports import files_read
 from codestill.report.results import Results
 from codestill.report.table import read_csv
 from codestill.report.verify import drift
@@ -107,6 +108,16 @@ def test_weights_are_checked_against_their_training(mine):
     assert list(drift(mine)) == []
     weights.write_bytes(b"other")
     assert [row[0] for row in drift(mine)] == ["models/teacher/model.safetensors"]
+
+
+def test_a_card_that_is_being_written_is_no_part_of_the_report(mine):
+    """The two jobs may run at once, and a card's draft is gone in a moment."""
+    folder = mine / "models/student"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "README.md", ".README.md.0a1b.part"):
+        (folder / name).write_text("{}")
+    read = files_read(Results.load(mine / "study.json", mine))["models"]
+    assert [path for path in read if path.startswith("models/student/")] == ["models/student/config.json"]
 
 
 def test_a_chosen_copy_must_be_the_model_that_was_chosen(mine):

@@ -60,7 +60,8 @@ def _unrecorded(results):
         weighed = (folder / "provenance.json").exists() or folder.name in results.choices
         for path in folder.iterdir():
             known = path.name == "README.md" or (weighed and path.name == "model.safetensors")
-            if path.is_file() and not known:
+            # A card may be written beside the report: its draft is gone before it could be hashed.
+            if path.is_file() and not known and path.suffix != ".part":
                 yield path
 
 
