@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from codestill.kit.program import UserError, log
-from codestill.models.weights import check_whole, refuse_misfits, refuse_not_finite, refuse_packed
+from codestill.models.weights import check_whole, refuse_misfits, refuse_not_finite, weight_files
 
 # The field's short names of precisions, and torch's.
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -73,7 +73,7 @@ def load_model(folder, dtype="float32", dropout=None, init="weights", seed=0, qu
         refuse_quantised(folder, config)
     check_whole(folder)
     if not in_few_bits:
-        refuse_packed(folder)
+        _refuse_packed(folder)
     how = {"config": config, "dtype": dtype, "local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet_warnings():
@@ -198,3 +198,21 @@ def device_of(name):
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _refuse_packed(folder):
+    """Raise UserError where a weight is stored in integers or 8-bit floats: without a quantization_config in
+    config.json, nobody knows what its numbers mean."""
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        if path.suffix != ".safetensors":
+            continue
+        with safe_open(path, "numpy") as file:
+            for name in file.keys():  # noqa: SIM118 - no mapping
+                kind = file.get_slice(name).get_dtype() if name.endswith(".weight") else "F32"
+                if kind not in ("F64", "F32", "F16", "BF16"):
+                    raise UserError(
+                        f"{path}: {name} is stored as {kind}, and config.json does not say how it is quantised; give "
+                        "the model in float32, bfloat16 or float16"
+                    )

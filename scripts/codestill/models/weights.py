@@ -18,7 +18,6 @@ _WRAPPERS = ("_orig_mod.", "module.", "base_model.model.")  # of torch.compile, 
 _REMEDY = "give the folder the config.json that belongs to its weights, or fetch both again"
 # Buffers of older checkpoints that are computed and never learned.
 _COMPUTED = ("inv_freq", "position_ids", "masked_bias", "causal_mask")
-_FLOATS = ("F64", "F32", "F16", "BF16")
 # Fields of a config.json that say how the file came about, and nothing about what the model computes.
 _NOT_IDENTITY = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
 
@@ -57,24 +56,6 @@ def check_whole(folder):
         )
     for path in files:
         check_file(path)
-
-
-def refuse_packed(folder):
-    """Raise UserError where a weight is stored in integers or 8-bit floats: without a quantization_config in
-    config.json, nobody knows what its numbers mean."""
-    from safetensors import safe_open
-
-    for path in weight_files(folder):
-        if path.suffix != ".safetensors":
-            continue
-        with safe_open(path, "numpy") as file:
-            for name in file.keys():  # noqa: SIM118 - no mapping
-                kind = file.get_slice(name).get_dtype() if name.endswith(".weight") else "F32"
-                if kind not in _FLOATS:
-                    raise UserError(
-                        f"{path}: {name} is stored as {kind}, and config.json does not say how it is quantised; give "
-                        "the model in float32, bfloat16 or float16"
-                    )
 
 
 def weights_checksum(folder):
