@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 
 from codestill.kit.files import read_json, write_json
+from codestill.kit.folders import replace_within
 from codestill.kit.model_files import ADAPTER, MODEL_FILES, TOKENIZER_FILES
 from codestill.kit.program import UserError, log, parser, run
 from codestill.kit.whole import given
@@ -120,9 +121,7 @@ def main():
     for name in set(TOKENIZER_FILES) - set(MODEL_FILES):  # a chat template, and what older readers need
         if (home / name).is_file():
             copy(home / name, output / name)
-    shutil.rmtree(output / ADAPTER, ignore_errors=True)
-    if (home / ADAPTER).is_dir():
-        shutil.copytree(home / ADAPTER, output / ADAPTER)
+    replace_within(home, output, ADAPTER)
     criterion = WORDS[options.by] + (f" {options.on}" if options.on else "")
     record = {"cell": chosen, "by": options.by, "on": options.on, "criterion": criterion, "candidates": records}
     write_json(output / "chosen.json", record | ({"finalists": len(best)} if best else {}))

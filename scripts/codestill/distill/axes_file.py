@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from codestill.kit.files import read_json
-from codestill.kit.folders import whole_folder
+from codestill.kit.folders import replace_within, whole_folder
 from codestill.kit.model_files import ADAPTER
 from codestill.kit.program import UserError, log
 from codestill.kit.whole import given
@@ -83,7 +83,6 @@ def taken_over(options):
                     for path in folder.iterdir():
                         if path.is_file() and path.name not in OTHERS:
                             shutil.copyfile(path, draft / path.name)
-                    if (folder / ADAPTER).is_dir():
-                        shutil.copytree(folder / ADAPTER, draft / ADAPTER)
+                    replace_within(folder, draft, ADAPTER)
             return True
     return False

@@ -11,6 +11,13 @@ STALE = 86_400.0  # seconds after which a draft is what a killed process left
 LAST = "provenance.json"  # moved behind all others: where it is, all is
 
 
+def replace_within(source, target, name):
+    """Give the folder `target` the folder `name` that `source` has, or none where that has none."""
+    shutil.rmtree(Path(target) / name, ignore_errors=True)
+    if (Path(source) / name).is_dir():
+        shutil.copytree(Path(source) / name, Path(target) / name)
+
+
 @contextlib.contextmanager
 def whole_folder(output, within=()):
     """Yield an empty folder; when the block ends without an error its files move into `output`, one step each.

@@ -13,8 +13,7 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
-ADAPTER = (
-    "adapter"  # the folder within, where an adapter is kept; at the top, transformers would take the whole for one
-)
+# The folder within, where an adapter is kept: at the top, transformers would take the whole for one.
+ADAPTER = "adapter"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 PACKAGE = "package:"  # begins the name of a model that an installed Python package ships

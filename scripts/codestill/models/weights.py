@@ -52,7 +52,7 @@ def check_whole(folder):
     if _is_adapter(Path(folder)):
         raise UserError(
             f"{folder}: {files[0].name} and adapter_config.json: whole weights or an adapter? Move the adapter's files "
-            f"to another folder, or merge it"
+            "to another folder, or merge it"
         )
     for path in files:
         check_file(path)

@@ -182,8 +182,9 @@ def _called(row):
     name, _, chosen = row["model"].partition(" ")
     if row["made"] == name:
         return row["model"]
-    found = re.fullmatch(rf"{CELL_PATTERN}", name) and f"{row['made']}, seed {name.rpartition('-')[2]}"
-    return f"{found or name} {chosen}".strip() if found else f"{name} ({row['made']})"
+    if re.fullmatch(CELL_PATTERN, name):
+        return f"{row['made']}, seed {name.rpartition('-')[2]} {chosen}".strip()
+    return f"{name} ({row['made']})"
 
 
 def _beside_parent(row):
