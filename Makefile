@@ -25,7 +25,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: install ## run the demo study to its report (some eight minutes on two cores)
+demo: install ## run the demo study to its report (some ten minutes on two cores)
 	@$(BIN)/python scripts/run.py --configfile config/demo.yaml --cores $(CORES) -- --quiet rules host
 	@cat results/demo/report/table.md
 	@echo "The report: file://$(CURDIR)/results/demo/report/index.html"
