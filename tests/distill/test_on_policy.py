@@ -177,6 +177,7 @@ MIXED = {"teacher_pass": "cache", "on_policy": 0.5, "on_policy_tokens": 6, "on_p
 def test_what_was_learnt_of_which_text_is_told(home, mixed):
     told = read_json(mixed / "train_results.json")
     assert told["own_text"]["batches"] == STEPS and 0 < told["own_text"]["seconds"] < told["train_runtime"]
+    assert told["train_cpu_seconds"] > 0
     corpus = told["targets"] - told["own_text"]["tokens"]
     assert STEPS * 6 * 6 < corpus < STEPS * 6 * 24 and told["own_text"]["tokens"] > STEPS * 12
     history = read_json(mixed / "trainer_state.json")["log_history"]

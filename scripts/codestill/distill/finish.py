@@ -43,7 +43,7 @@ def finish(run):
 
 
 def _train_results(run):
-    """Mean losses of the last tenth of the logs, steps, rows, seconds over all attempts."""
+    """Mean losses of the last tenth of the logs, steps, rows, seconds over all attempts; the CPU's of this process."""
     trainer = run.trainer
     logs = [row for row in trainer.state.log_history if "loss_total" in row and "eval_loss" not in row]
     tail = logs[-max(1, len(logs) // 10) :]
@@ -52,7 +52,7 @@ def _train_results(run):
         values = [row[kind] for row in tail if kind in row]
         results[f"train_{kind}"] = sum(values) / len(values) if values else None
     results["train_loss"] = results["train_loss_total"]
-    seconds = trainer.seconds() if run.steps else 0.0
+    seconds, cpu_seconds = trainer.spent() if run.steps else (0.0, 0.0)
     epochs = run.options.epochs if run.steps else 0.0
     targets = run.train_data.all_targets() * epochs
     own = trainer.own_text
@@ -65,6 +65,7 @@ def _train_results(run):
         "rows": len(run.train_data),
         "targets": int(targets),
         "train_runtime": seconds,
+        "train_cpu_seconds": cpu_seconds,
         "targets_per_second": targets / seconds if seconds else None,
         "attempts": trainer.attempts,
     }

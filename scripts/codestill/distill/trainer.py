@@ -76,7 +76,7 @@ class DistillationTrainer(Trainer):
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         self._parts, self._steps_at_log, self._last_examples = None, 0, None
         self._labelled, self._labelled_steps = None, 0
-        self.seconds_before, self.attempts, self._started = 0.0, 1, time.monotonic()
+        self.attempts, self._spent_before, self._started = 1, (0.0, 0.0), _clocks()
 
     def restore(self):
         """Give the model its own forward back."""
@@ -139,7 +139,8 @@ class DistillationTrainer(Trainer):
         if self.accelerator.num_processes > 1:
             self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            seal(folder, seconds=self.seconds(), attempts=self.attempts)
+            seconds, cpu_seconds = self.spent()
+            seal(folder, seconds=seconds, cpu_seconds=cpu_seconds, attempts=self.attempts)
             prune(self.args.output_dir, self.state.best_global_step)
 
     def _save(self, output_dir=None, state_dict=None):
@@ -161,9 +162,11 @@ class DistillationTrainer(Trainer):
         else:
             super()._load_best_model()
 
-    def seconds(self):
-        """Wall-clock seconds of training, those of interrupted attempts included."""
-        return self.seconds_before + time.monotonic() - self._started
+    def spent(self):
+        """Wall-clock and CPU seconds of training in this process, those of interrupted attempts included."""
+        return [
+            before + now - then for before, now, then in zip(self._spent_before, _clocks(), self._started, strict=True)
+        ]
 
     def _clip_grad_norm(self, model):
         norm = super()._clip_grad_norm(model)
@@ -194,10 +197,10 @@ class DistillationTrainer(Trainer):
 
     def train(self, resume_from_checkpoint=None, **options):
         """As Trainer.train; averages of losses restart with it."""
-        self._started = time.monotonic()
+        self._started = _clocks()
         if resume_from_checkpoint:
             facts = read_json(f"{resume_from_checkpoint}/{SEAL}")
-            self.seconds_before, self.attempts = facts["seconds"], facts["attempts"] + 1
+            self._spent_before, self.attempts = (facts["seconds"], facts.get("cpu_seconds", 0.0)), facts["attempts"] + 1
             self._steps_at_log = int(str(resume_from_checkpoint).rsplit("-", 1)[1])
             if self.own_text:
                 kept = Path(resume_from_checkpoint) / OWN_TEXT.format(self.args.process_index)
@@ -238,6 +241,10 @@ class DistillationTrainer(Trainer):
             metrics[f"{prefix}_loss_kl"] = kl / count
         metrics[f"{prefix}_loss_total"] = alpha * ce / count + (1 - alpha) * soft / count
         return metrics
+
+
+def _clocks():
+    return time.monotonic(), time.process_time()
 
 
 def _forward(trainer):

@@ -267,7 +267,7 @@ class Costs:
         """What a cell's own text takes beside a training on the corpus: the writing, and the teacher's passes over it.
 
         Each function of the student's share is completed once an epoch. A pass over the weights writes a token of each
-        lane: of the functions of as many steps as are written at once.
+        lane: of the functions of as many steps as are written at once, whose prompts take one pass more.
         """
         usual = self.plan.tokens_per_function
         seen = self.amounts.trained_tokens("train", training.max_train_samples, text) * training.epochs
@@ -276,7 +276,7 @@ class Costs:
         written = functions * (context + new)
         operations = written * (learner.forward(context) + teacher.forward(context, head=False))
         steps = cell.on_policy * seen / (training.batch_size * self.study.tokens.max_seq_length)
-        turns = (steps / cell.on_policy_refresh * new + functions) * learner.layers
+        turns = steps / cell.on_policy_refresh * (new + 1) * learner.layers
         speed = self.plan.gpu if self.on_gpu(training.device) else self.plan.core
         seconds = self.seconds(operations, 0, training.device, training.precision, training.threads)
         return (seconds + turns * speed.layer_ms / 1e3) / training.processes

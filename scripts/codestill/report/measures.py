@@ -16,6 +16,7 @@ KNOWN = {
     "eval_loss_kl": Described("validation KL at T = 1", "nats/token", "less"),
     "eval_loss_total": Described("validation objective", "nats/token"),
     "train_runtime": Described("training time", "s", "less"),
+    "train_cpu_seconds": Described("CPU time of training", "s", "less"),
     "bits_per_byte": Described("bits per byte, held-out code", "bits/byte", "less"),
     "ce": Described("test CE", "nats/token", "less"),
     "kl": Described("KL to the teacher, T = 1", "nats/token", "less"),

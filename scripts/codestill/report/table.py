@@ -93,8 +93,9 @@ def _facts(results, model):
         if _number(losses.get(name)):
             yield "", name, losses[name], None, losses.get("targets")
     training = results.trained(model, "train_results") or {}
-    if _number(training.get("train_runtime")):
-        yield "", "train_runtime", training["train_runtime"], None, None
+    for name in ("train_runtime", "train_cpu_seconds"):
+        if _number(training.get(name)):
+            yield "", name, training[name], None, None
     for room in ("language", "efficiency"):
         found = (results.efficiency(model) if room == "efficiency" else results.language(model)) or {}
         for name, value in _flat(found):
