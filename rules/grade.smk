@@ -43,7 +43,7 @@ rule grade:
     benchmark:
         benchmark_of("grade", "{benchmark}/{model}")
     wildcard_constraints:
-        model=f"{MODEL}|{PLACE.one_of(PLACE.baselines)}",
+        model=f"{MODEL}|{PLACE.one_of(PLACE.without_model)}",
     conda:
         "../envs/grade.yaml"
     threads: STUDY.grading.workers

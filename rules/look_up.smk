@@ -37,7 +37,7 @@ rule complete_without_model:
     benchmark:
         benchmark_of("complete_without_model", "{benchmark}/{model}")
     wildcard_constraints:
-        model=PLACE.one_of(PLACE.baselines),
+        model=PLACE.one_of(PLACE.without_model),
     conda:
         "../envs/torch.yaml"
     resources:

@@ -1,18 +1,15 @@
-"""Where everything of a study lands, and which models it has."""
+"""Where everything of a study lands."""
 
 import copy
 import re
-from functools import cached_property
 from pathlib import Path
 
 from codestill.kit.files import read_json
 from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.shards import shard_names
-from codestill.study.cell import AXES, TAUGHT
 from codestill.study.entries import benchmark_kinds
-from codestill.study.grid import default_cell, parse_cell
-from codestill.study.model_graph import CHOSEN
 from codestill.study.recipe_names import CORPUS_PROMPTS, TEACHER
+from codestill.study.roster import Roster
 from codestill.study.sampling_jobs import jobs_of
 from codestill.study.sections.selection import LOSS, PASS
 from codestill.study.teacher_states import STATES_FILES
@@ -24,15 +21,14 @@ FIGURES += ("time_line",)
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
 
-class Layout:
-    """The paths, models and flags of one study."""
+class Layout(Roster):
+    """The paths of one study, and its models."""
 
     def __init__(self, study, grid):
-        self.study, self.grid, self.graph = study, grid, grid.graph
+        super().__init__(study, grid)
         self.results = f"results/{study.study}"
         self.logs = f"logs/{study.study}"
         self.benchmarks = f"benchmarks/{study.study}"
-        self.defaults = default_cell(study)
         limit = study.generation.samples_per_job
         self.sampling_jobs = {name: jobs_of(one, limit) for name, one in study.drawn.items()}
 
@@ -43,8 +39,6 @@ class Layout:
             prefix + path for path in (self.results, self.logs, self.benchmarks)
         )
         return moved
-
-    # -- paths -------------------------------------------------------------------------------------------------
 
     def inputs(self, *names):
         """A path among what was downloaded or built."""
@@ -78,11 +72,6 @@ class Layout:
     def train_tokens(self, text):
         """The files of the tokens of a text by its name; of the corpus where that is None."""
         return self._token_set(f"{self.results}/recipes/{text}/tokens") if text else self.tokens("train")
-
-    @staticmethod
-    def text_of_states(name):
-        """The name of the text that stored states are of, None of the corpus, by the name of the states."""
-        return name if "/" in name else None
 
     def stored_tokens(self, name):
         """The files of the training tokens of which states are stored, by the name of the states."""
@@ -136,106 +125,10 @@ class Layout:
         """The language measures of `models`."""
         return [f"{self.results}/language/{model}.json" for model in models]
 
-    # -- models ------------------------------------------------------------------------------------------------
-
     @staticmethod
     def one_of(names):
         """A wildcard constraint that matches one of `names`, and nothing where there is none."""
         return "|".join(map(re.escape, names)) or "(?!)"
-
-    def cell(self, name):
-        """The cell of that name, in the grid or not. Raises UserError where the name is not canonical."""
-        return self.grid.cells.get(name) or parse_cell(name, self.defaults)
-
-    @property
-    def taught(self):
-        """The cells that have a teacher."""
-        return self.graph.taught
-
-    @cached_property
-    def teachers(self):
-        """The models that teach a cell of the grid, or write its text."""
-        return list(dict.fromkeys(one for cell in self.grid.cells.values() for one in self.graph.needs_of(cell)[1:]))
-
-    @cached_property
-    def texts(self):
-        """The texts that models write for cells of the grid."""
-        found = (self.graph.text_of(cell) for cell in self.grid.cells.values())
-        return list(dict.fromkeys(text for text in found if text))
-
-    def states_name(self, cell):
-        """Under which name the states of a cell's teacher are stored: its own for the corpus, else its text's."""
-        return self.graph.text_of(cell) or self.graph.teacher_of(cell)
-
-    @cached_property
-    def stored(self):
-        """The names of all states that cells of the grid may read."""
-        return list(dict.fromkeys(self.states_name(self.grid.cells[name]) for name in self.taught))
-
-    @cached_property
-    def chosen(self):
-        """The cells chosen on validation, under names of their own; no distilled one without distilled cells."""
-        return [name for name in CHOSEN if self.candidates(name)]
-
-    @cached_property
-    def models(self):
-        """Every model that is measured."""
-        return [*self.graph.bases, *self.grid.cells, *self.graph.derived, *self.graph.later]
-
-    def finalists(self, chosen):
-        """The further trainings of the best candidates of a side, by the seeds that candidates lack."""
-        return [name for name, one in self.graph.later.items() if one.rank and one.chosen == chosen]
-
-    @cached_property
-    def shortlisted(self):
-        """The sides whose best candidates are trained on more seeds before one is chosen."""
-        return [chosen for chosen in self.chosen if self.finalists(chosen)]
-
-    @cached_property
-    def reported_later(self):
-        """The later models that are judged on reported benchmarks: fresh ones, else the finalists."""
-        fresh = [name for name, one in self.graph.later.items() if not one.rank]
-        return fresh or list(self.graph.later)
-
-    @property
-    def timed(self):
-        """Speed and size belong to an architecture: a cell and a task's model have those of what they start from."""
-        return [*self.graph.bases, *self.graph.variants]
-
-    def judged(self, benchmark):
-        """The models judged on one benchmark; on one for development, the candidates."""
-        if benchmark in self.study.tested:  # no result: of those that write
-            tests = [text.partition("/")[::2] for text in self.texts]
-            return list(dict.fromkeys(author for recipe, author in tests if recipe != TEACHER))
-        if benchmark in self.study.development:
-            candidates = {cell for chosen in self.chosen for cell in self.candidates(chosen)}
-            finalists = [name for chosen in self.chosen for name in self.finalists(chosen)]
-            return [*[cell for cell in self.grid.cells if cell in candidates], *finalists]
-        healed = [cell for cells in self.graph.healing.values() for cell in cells]
-        headline = ["teacher", "student", *self.chosen, *self.graph.derived, *healed, *self.reported_later]
-        every = [name for name in self.models if name not in self.graph.later or name in self.reported_later]
-        whole = [name for name in every if name not in self.graph.variants and name not in healed]
-        return {"all": every, "headline": headline, "without_variants": whole}[self.study.benchmarks[benchmark].models]
-
-    @property
-    def named_models(self):
-        """The base models that are downloaded."""
-        return [name for name, one in self.study.bases.items() if one.name is not None]
-
-    @property
-    def built_models(self):
-        """The base models that are built here; one of a shape is drawn for each of its seeds."""
-        return [name for name, node in self.graph.bases.items() if node.part.name is None]
-
-    @property
-    def trained_bases(self):
-        """The base models that are fine-tuned before they teach."""
-        return [name for name, node in self.graph.bases.items() if getattr(node.part, "training", None)]
-
-    @property
-    def matched_bases(self):
-        """The further models, that are brought to the study's vocabulary as the student is."""
-        return [name for name, node in self.graph.bases.items() if node.section in self.study.models]
 
     @property
     def manifests(self):
@@ -244,14 +137,6 @@ class Layout:
         names += [f"source-{name}" for name in self.study.sources]
         names += [f"benchmark-{name}" for name in self.study.benchmarks]
         return [self.inputs("manifests", f"{name}.json") for name in names]
-
-    def candidates(self, chosen):
-        """The cells among which validation chooses."""
-        return self.graph.candidates.get(chosen, [])
-
-    def contenders(self, chosen):
-        """Those cells and the finalists among them."""
-        return [*self.candidates(chosen), *self.finalists(chosen)]
 
     def files_of(self, trained):
         """The files of trained models, by name."""
@@ -274,11 +159,6 @@ class Layout:
         one = self.graph.later[later]
         return self.shortlist(one.chosen) if one.rank else [f"{self.results}/models/{one.chosen}/chosen.json"]
 
-    def same_seed(self, later):
-        """The candidates with the seed of a later model, one of which may have its axes and is it then already."""
-        one = self.graph.later[later]
-        return [name for name in self.candidates(one.chosen) if self.grid.cells[name].seed == one.seed]
-
     def teachers_of(self, later):
         """(files of all that may teach a finalist or fresh model, their audits); none where alpha is 1."""
         names = dict.fromkeys(self.graph.later[later].teachers.values())
@@ -299,45 +179,18 @@ class Layout:
         own = teacher in self.further_teachers
         return self.inputs("audits", f"{teacher}.json") if own else self.inputs("audit.json")
 
-    @cached_property
-    def further_teachers(self):
-        """The base models beside the study's teacher that teach."""
-        return [name for name in self.teachers if name in self.graph.bases and name != "teacher"]
-
     def cards(self):
         """The model cards of the models that a reader may take away."""
         return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.derived]]
-
-    @property
-    def baselines(self):
-        """What completes the reported benchmarks without a model."""
-        return list(dict.fromkeys(self.study.measures.baselines))
 
     def measured(self):
         """Everything that the whole study's report reads."""
         scores = [path for name in self.study.reported for path in self.scores([name], self.judged(name))]
         folder = f"{self.results}/scores"
-        scores += [f"{folder}/{name}/{one}.json" for name in self.study.reported for one in self.baselines]
+        scores += [f"{folder}/{name}/{one}.json" for name in self.study.reported for one in self.without_model]
         choices = [f"{self.results}/models/{name}/chosen.json" for name in self.chosen]
         told = [self.text(text)[1] for text in self.texts]
         return [*scores, *self.language(self.models), *self.efficiency(), *choices, *told, self.inputs("audit.json")]
-
-    def labels(self, cell):
-        """What Snakemake's report labels a cell's figure with: T, alpha, and whatever else tells it from others."""
-        told = {"T": "none" if cell.temperature is None else repr(cell.temperature), "alpha": repr(cell.alpha)}
-        axes = cell.axes()
-        return told | {axis: str(axes[axis]) for axis in self._varied if axis not in ("temperature", "alpha")}
-
-    @cached_property
-    def _varied(self):
-        """The axes in which the cells of the grid differ, and the seed."""
-        cells = list(self.grid.cells.values())
-        taught = [cell for cell in cells if cell.taught]  # without a teacher there is no objective of one
-        found = ["seed"]
-        for axis in AXES:
-            if axis != "seed" and len({getattr(cell, axis) for cell in (taught if axis in TAUGHT else cells)}) > 1:
-                found.append(axis)
-        return found
 
     def curves(self):
         """{cell: the figure of its losses}."""
@@ -411,11 +264,6 @@ class Layout:
         home = base if base in self.built_models else self.graph.bases[base].section
         return self.model(home, "inputs/models")
 
-    @staticmethod
-    def model_of(name):
-        """The model that states or a text are of, by their name."""
-        return name.rpartition("/")[2]
-
     def before_teaching(self, base):
         """The files of a base before it is fine-tuned: as it came, and a further model with the study's vocabulary."""
         return self.model(base, "inputs/matched") if base in self.matched_bases else self.brought(base)
@@ -423,52 +271,3 @@ class Layout:
     def student_of(self, cell):
         """The files of the model that a cell starts from."""
         return self.model(self.graph.student_of(cell))
-
-    def teaching_of(self, model):
-        """The section of the own training of a base model, or of a task's."""
-        return self.graph.nodes[model].part.training
-
-    def training_of(self, cell):
-        """The training of one cell: the study's, with the cell's axes over it."""
-        own = {axis: value for axis, value in cell.axes().items() if axis in type(self.study.training).model_fields}
-        return self.study.training.model_copy(update=own)
-
-    @property
-    def states_device(self):
-        """Where the teacher's states are made."""
-        return "cpu" if self.study.distillation.teacher_device == "cpu" else self.study.training.device
-
-    @staticmethod
-    def gpus(training):
-        """The GPUs that a training asks a cluster for."""
-        return 0 if training.device == "cpu" else training.processes
-
-    def resolved(self):
-        """The resolved study, for study.json: its config, models, experiments and benchmarks."""
-        models = {name: {"role": name, "cell": None} for name in ("teacher", "student")}
-        models |= {name: {"role": "model", "cell": None} for name in self.graph.bases if name not in models}
-        models |= {name: {"role": "cell", "cell": cell.axes()} for name, cell in self.grid.cells.items()}
-        models |= {name: {"role": "chosen", "cell": None} for name in self.chosen}
-        for name, one in self.graph.later.items():
-            models[name] = {"role": one.kind, "cell": None, "of": one.chosen, "rank": one.rank, "seed": one.seed}
-        for name, node in self.graph.variants.items():
-            told = {"operation": node.part.operation, "value": node.part.value, "by": node.part.ranked_by}
-            models[name] = {"role": "variant", "cell": None, **told, "healed": self.graph.healing.get(name, [])}
-        for name, node in self.graph.tasks.items():
-            models[name] = {"role": "task", "cell": None, "task": node.section, "benchmarks": node.part.benchmarks}
-        return {
-            "study": self.study.study,
-            "config": self.study.model_dump(),
-            "models": models,
-            "made_from": {name: list(node.needs) for name, node in self.graph.nodes.items()},
-            "timed": self.timed,
-            "experiments": self.grid.experiments,
-            "sweeps": self.grid.sweeps,
-            "direct": self.grid.direct,
-            "baselines": self.grid.baselines,
-            "without_model": self.baselines,
-            "benchmarks": {
-                name: {"n": one.n, "k": one.k, "use": one.use, "models": self.judged(name)}
-                for name, one in self.study.benchmarks.items()
-            },
-        }
