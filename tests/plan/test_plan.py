@@ -1,6 +1,7 @@
 """Changed params in words, stranded outputs, and the sums of a plan of made-up jobs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,17 @@ def test_cells_of_experiments_are_new_shared_or_done():
     assert (rows["controls"]["new"], rows["controls"]["done"]) == (0, 1)
     assert rows["experiment_3"]["own"].jobs == 1
     assert rows["for all"]["all"].jobs == 0
+
+
+def test_finalists_and_fresh_cells_are_counted_beside_the_cells_of_the_grid():
+    raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
+    study = load_study(raw | {"selection": {"fresh_seeds": [7, 8]}})
+    layout = Layout(study, build_grid(study))
+    later = [job(number, "distill_later", causes=MISS, later=name) for number, name in enumerate(layout.graph.later)]
+    assert len(later) == 4  # two seeds of each side
+    plan = Plan(study, layout, [*later[:3], job(3, "distill", causes=MISS, cell=CELL)], Estimator(study, layout))
+    assert plan.cells()[0] == 1 and plan.later() == 3
+    assert re.search(r"finalists and fresh cells to train +3\n", PlanText(plan, 2).write())
 
 
 def test_a_budget_refuses_with_the_figures_and_the_remedy():

@@ -152,6 +152,10 @@ class Plan:
         shared = sum(1 for job in todo if asked[job.model] > 1)
         return len(todo) - shared, shared, len(trained) - len(todo)
 
+    def later(self):
+        """How many finalists and fresh models are to be trained (or copied, where they turn out to be cells)."""
+        return sum(1 for job in self.running if job.rule == "distill_later")
+
     # -- time --------------------------------------------------------------------------------------------------
 
     def path(self):

@@ -116,6 +116,8 @@ class PlanText:
         rows = [["what", "planned (range)"]]
         rows.append(["jobs", f"{total.jobs:,}"])
         rows.append(["cells to train", f"{new + shared:,} ({shared:,} shared by experiments; {done:,} done already)"])
+        if self.plan.layout.graph.later:
+            rows.append(["finalists and fresh cells to train", f"{self.plan.later():,}"])
         rows.append(["GPU-hours", hours(total.gpu_hours, total.gpu_low, total.gpu_high)])
         rows.append(["core-hours of CPU jobs", hours(total.cpu_hours, total.cpu_low, total.cpu_high)])
         rows.append(["cost", _price(self.plan, total)])
