@@ -179,6 +179,27 @@ def test_variants_are_of_the_teacher_and_the_chosen_student_and_of_each_other():
     assert healed not in grid.graph.candidates["best_distilled"]
 
 
+def test_a_healed_variant_is_made_smaller_again():
+    smaller = {"narrow": VARIANTS["narrow"], "shallow": {"prune": {"depth": 0.5}, "of": "narrow.healed", "heal": {}}}
+    few = {"few": {"quantise": "nf4", "of": "teacher.narrow.healed.shallow.healed"}}
+    last = "teacher.narrow.healed.shallow.healed.few"
+    third = {"third": {"grid": {"teacher": "teacher.narrow.healed"}}}
+    grid = grid_of(experiments=EXPERIMENTS | third, variants=few | smaller, seeds=[1, 2])
+    first, of_other_seed = grid.graph.healing["teacher.narrow"]
+    again = grid.graph.healing["teacher.narrow.healed.shallow"]
+    nodes = grid.graph.nodes
+    assert nodes["teacher.narrow.healed.shallow"].needs == (first,)
+    assert again[0] == (
+        "T-2.0_alpha-0.5_teacher-teacher.narrow.healed_student-teacher.narrow.healed.shallow_init-weights_seed-1"
+    )
+    # Each seed learns from the healed parent of its own, and starts from what was made of the first one's.
+    assert nodes[again[1]].needs == ("teacher.narrow.healed.shallow", of_other_seed)
+    assert nodes[last].needs == (again[0],)
+    assert nodes[grid.experiments["third"][0]].needs == ("student", first)
+    for name, cell in grid.cells.items():
+        assert parse_cell(name, grid.defaults) == cell
+
+
 def test_variants_are_judged_measured_and_carded():
     study = load_study(TINY | {"variants": VARIANTS})
     place = Layout(study, build_grid(study))
@@ -210,6 +231,9 @@ FAULTY_VARIANTS = [
     ({"a": {"prune": 0.5, "of": ["teacher", "teacher"]}}, "variants.a.of", "must be distinct"),
     ({"a": {"prune": 0.5, "of": "bigger"}}, "variants.a.of", "'bigger' is no model"),
     ({"a": {"prune": 0.5, "of": "b"}, "b": {"prune": 0.5, "of": "a"}}, "variants.", "cannot be made from itself"),
+    ({"a": {"prune": 0.5, "of": "a.healed", "heal": {}}}, "variants.a", "cannot be made from itself"),
+    ({"a": {"prune": 0.5}, "b": {"prune": 0.5, "of": "a.healed"}}, "variants.b.of", "'a.healed' is no model"),
+    ({"healed": {"prune": 0.5}}, "variants.healed", "a name that the study gives itself"),
     ({"a": {"quantise": "int8"}, "b": {"prune": 0.5, "of": "a"}}, "variants.b.of", "make a of b"),
     ({"default": {"prune": 0.5}}, "variants.default", "is an experiment, too"),
 ]

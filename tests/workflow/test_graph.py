@@ -1,4 +1,4 @@
-"""Two teachers, three students, a second generation, four variants and a task, from an empty folder to the report."""
+"""Two teachers, three students, a second generation, five variants and a task, from an empty folder to the report."""
 
 import json
 
@@ -14,6 +14,8 @@ from codestill.study.reading import open_study
 CONFIG = ROOT / "tests/workflow/graph.yaml"
 SECOND = "T-2.0_alpha-0.5_teacher-best_distilled_student-tiny_seed-1"
 HEALED = "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_epochs-1.0_seed-1"
+NARROWER = "teacher.narrow.healed.narrower"
+AGAIN = f"T-2.0_alpha-0.5_teacher-teacher.narrow.healed_student-{NARROWER}_init-weights_epochs-1.0_seed-1"
 TASK = "best_distilled.farewell"
 VARIANTS = ["teacher.int8", "best_distilled.int8", "best_distilled.nf4", "teacher.p20", "teacher.narrow"]
 
@@ -32,7 +34,7 @@ def results(tmp_path_factory):
 
 
 def test_every_model_is_a_folder_that_is_judged_and_measured(results):
-    for name in ["teacher", "student", "big", "assistant", "tiny", SECOND, HEALED, *VARIANTS, TASK]:
+    for name in ["teacher", "student", "big", "assistant", "tiny", SECOND, HEALED, NARROWER, AGAIN, *VARIANTS, TASK]:
         assert (results / f"models/{name}/model.safetensors").is_file(), name
         assert json.loads((results / f"language/{name}.json").read_text())["bits_per_byte"] > 0
         assert "pass@1" in json.loads((results / f"scores/greetings/{name}.json").read_text())
@@ -79,7 +81,10 @@ def test_the_ladder_tells_each_variant_beside_its_parent(results):
     for name in [*VARIANTS, TASK]:
         assert ladder.loc[name, "parent"] == name.rsplit(".", 1)[0]
         assert ladder.loc[name, "low"] <= ladder.loc[name, "difference"] <= ladder.loc[name, "high"]
-    assert ladder.loc[HEALED, "kind"] == "healed"
+    assert ladder.loc[HEALED, "kind"] == ladder.loc[AGAIN, "kind"] == "healed"
+    # What is made of a healed model is set beside that, and so is what it healed to.
+    assert ladder.loc[NARROWER, "parent"] == ladder.loc[AGAIN, "parent"] == HEALED
+    assert 0 < ladder.loc[NARROWER, "share_of_bytes"] < 1
     direct = ladder_of_generations(results).loc[SECOND]
     assert direct["parent"] == "T-2.0_alpha-0.5_student-tiny_seed-1" and direct["low"] <= direct["high"]
     assert "the direct way in as many steps" in (results / "report/table.md").read_text()

@@ -191,12 +191,15 @@ def build_grid(study, origin="config"):
             twin = replace(cell, teacher=defaults.teacher, teacher_seed=None)
             direct[name] = cell_name(twin, defaults)
             cells.setdefault(direct[name], twin)
-    # A variant heals in cells of its own; none of them is a candidate, so the graph without them knows the variants.
-    healing = {}
-    for variant, (parent, axes) in ModelGraph(study, dict(cells), experiments, sweeps).heals().items():
-        learnt = {**axes, "teacher": parent, "student": variant, "init": "weights"}
-        location = ("variants", variant.rpartition(".")[2], "heal")
-        healing[variant] = names(Query(grid=learnt), *location)
+    # A variant heals in cells of its own; none of them is a candidate, so the graph without them knows the variants,
+    # but for those that are made of a healed one.
+    healing, known = {}, None
+    while known != len(healing):
+        known = len(healing)
+        graph = ModelGraph(study, dict(cells), experiments, sweeps, dict(healing))
+        for variant, (parent, axes) in graph.heals().items():
+            learnt = {**axes, "teacher": parent, "student": variant, "init": "weights"}
+            healing[variant] = names(Query(grid=learnt), "variants", graph.variants[variant].section, "heal")
     graph = ModelGraph(study, cells, experiments, sweeps, healing)
     for location, fault in graph.faults():
         raise UserError(f"{named(origin, location)}: {'.'.join(location)}: {fault}")

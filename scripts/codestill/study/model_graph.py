@@ -18,6 +18,7 @@ from codestill.study.later_models import faults, later_models
 from codestill.study.recipe_names import CORPUS, TEACHER
 
 CHOSEN = ("best_distilled", "best_finetuned")
+HEALED = ".healed"  # behind a variant's name: the cell in which it learnt from its parent
 CELL_PATTERN = r"(?:T-[^/_]+_)?alpha-[^/]+_seed-\d+"
 _NO_TESTS = "no benchmark with tests has use: training; add one, for example of kind mbpp or file"
 # What would make a cell's name that holds it end too early.
@@ -64,15 +65,18 @@ class ModelGraph:
         return found
 
     def model_of(self, value, seed):
-        """The model that an axis' value means in a cell of `seed`: an experiment's cell of that seed, else itself."""
-        if value not in self.experiments:
+        """The model that an axis' value means in a cell of `seed`: an experiment's or a healed variant's cell of that
+        seed, else itself.
+        """
+        several = {**self.experiments, **self.healed}
+        if value not in several:
             if value not in self.named:
-                known = ", ".join([*self.named, *self.experiments])
+                known = ", ".join([*self.named, *several])
                 raise UserError(f"{value!r} is no model of the study; it has {known}")
             return value
-        cells = [name for name in self.experiments[value] if self.cells[name].seed == seed]
+        cells = [name for name in several[value] if self.cells[name].seed == seed]
         if len(cells) != 1:
-            raise UserError(f"the experiment {value} has {len(cells)} cells of seed {seed}, where one is needed")
+            raise UserError(f"{value} has {len(cells)} cells of seed {seed}, where one is needed")
         return cells[0]
 
     def teacher_of(self, cell):
@@ -102,6 +106,11 @@ class ModelGraph:
         return (self.student_of(cell), *([self._teaching(cell)] if cell.distilled else []))
 
     @cached_property
+    def healed(self):
+        """{a variant's name and `.healed`: the cells in which it learnt from its parent, one a seed}."""
+        return {f"{name}{HEALED}": cells for name, cells in self.healing.items()}
+
+    @cached_property
     def named(self):
         """The names that an axis may hold beside those of experiments."""
         return [*self.study.bases, *CHOSEN, *self.derived]
@@ -112,21 +121,28 @@ class ModelGraph:
         found = {}
         waiting = {**self.study.variants, **self.study.tasks}
         while waiting:
-            ready = {name: one for name, one in waiting.items() if not waiting.keys() & set(self._of(name))}
-            for name, part in ready.items():
-                for of in self._of(name):
-                    # Of another variant or task: of each model that came of that.
-                    for parent in [node for node in found if found[node].section == of] or [of]:
-                        made = f"{parent}.{name}"
-                        seed = getattr(part, "seed", None)
-                        found[made] = Node(made, self._kind(name), (parent,), part, seed, name)
-                del waiting[name]
+            needs = {name: [of.removesuffix(HEALED) for of in self._of(name)] for name in waiting}
+            ready = [name for name in waiting if not waiting.keys() & set(needs[name])]
+            for name in ready:
+                part = waiting.pop(name)
+                for parent in [one for of in self._of(name) for one in self._parents(of, found)]:
+                    made, seed = f"{parent}.{name}", getattr(part, "seed", None)
+                    model = self.healed[parent][0] if parent in self.healed else parent
+                    found[made] = Node(made, self._kind(name), (model,), part, seed, name)
             if not ready:  # they wait for each other: the circle is told as one of the whole graph
-                found |= {
-                    name: Node(name, self._kind(name), tuple(self._of(name)), one) for name, one in waiting.items()
-                }
+                found |= {name: Node(name, self._kind(name), tuple(needs[name]), one) for name, one in waiting.items()}
                 break
         return found
+
+    def _parents(self, of, found):
+        """The models that `of` means among those `found` so far: of a variant or a task each that came of it; of one
+        that heals none while its cells are not known.
+        """
+        section, ending = (of.removesuffix(HEALED), HEALED) if of.endswith(HEALED) else (of, "")
+        made = [name for name, node in found.items() if node.section == section]
+        own = section in self.study.variants or section in self.study.tasks
+        parents = [f"{name}{ending}" for name in (made if own else [section])]
+        return [name for name in parents if not ending or name in self.healed]
 
     def _kind(self, section):
         return "task" if section in self.study.tasks else "variant"
@@ -153,9 +169,8 @@ class ModelGraph:
 
     def heals(self):
         """{name of a variant: (parent, axes)} of the variants that learn from their parent once more."""
-        return {
-            name: (node.needs[0], node.part.heal) for name, node in self.variants.items() if node.part.heal is not None
-        }
+        heals = {name: node for name, node in self.variants.items() if node.part.heal is not None and node.section}
+        return {name: (name.removesuffix(f".{node.section}"), node.part.heal) for name, node in heals.items()}
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -216,10 +231,12 @@ class ModelGraph:
                 return
             if part.layers_of in self.variants and self._is_last(part.layers_of):
                 yield ("models", name, "layers_of"), f"{part.layers_of} is quantised; take layers of what it came of"
-        for section in (*self.study.variants, *self.study.tasks):
+        sections = {**self.study.variants, **self.study.tasks}
+        healed = [f"{name}{HEALED}" for name, one in self.study.variants.items() if one.heal is not None]
+        for section in sections:
             for of in self._of(section):
-                if of not in [*self.named, *self.study.variants, *self.study.tasks]:
-                    known = [*self.study.bases, *CHOSEN, *self.study.variants, *self.study.tasks]
+                if of not in [*self.named, *self.healed, *sections, *healed]:
+                    known = [*self.study.bases, *CHOSEN, *sections, *healed]
                     yield (*self._section(section), "of"), f"{of!r} is no model; it has {', '.join(known)}"
                     return
         yield from faults(self)
@@ -273,7 +290,8 @@ class ModelGraph:
             name = where[1]
             if first.setdefault(name, where) != where:
                 yield where, f"{'.'.join(first[name])} has that name, too; rename one"
-            if name in ("teacher", "student", *CHOSEN) or re.fullmatch(CELL_PATTERN, name) or "seed-" in name:
+            given = name in ("teacher", "student", *CHOSEN) or f".{name}".endswith(HEALED) or "seed-" in name
+            if given or re.fullmatch(CELL_PATTERN, name):
                 yield where, f"{name} is a name that the study gives itself; rename it"
             elif name in self.experiments:
                 yield where, f"{name} is an experiment, too; rename one"
