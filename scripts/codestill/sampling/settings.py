@@ -3,6 +3,7 @@
 import torch
 
 from codestill.models.loading import device_of
+from codestill.models.quantisation import bits_of
 from codestill.study.flags import names_of
 from codestill.study.section import Positive, field
 from codestill.study.sections.generation import Generation
@@ -24,8 +25,12 @@ class Settings(Generation):
 
     @property
     def exact(self):
-        """Whether samples are made independent of their batch: float32 logits are close enough for that."""
-        return self.precision == "float32"
+        """Whether samples are made independent of their batch: float32 logits are close enough for that.
+
+        Those of int8 weights are not: each activation is rounded to one of 255 steps, and what differs in its last bit
+        may come out a step apart.
+        """
+        return self.precision == "float32" and not (self.model_dir and bits_of(self.model_dir) == "int8")
 
     @property
     def memory_bytes(self):
