@@ -227,6 +227,7 @@ FAULTY_VARIANTS = [
     ({"a": {"prune": {}}}, "variants.a.prune", "names nothing"),
     ({"a": {"prune": 0.5, "heal": {"student": "x"}}}, "variants.a.heal", "variant's own"),
     ({"a": {"prune": 0.5, "heal": {"epoch": 1}}}, "variants.a.heal", "no such axis"),
+    ({"a": {"prune": 0.5, "heal": {"alpha": [1, 2]}}}, "variants.a.heal.alpha: ", "must be one value of the axis"),
     ({"a": {"prune": 0.5, "of": []}}, "variants.a.of", "at least 1"),
     ({"a": {"prune": 0.5, "of": ["teacher", "teacher"]}}, "variants.a.of", "must be distinct"),
     ({"a": {"prune": 0.5, "of": "bigger"}}, "variants.a.of", "'bigger' is no model"),

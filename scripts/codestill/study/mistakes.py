@@ -35,6 +35,8 @@ def _location(one):
     if location[:1] in (("experiments",), ("sweeps",)):
         depth = {"grid": 4, "zip": 4, "exclude": 5}.get(location[2] if len(location) > 2 else None)
         location = location[:depth]
+    elif location[:1] == ("variants",) and location[2:3] == ("heal",):
+        location = location[:4]
     elif "shape" in location[1:3]:
         location = location[: location.index("shape") + 2]
     return location + tuple(one.get("ctx", {}).get("field", "").split(".")) if one["type"] == "wrong" else location
@@ -50,7 +52,7 @@ def remedy(one, top):
     if kind == "missing":
         return "missing; add it (config/README.md has an example)"
     if location[-1:] == ("bool",):  # the first branch of an axis's value
-        kind = "one value" if "exclude" in location else "a value, or a list of values,"
+        kind = "one value" if {"exclude", "heal"} & set(location) else "a value, or a list of values,"
         return f"must be {kind} of the axis: finite numbers, text or null{_shown(one)}"
     if "shape" in location[1:3] and len(location) == location.index("shape") + 3:  # likewise of a shape's value
         return f"must be text, a number, true or false{_shown(one)}"
