@@ -87,7 +87,7 @@ def test_a_trained_cell_may_teach_where_it_has_the_seed():
     experiments = {"assistant": {"seeds": [1, 2]}, "second": by_cell}
     place = layout_of({"fresh_seeds": [7]}, experiments=experiments | {"second": {"grid": {"alpha": 0}}})
     assert place.graph.later["best_distilled_seed-7"].teachers == {"teacher": "teacher"}
-    with pytest.raises(UserError, match=r"selection.fresh_seeds: the experiment assistant has 0 cells of seed 7"):
+    with pytest.raises(UserError, match=r"selection.fresh_seeds: assistant has 0 cells of seed 7, where one is needed"):
         layout_of({"fresh_seeds": [7]}, experiments=experiments)
 
 
