@@ -159,10 +159,9 @@ def code_of(name, templates="", part=""):
     return lambda wildcards: code_digests(name, templates, part)
 
 
-def code_of_training(wildcards):
-    """The same of a cell's training: of the sampler too where the student writes text of its own."""
-    own = cell_of(wildcards).on_policy
-    late = code_digests("codestill/distill/on_policy") if own else {}
+def code_of_training(cells):
+    """The same of the training that one of these cells asks for: of the sampler too where a student writes text."""
+    late = code_digests("codestill/distill/on_policy") if any(cell.on_policy for cell in cells) else {}
     return code_digests("distill") | late
 
 

@@ -64,7 +64,7 @@ rule distill:
         mem_mb=megabytes_of("distill"),
     params:
         script=program("distill"),
-        code=code_of_training,
+        code=lambda wildcards: code_of_training([cell_of(wildcards)]),
         launch=COMMANDS.launcher(STUDY.training),
         cell=lambda wildcards: COMMANDS.cell(cell_of(wildcards)),
         teacher=lambda wildcards, input: COMMANDS.taught_by(input.teacher, input.states),

@@ -53,7 +53,7 @@ rule distill_later:
         mem_mb=megabytes_of("distill_later"),
     params:
         script=program("distill"),
-        code=code_of("distill"),
+        code=lambda wildcards: code_of_training(GRID.graph.later[wildcards.later].cells),
         launch=COMMANDS.launcher(STUDY.training),
         setting=lambda wildcards: COMMANDS.later(wildcards.later),
         sources=lambda wildcards, input: COMMANDS.later_sources(

@@ -97,6 +97,19 @@ def test_a_benchmark_s_reader_or_the_teacher_s_states_rerun_what_follows_them_wi
     assert counts["cache_teacher"] == 1 and counts["distill"] == len(CELLS) - 1 and "teach" not in counts
 
 
+def test_an_edit_of_the_sampler_trains_anew_what_writes_text_of_its_own_and_no_other(edited):
+    experiments = {**TINY["experiments"], "own": {"grid": {"on_policy": 0.5}}}
+    config = {**TINY, "experiments": experiments, "selection": {"fresh_seeds": [7]}}
+    (edited / "tiny.yaml").write_text(yaml.safe_dump(config))
+    target = "results/tiny/models/best_distilled_seed-7/model.safetensors"
+    run(edited, "--cores", 2, "--", target)
+    path = edited / "scripts/codestill/sampling/continuous_batching.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    counts = jobs(edited, "--", target)[0]
+    assert (counts["distill"], counts["distill_later"]) == (1, 1) and "teach" not in counts, counts
+    assert jobs(edited, "--allowed-rules", "distill_later", "--", target)[0]["distill_later"] == 1  # by itself
+
+
 def test_another_corpus_or_length_reruns_what_follows_it_alone(edited):
     tokens = {**TINY["tokens"], "max_seq_length": 160}
     (edited / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "tokens": tokens}))
