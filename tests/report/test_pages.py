@@ -14,7 +14,6 @@ from made_study import COMMIT
 from codestill.kit.files import read_json
 from codestill.report.figures import FIGURES
 from codestill.report.measures import show
-from codestill.report.page_data import CAPTIONS
 from codestill.report.table import read_csv
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
@@ -157,7 +156,7 @@ def test_snakemakes_own_report_opens_too(whole, tmp_path):
 
 
 def test_captions_in_snakemakes_report_are_the_pages_own():
-    for name, caption in CAPTIONS.items():
+    for name, caption in ((name, one.caption) for name, one in FIGURES.items()):
         assert " ".join((ROOT / "report" / f"{name}.rst").read_text().split()) == caption
 
 

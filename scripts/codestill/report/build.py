@@ -44,8 +44,8 @@ def build(study_file, results_folder, output, benchmarks=None):
     story = tell(results, tables)
     text = page.write_markdown(story, output / "table.md")
     page.write_page(story, results, tables, output, passport)
-    latex.write(story, results, tables, output)
-    passports.write(passport, output, figures.FIGURES)
+    latex.write(story, results, output)
+    passports.write(passport, output, {name: figure.reads for name, figure in figures.FIGURES.items()})
     return text, story["missing"], story["damaged"]
 
 

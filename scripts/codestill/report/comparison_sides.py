@@ -62,7 +62,7 @@ def unpack(archive, folder):
 def _side(folder, name, label):
     study = read_json(folder / "study.json")
     scores, problems = (read_csv(folder / "report" / f"{table}.csv") for table in ("scores", "problems"))
-    part = scores[_named(study, scores, name, folder)]
+    part = scores[_named(study, scores, name)]
     if part.empty:
         known = ", ".join([*scores["model"].unique()[:6], *study.get("experiments", {})])
         raise UserError(f"{label}: nothing called {name!r} in study {study['study']}; it has {known}, ...")
@@ -77,7 +77,7 @@ def _side(folder, name, label):
     return ComparedSetting(label, settings[0], models, evidence, measures, _parameters(study, models[0], folder))
 
 
-def _named(study, scores, name, folder):
+def _named(study, scores, name):
     """Which rows `name` means. A chosen alias means all seeds of that setting, the fresh ones where it has some."""
     fresh = [model for model, one in study["models"].items() if one["role"] == "fresh" and one["of"] == name]
     if scores["model"].isin(fresh).any():

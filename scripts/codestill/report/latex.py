@@ -208,7 +208,7 @@ def _source(name, one):
     return f"{name} ({one.get('name') or one.get('kind')})"
 
 
-def write(story, results, tables, folder):
+def write(story, results, folder):
     """Write numbers.tex (with numbers.json, its passport), the LaTeX tables, methods.tex and references.bib."""
     from codestill.report.page import measure_label
 

@@ -9,18 +9,6 @@ from codestill.kit.files import read_json, sha256, write_json
 from codestill.kit.provenance import commit, versions
 
 DRAWING = ("matplotlib", "Jinja2", "fonttools", "pillow")
-# figure: the parts of the results folder that its numbers are from.
-SOURCES = {
-    "family": (),
-    "pass_at_k": ("scores",),
-    "paired_differences": ("scores",),
-    "heat_map": ("scores", "eval_results"),
-    "curves": ("trainer_state",),
-    "quality_cost": ("scores", "language", "efficiency"),
-    "ladder": ("scores", "language", "efficiency"),
-    "funnel": ("scores",),
-    "time_line": (),
-}
 READ = ("eval_results", "train_results", "trainer_state", "provenance")
 
 
@@ -101,10 +89,9 @@ def _origin(results, model):
     return {"axes": model.axes, **{key: record[key] for key in kept if key in record}}
 
 
-def figure_passport(name, passport):
-    """The part of the study's passport that stands behind one figure."""
-    wanted = SOURCES.get(name, ())
-    sources = {path: passport["files"][path] for part in wanted for path in passport["parts"].get(part, [])}
+def figure_passport(name, reads, passport):
+    """The part of the study's passport that stands behind a figure, which `reads` those parts of the results."""
+    sources = {path: passport["files"][path] for part in reads for path in passport["parts"].get(part, [])}
     shown = {Path(path).stem if path.split("/")[0] != "models" else path.split("/")[1] for path in sources}
     kept = ("study", "config_sha256", "commit", "packages", "revisions", "tables")
     return {
@@ -138,16 +125,20 @@ def summary(passport):
     }
 
 
-def write(passport, folder, names):
-    """Write passport.json and the side file of each figure, with the checksums of what was made beside them."""
+def write(passport, folder, figures):
+    """Write passport.json and each figure's side file, with the checksums of what was made beside them.
+
+    figures: {name: the parts of the results that it reads}.
+    """
     folder = Path(folder)
     made = sorted([*folder.glob("*.*"), *(folder / "figures").glob("*.*"), *(folder / "cells").glob("*/*.*")])
     made = [path for path in made if path.suffix not in (".csv", ".part") and "passport" not in path.name]
     products = {str(path.relative_to(folder)): sha256(path) for path in made}
     write_json(folder / "passport.json", passport | {"products": products})
-    for name in names:
+    for name, reads in figures.items():
         own = {path: digest for path, digest in products.items() if path.startswith(f"figures/{name}.")}
-        write_json(folder / "figures" / f"{name}.passport.json", figure_passport(name, passport) | {"products": own})
+        about = figure_passport(name, reads, passport) | {"products": own}
+        write_json(folder / "figures" / f"{name}.passport.json", about)
 
 
 def load(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 from codestill.kit.files import read_json, sha256
 from codestill.kit.model_files import ADAPTER
 from codestill.kit.program import UserError, progress
-from codestill.report.passports import SOURCES, canonical, load
+from codestill.report.passports import canonical, load
 
 
 def drift(folder):
@@ -71,6 +71,8 @@ def _since(path):
 
 
 def _dependants(passport, path):
+    from codestill.report.figures import FIGURES  # two seconds of imports, which a study without drift needs not pay
+
     parts = [part for part, paths in passport["parts"].items() if path in paths]
-    named = [name for name, sources in SOURCES.items() if set(sources) & set(parts)]
+    named = [name for name, figure in FIGURES.items() if set(figure.reads) & set(parts)]
     return named or ["the tables of the report"]

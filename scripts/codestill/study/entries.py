@@ -51,3 +51,8 @@ def benchmark_kinds():
 def compressions():
     """The operations of models/compression.py: their `words`, and the `values`, `share` or `parts` that each takes."""
     return entries("models/compression.py", "OPERATIONS")
+
+
+def figures():
+    """The names of the figures of report/figures.py, whose import would draw matplotlib into every dry run."""
+    return tuple(entries("report/figures.py", "FIGURES"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from codestill.kit.files import read_json
 from codestill.kit.model_files import MODEL_FILES
 from codestill.kit.shards import shard_names
-from codestill.study.entries import benchmark_kinds
+from codestill.study.entries import benchmark_kinds, figures
 from codestill.study.recipe_names import CORPUS_PROMPTS, TEACHER
 from codestill.study.roster import Roster
 from codestill.study.sampling_jobs import jobs_of
@@ -16,8 +16,7 @@ from codestill.study.teacher_states import STATES_FILES
 
 TRAINED_FILES = ("trainer_state.json", "train_results.json", "eval_results.json", "provenance.json")
 SPLITS = ("train", "validation", "test")
-FIGURES = ("family", "pass_at_k", "paired_differences", "heat_map", "curves", "quality_cost", "ladder", "funnel")
-FIGURES += ("time_line",)
+FIGURES = figures()
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
 
