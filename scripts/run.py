@@ -13,10 +13,10 @@ import os
 import sys
 from pathlib import Path
 
+from codestill.cluster.snakemake_view import locked_here
 from codestill.kit.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = Path(".snakemake/locks")  # Snakemake's own
 
 
 def alone(study, more):
@@ -27,7 +27,7 @@ def alone(study, more):
     """
     if {"-n", "--dry-run", "--dryrun", "--unlock"} & set(more):
         return []
-    lock = LOCKS.with_name(f"codestill-{study}.lock")
+    lock = Path(".snakemake") / f"codestill-{study}.lock"
     lock.parent.mkdir(exist_ok=True)
     handle = os.open(lock, os.O_CREAT | os.O_RDWR)
     try:
@@ -38,7 +38,7 @@ def alone(study, more):
     except OSError:
         return []
     os.set_inheritable(handle, True)
-    return [] if LOCKS.is_dir() and any(LOCKS.iterdir()) else ["--nolock"]
+    return [] if locked_here() else ["--nolock"]
 
 
 def main():

@@ -131,7 +131,7 @@ def test_a_folder_must_have_room_for_the_plan(tmp_path):
     assert found.mark == BAD and "the plan needs 1,073,741,824.0" in found.text
 
 
-def test_the_places_of_downloads_and_of_unpacking_are_looked_at(tmp_path, monkeypatch):
+def test_the_places_of_downloads_and_of_unpacking_are_looked_at(monkeypatch):
     monkeypatch.setenv("HF_HOME", "/proc/self/nothing")
     assert "HF_HOME: /proc/self/nothing" in next(places()).text
     assert [found.text.split(":")[0] for found in places()] == ["HF_HOME", "TMPDIR"]

@@ -187,7 +187,7 @@ def test_a_killed_tokenising_goes_on_to_the_same_bytes(model, tmp_path, monkeypa
         assert sha256(tmp_path / "killed" / file) == sha256(tmp_path / "whole" / file)
 
 
-def test_a_killed_preparing_goes_on_to_the_same_bytes(tmp_path, capsys):
+def test_a_killed_preparing_goes_on_to_the_same_bytes(tmp_path):
     rows = [{**record(number), "repo": f"r{number % 40}"} for number in range(2500)]
     write_jsonl(tmp_path / "a.jsonl.gz", rows)
     write_jsonl(tmp_path / "b.jsonl", [record(number, "Other things.") for number in range(1500)])

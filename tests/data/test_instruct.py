@@ -153,7 +153,7 @@ def test_rows_become_token_sets(tmp_path):
     assert accounts["splits"]["train"]["bytes"] == sum(len(text.messages[1]["content"].encode()) for text in texts)
 
 
-def test_a_prompt_that_fills_the_row_is_left_out_and_said(tmp_path):
+def test_a_prompt_that_fills_the_row_is_left_out_and_said():
     tokenizer = tokenizer_with(CHATML)
     long = Chat([{"role": "user", "content": "why? " * 200}, TALK[1]])
     found = TextEncoder(tokenizer, 64).encode([long, Chat(TALK[:2])])

@@ -187,7 +187,7 @@ def test_states_that_do_not_fit_are_refused_stored_or_not(tmp_path, examples):
         OnlineTeacher(loud, tiny.VOCABULARY, states="float16").hidden(collate([examples[0]]))
 
 
-def test_states_of_something_else_are_a_fault_in_words(tmp_path, teacher, examples):
+def test_states_of_something_else_are_a_fault_in_words(tmp_path, teacher):
     part = Examples(Dataset.from_list(tiny.rows(17)), max_seq_length=20, limit=9)
     build(tmp_path / "c", teacher, part, data_of(part))
     faults = {

@@ -174,7 +174,7 @@ def mixed(home):
 MIXED = {"teacher_pass": "cache", "on_policy": 0.5, "on_policy_tokens": 6, "on_policy_refresh": 3}
 
 
-def test_what_was_learnt_of_which_text_is_told(home, mixed):
+def test_what_was_learnt_of_which_text_is_told(mixed):
     told = read_json(mixed / "train_results.json")
     assert told["own_text"]["batches"] == STEPS and 0 < told["own_text"]["seconds"] < told["train_runtime"]
     assert told["train_cpu_seconds"] > 0

@@ -235,7 +235,7 @@ def test_a_plan_reckons_a_model_made_smaller_by_its_own_bytes(home, rows, tmp_pa
         assert reckoned.whole() == reckoned
 
 
-def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(home, rows, tmp_path):
+def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(rows, tmp_path):
     with torch.no_grad():
         half = model(kind="llama", **SIZE).to(torch.bfloat16)
     folder = model_folder(tmp_path / "half", kind="llama", **SIZE)

@@ -332,7 +332,7 @@ def test_a_disk_that_fills_is_one_line(tmp_path, model_folder):
     assert not (tmp_path / "out").exists() and not (tmp_path / "m.json").exists()
 
 
-def test_want_of_room_is_told_before_anything_is_fetched(tmp_path, model_folder, monkeypatch):
+def test_want_of_room_is_told_before_anything_is_fetched(monkeypatch):
     import shutil
     from collections import namedtuple
 

@@ -210,7 +210,7 @@ def test_models_that_scale_or_cap_their_logits(kind, more):
     assert (head.scale, head.softcap) != (1.0, None)
 
 
-def test_dropout_is_set_whatever_the_architecture_calls_it(tmp_path, capsys):
+def test_dropout_is_set_whatever_the_architecture_calls_it(tmp_path):
     for kind, expected in {"gpt2": 3, "codegen": 3, "llama": 1, "qwen2": 1}.items():
         tiny.model(kind).save_pretrained(tmp_path / kind)
         config = load_config(tmp_path / kind)

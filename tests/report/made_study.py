@@ -22,7 +22,7 @@ def grid():
     return list(dict.fromkeys([(None, 1.0), *sweep, *EXPERIMENTS.values()]))
 
 
-def describe_study(problems=30):
+def describe_study():
     cells = {}
     for temperature, alpha in grid():
         for seed in SEEDS:
@@ -60,7 +60,7 @@ def describe_study(problems=30):
 def make(folder, problems=30):
     """Write the whole study into `folder`; returns it. The numbers are drawn, with a fixed seed."""
     folder = Path(folder)
-    study = describe_study(problems)
+    study = describe_study()
     write_json(folder / "study.json", study)
     draw = random.Random(7)
     ease = [draw.random() for _ in range(problems)]

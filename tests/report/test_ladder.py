@@ -98,7 +98,7 @@ def test_the_table_has_a_row_a_model_beside_its_parent(frame):
     assert "[" in narrow["pass@1 on pocket"] and len(lines) == len(found)
 
 
-def test_the_page_draws_each_model_with_its_interval_and_cost(frame, tmp_path):
+def test_the_page_draws_each_model_with_its_interval_and_cost(frame):
     """Places by hand: the teacher stands at twice the bytes of its variant, and a better model lower or higher."""
     scores = pandas.DataFrame(
         [{"model": "teacher", "benchmark": "", "measure": "bits_per_byte", "low": 0.75, "high": 0.85}]

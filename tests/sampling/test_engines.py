@@ -85,7 +85,7 @@ def test_ids_without_a_token_are_never_drawn(tmp_path, benchmark):
     assert drawable(LoadedModel(settings_for(folder)).model, make_tokenizer())[0] == len(make_tokenizer())
 
 
-def test_text_and_stops_agree_with_decoding(folder):
+def test_text_and_stops_agree_with_decoding():
     tokenizer = make_tokenizer()
     stops = ("ss x", "\nd", "é", "\n\n")
     rules = StopRules(tokenizer, stops, len(tokenizer))

@@ -75,7 +75,7 @@ def test_another_seed_task_or_index_gives_another_sample(folder, benchmark, tmp_
     assert [json.loads(line) for line in fewer.splitlines()] == kept
 
 
-def test_a_prompt_is_read_as_training_text_is(folder, tmp_path):
+def test_a_prompt_is_read_as_training_text_is(tmp_path):
     """Text that looks like a special token is text, and no start token is put before it."""
     path = tmp_path / "bench.jsonl"
     path.write_text(json.dumps({"task_id": "T", "prompt": "a </s> b"}) + "\n")
@@ -159,7 +159,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder, benchmark, tmp_path,
     assert facts["batch_size"] <= 9 and facts["halved"] >= 2
 
 
-def test_memory_bounds_the_batch(folder, benchmark):
+def test_memory_bounds_the_batch(folder):
     model = LoadedModel(settings_for(folder))
     task = Task("T", [5] * 60, 24)
     sizes = []

@@ -57,6 +57,12 @@ def is_driver(workflow):
     return workflow.is_main_process
 
 
+def locked_here():
+    """Whether a plain `snakemake` holds this folder, or has left its lock."""
+    locks = Path(".snakemake/locks")
+    return locks.is_dir() and any(locks.iterdir())
+
+
 @guarded("mistakes in a config are told without its file's name", ())
 def config_files(workflow):
     """The files that --configfile names."""

@@ -76,7 +76,7 @@ class _Training:
         self._prepare()
         self._load()
         resume = self._checkpoint()
-        self._teacher(resume)
+        self._teacher()
         if self.options.epochs > 0 and resume is None:
             self._preflight()
         self._build_trainer()
@@ -189,7 +189,7 @@ class _Training:
         """Call `action()` when the run ends, however it ends."""
         self._exits.callback(action)
 
-    def _teacher(self, resume):
+    def _teacher(self):
         """Whoever teaches: nobody, the model itself, or its stored states."""
         self.teacher, self.teacher_facts = None, None
         if self.job.objective.needs_teacher:

@@ -13,13 +13,13 @@ from codestill.sampling.settings import Settings
 KS = (1, 10, 20, 100)
 
 
-def evaluate_on_humaneval(model, folder, work_dir, n=20, max_new_tokens=256, device="auto", threads=0, problems=None):
+def evaluate_on_humaneval(model, folder, work_dir, n=20, max_new_tokens=256, device="auto", threads=0):
     """Write folder/{problems, samples, verdicts}.jsonl, protocol.json and results.json; returns the results.
 
-    `n` samples of each problem by the config's defaults of `generation`; `problems` takes the first so many only.
+    `n` samples of each problem by the config's defaults of `generation`.
     """
     folder = Path(folder)
-    rows = load(SimpleNamespace(kind="humaneval", path=None))[:problems]
+    rows = load(SimpleNamespace(kind="humaneval", path=None))
     files = {name: str(folder / f"{name}.jsonl") for name in ("problems", "samples", "verdicts")}
     write_jsonl(files["problems"], rows)
     log(f"HumanEval: {n} samples a problem into {folder}")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from codestill.kit.program import UserError, progress
-from codestill.models.weights import weight_files
+from codestill.models.weights import weights_on_disk
 from codestill.sampling.kv_cache import Lanes
 from codestill.sampling.packed_layers import pack
 from codestill.sampling.prompts import positions_of
@@ -132,11 +132,6 @@ def bytes_of(tensors):
     """Bytes of memory behind tensors, each piece of memory once."""
     held = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
     return sum(held.values())
-
-
-def weights_on_disk(folder):
-    """Bytes of the weight files of a model folder. Raises UserError where there is none."""
-    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def architecture(folder):

@@ -16,7 +16,7 @@ from codestill.models.loading import PRECISIONS, dtype_of, load_model
 from codestill.models.narrowing import narrow
 from codestill.models.quantisation import quantised
 from codestill.models.sparsity import sparse
-from codestill.models.weights import weight_files
+from codestill.models.weights import weights_on_disk
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def compress(name, asked, output):
     with whole_folder(output) as folder:
         save_weights(model, folder)
         copy_tokenizer(asked.folder, folder)
-        bytes_before, bytes_after = (_bytes(one) for one in (asked.folder, folder))
+        bytes_before, bytes_after = (weights_on_disk(one) for one in (asked.folder, folder))
         if bytes_after >= bytes_before and "zeros" not in facts:
             raise UserError(
                 f"{name}: {bytes_after:,} bytes, no fewer than the {bytes_before:,} of {asked.folder}: nothing is "
@@ -107,10 +107,6 @@ def compress(name, asked, output):
     )
     log(f"{name} {json.dumps(asked.value)}: {told}{zeros}; KL to its parent {facts['kl_to_parent']:.3g} nats a token")
     return facts
-
-
-def _bytes(folder):
-    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def distance(parent, child, batches):

@@ -41,6 +41,11 @@ def weight_files(folder):
     return files
 
 
+def weights_on_disk(folder):
+    """Bytes of the weight files of a model folder. Raises UserError where there is none."""
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
 def _is_adapter(folder):
     return (folder / "adapter_config.json").is_file()
 
