@@ -106,6 +106,15 @@ def test_models_that_tell_packed_functions_apart_may_have_packed_rows(kind):
     assert row_fault(tiny.model(kind), packed=True) is None
 
 
+def test_the_rounding_of_a_deep_model_is_no_sight_of_what_follows():
+    """Rows of two lengths differ here by 1.7e-4 of the largest state; real models of 24 layers had 1.2e-4."""
+    model = tiny.model("llama", seed=4, width=64, num_hidden_layers=24)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.mul_(8 if "q_proj" in name or "k_proj" in name else 1)
+    assert row_fault(model, packed=True) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
