@@ -257,7 +257,7 @@ def own_text(options):
         writer = StudentWriter(student, tokenizer, len(tokenizer), 768, OWN_TOKENS, 0)
         step = stepper(student, mixed)
         for refresh in OWN_REFRESH:
-            own, source, times, tokens = OwnText(writer, 1.0, refresh, 1), iter(corpus), [], 0
+            own, source, times, tokens = OwnText(writer, 1.0, refresh, 1, len(corpus)), iter(corpus), [], 0
             for number in range(steps):
                 begun = time.process_time()
                 batch = own.batches(source, 1, number, steps)[0]

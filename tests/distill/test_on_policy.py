@@ -56,14 +56,30 @@ def test_each_function_of_a_packed_row_is_prompted_and_filling_is_not():
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 2 / 3, 1.0])
 def test_the_share_is_exact_and_the_same_however_many_processes_share_it(share):
-    one = OwnText(None, share, 1, per_step=4)
+    one = OwnText(None, share, 1, per_step=4, an_epoch=12)
     chosen = [one.written_by_student(number) for number in range(1200)]
     assert abs(sum(chosen) - 1200 * share) < 1
     assert all(abs(sum(chosen[start : start + 60]) - 60 * share) <= 1 for start in range(1140))
-    two = [OwnText(None, share, 1, per_step=2, rank=rank, processes=2) for rank in (0, 1)]
-    for step in range(3):
-        numbers = sorted(own.number(step, place) for own in two for place in range(2))
-        assert numbers == [one.number(step, place) for place in range(4)]
+    two = [OwnText(None, share, 1, per_step=2, an_epoch=10, rank=rank, processes=2) for rank in (0, 1)]
+    one = OwnText(None, share, 1, per_step=4, an_epoch=10)
+    for step, count in enumerate([4, 4, 2, 4, 4, 2]):
+        numbers = sorted(own.number(step, place) for own in two for place in range(count // 2))
+        assert numbers == [one.number(step, place) for place in range(count)]
+
+
+@pytest.mark.parametrize(("an_epoch", "a_step", "share"), [(2, 4, 0.25), (5, 4, 0.75), (10, 8, 0.125), (7, 2, 0.5)])
+@pytest.mark.parametrize("refresh", [1, 3])
+def test_the_share_is_exact_where_the_last_step_of_an_epoch_is_short(an_epoch, a_step, share, refresh):
+    corpus = [collate([{**tiny.rows(1, seed=number)[0], "example": number}]) for number in range(an_epoch)]
+    writer, epochs = writer_of(tiny.model(seed=4), tokens=2), 8
+    own, steps, found = OwnText(writer, share, refresh, a_step, an_epoch), -(-an_epoch // a_step), []
+    for epoch in range(epochs):
+        iterator = iter(corpus)
+        for step in range(steps):
+            count = min(a_step, an_epoch - step * a_step)
+            found += own.batches(iterator, count, epoch * steps + step, epochs * steps)
+    assert len(found) == epochs * an_epoch
+    assert sum("own" in batch for batch in found) == int(epochs * an_epoch * share)
 
 
 def writer_of(model, tokens=7, columns=tiny.VOCABULARY):
@@ -110,7 +126,7 @@ def test_a_trainers_forward_and_mode_are_given_back_and_unknown_tokens_are_never
 
 
 def own_batch(model, rows=3):
-    own = OwnText(writer_of(model), 1.0, 1, per_step=1)
+    own = OwnText(writer_of(model), 1.0, 1, per_step=1, an_epoch=1)
     batch = collate([{**row, "example": number} for number, row in enumerate(tiny.rows(rows, seed=1))])
     return own.batches(iter([batch]), 1, 0, 1)[0], batch
 

@@ -166,17 +166,19 @@ def own_text_of(run, per_step):
     tokenizer = load_tokenizer(run.job.tokenizer_path)
     # The teacher must be able to read what the student writes.
     writer = StudentWriter(run.model, tokenizer, run.teacher.embeddings, limit, options.on_policy_tokens, options.seed)
-    return OwnText(writer, options.on_policy, options.on_policy_refresh, per_step, run.rank, run.processes)
+    an_epoch = math.ceil(len(run.train_data) / options.batch_size)
+    return OwnText(writer, options.on_policy, options.on_policy_refresh, per_step, an_epoch, run.rank, run.processes)
 
 
 class OwnText:
     """Which batches of a training the student writes, and what it wrote for those that are still to be learnt.
 
-    share: lambda. per_step: batches that this process learns in a step.
+    share: lambda. per_step: batches that this process learns in a step; an_epoch: those of all in an epoch.
     """
 
-    def __init__(self, writer, share, refresh, per_step, rank=0, processes=1):
-        self.writer, self.share, self.refresh, self.per_step = writer, share, refresh, per_step
+    def __init__(self, writer, share, refresh, per_step, an_epoch, rank=0, processes=1):
+        self.writer, self.share, self.refresh = writer, share, refresh
+        self.per_step, self.an_epoch = per_step, an_epoch
         self.rank, self.processes = rank, processes
         self.texts = {}  # by the number of the batch: [[prompt's ids, new ids], ...]
         self.told = {"batches": 0, "tokens": 0, "corpus_targets": 0, "seconds": 0.0}
@@ -187,8 +189,12 @@ class OwnText:
         return math.floor((number + 1) * self.share) > math.floor(number * self.share)
 
     def number(self, step, place):
-        """The number of this process' batch at `place` of a step."""
-        return (step * self.per_step + place) * self.processes + self.rank
+        """The number of this process' batch at `place` of a step, or of those behind it in the step's epoch.
+
+        The last step of an epoch may have fewer batches than the others.
+        """
+        epoch, step = divmod(step, math.ceil(self.an_epoch / (self.per_step * self.processes)))
+        return epoch * self.an_epoch + (step * self.per_step + place) * self.processes + self.rank
 
     def batches(self, iterator, count, step, steps):
         """The next `count` batches of the corpus' iterator, those of the student's share in its own text.
