@@ -87,6 +87,16 @@ def test_a_share_has_the_ratios_that_a_paired_t_test_cannot_reject():
     assert ratio(of_rates(one), barely)[2] == float("inf") and ratio(of_rates(one), of_rates([0.0] * 160)) is None
 
 
+@pytest.mark.parametrize("times", [1.0, 0.5])
+def test_a_share_of_sides_that_never_differ_is_as_open_as_an_exact_bound_of_exceptions(times):
+    teacher = numpy.repeat([1.0, 0.0], [175, 145])
+    share, low, high = ratio(of_rates(times * teacher, fixed=True), of_rates(teacher, fixed=True))
+    bound = 1 - 0.025 ** (1 / 320)  # Clopper and Pearson: no exception among 320
+    assert share == times
+    assert share - low == pytest.approx(bound / teacher.mean(), rel=0.03)
+    assert high - share == pytest.approx(bound / teacher.mean(), rel=0.03)
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm([]) == []

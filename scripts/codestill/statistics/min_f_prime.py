@@ -178,10 +178,13 @@ def ratio(first, second, pool=None, confidence=0.95):
     v11, df = unit_variance(one, confidence)
     v22, _ = unit_variance(two, confidence)
     v12 = float(numpy.cov(one, two)[0, 1]) / count if count > 1 else 0.0
+    # Where one side is the other times the share on every unit, nothing is left to vary but what an exact bound says.
+    left = max(v11 - 2 * share * v12 + share**2 * v22, unit_variance(one - share * two, confidence)[0])
+    v11 = left + 2 * share * v12 - share**2 * v22
     seeds, seeds_df = 0.0, 1.0
     if pool is not None and len(first.seeds) > 1:
         seeds, seeds_df, _, _ = seeds_of_difference(first, second, pool)
-    variance = Variance(max(v11 - 2 * share * v12 + share**2 * v22, 0.0), df, seeds, seeds_df)
+    variance = Variance(left, df, seeds, seeds_df)
     t2 = float(special.stdtrit(max(variance.df, 1), (1 + confidence) / 2)) ** 2
     v11 += seeds
     a, b, c = second.mean**2 - t2 * v22, first.mean * second.mean - t2 * v12, first.mean**2 - t2 * v11
