@@ -1,17 +1,31 @@
 """The ladder: what stands on it, each beside its parent, who is on the front, and what healing won back."""
 
+import math
+from dataclasses import replace
+
+import numpy
 import pandas
 import pytest
 from made_study import make
 
 from codestill.kit.files import read_json, write_json
-from codestill.report.ladder import ladder_frame, sentences, table
+from codestill.report.ladder import _worse, ladder_frame, sentences, table
 from codestill.report.ladder_chart import panels
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of
 from codestill.report.table import problem_frame, score_frame
+from codestill.statistics.min_f_prime import Difference
 
 HEALED = "T-2.0_alpha-0.5_student-teacher.narrow_init-weights_seed-0"
+
+
+def language(bits):
+    """A model's document of twelve functions, as easy and as hard ones, with these bits per byte in all."""
+    sums = {"nats": [bits * math.log(2) * 200 * easy for easy in (0.8, 1.2) * 6], "bytes": [200] * 12}
+    sums |= {name: [50] * 12 for name in ("tokens", "right", "lines", "exact")}
+    functions = {f"{part}_{name}": values for part in ("head", "body") for name, values in sums.items()}
+    functions |= {"source": ["own"] * 12, "body_right": [50] * 12, "body_tokens": [50] * 12}
+    return {"bits_per_byte": bits, "accuracy": 1.0, "tokens": 1200, "bytes": 4800, "functions": functions}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +44,7 @@ def frame(tmp_path_factory):
     write_json(folder / "study.json", study)
     bits = {"teacher": 0.8, "teacher.narrow": 1.0, HEALED: 0.9}
     for name, value in bits.items():
-        write_json(folder / f"language/{name}.json", {"bits_per_byte": value, "tokens": 4000, "bytes": 16000})
+        write_json(folder / f"language/{name}.json", language(value))
     size = read_json(folder / "efficiency/teacher.json")["bytes_on_disk"]
     write_json(folder / "efficiency/teacher.narrow.json", {"bytes_on_disk": size / 2, "latency_ms": 1.0})
     write_json(folder / f"models/{HEALED}/train_results.json", {"train_runtime": 3600.0})
@@ -66,6 +80,19 @@ def test_healing_won_back_half_and_has_the_variant_s_size_and_its_hour(frame):
     assert healed["healed"] == pytest.approx(0.5)
     assert healed["share_of_bytes"] == 0.5
     assert healed["hours"] == pytest.approx(1 + 20.5 / 3600)  # its own, and its teacher's
+
+
+def test_what_was_won_back_of_a_loss_that_may_be_none_is_not_told(frame):
+    """Of pass@1 the healed model has what the cut one has: nothing was won back. Accuracy never fell: no share."""
+    (passed,) = rows(frame, "pass@1", model=HEALED, benchmark="pocket")
+    (right,) = rows(frame, "accuracy", model=HEALED)
+    assert passed["healed"] == 0 and numpy.isnan(right["healed"]) and right["difference"] == 0
+    better = Difference(0.012, -0.005, 0.029, 0.17, 163, "models", 164, (42,))
+    assert _worse(better, "more") is False and _worse(replace(better, low=0.005), "more") is False
+    assert _worse(replace(better, low=0.005), "less") is True
+    bits = frame[(frame["measure"] == "bits_per_byte") & (frame["model"] == HEALED)]
+    same = bits.assign(difference=0.0, low=-0.02, high=0.02)
+    assert "neither gains nor loses [-0.02" in sentences(same)[0]
 
 
 def test_the_interval_is_paired_over_the_problems_that_both_were_given(frame):

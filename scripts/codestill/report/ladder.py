@@ -97,10 +97,21 @@ def _scope(results, model, benchmark):
 
 
 def _healed(results, evidence, model, parent, benchmark, measure):
-    """The share of what the operation lost that learning from the parent won back; None where nothing was lost."""
-    names = (parent.name, results.made_from(model.name)[0], model.name)
-    whole, cut, healed = (evidence.of_model(name, benchmark, measure) for name in names)
-    return None if None in (whole, cut, healed) or whole == cut else (healed - cut) / (whole - cut)
+    """The share of what the operation lost that learning from the parent won back; None where no loss is told from 0.
+
+    A loss that may be none has no share: 2 of 3 problems won back of a loss of 3 in 25 say nothing.
+    """
+    variant = results.made_from(model.name)[0]
+    whole, cut, healed = (evidence.of_model(one, benchmark, measure) for one in (parent.name, variant, model.name))
+    lost = evidence.compare_models(variant, parent.name, benchmark, measure)
+    if healed is None or lost is None or not _worse(lost, describe(measure).better):
+        return None
+    return (healed - cut) / (whole - cut)
+
+
+def _worse(found, better):
+    """Whether a Difference is told from 0, and for the worse."""
+    return found.high < 0 if better == "more" else found.low > 0
 
 
 def _seconds(results, name, seen):
@@ -146,7 +157,6 @@ def sentences(frame):
             continue
         unit, better = describe(row["measure"]).unit, describe(row["measure"]).better
         gained = (row["difference"] > 0) == (better == "more")
-        gained = gained and row["difference"] != 0
         verb = "gains" if gained else "loses"
         ends = sorted(end if gained else -end for end in (_toward(row, better, key) for key in ("low", "high")))
         interval = f" [{_signed(ends[0], unit)}, {_signed(ends[1], unit)}]"
@@ -157,6 +167,8 @@ def sentences(frame):
         way = ", the direct way in as many steps" if row["kind"] == "generation" else ""
         won = "" if row["healed"] is None else f"; healing won back {_won(row['healed'])} of what was lost"
         amount = f" {show(abs(row['difference']), unit)}{interval} of"
+        if row["difference"] == 0:
+            verb, amount = "neither gains nor loses", f"{interval}"
         parent = called.get(row["parent"], row["parent"]) if "_seed-" in row["parent"] else row["parent"]
         said.append(f"{_called(row)} {verb}{amount} {what}{size or ' beside'} {parent}{way}{won}.")
     return said

@@ -154,7 +154,7 @@ def _origin(origin):
     if origin.get("name"):
         return origin["name"] + (f" at {origin['revision']}" if origin.get("revision") else "")
     if origin.get("every_layer_of_teacher"):
-        return f"built from every layer number {origin['every_layer_of_teacher']} of the teacher"
+        return f"built from one in {origin['every_layer_of_teacher']} of the teacher's layers, from the first on"
     shape = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in (origin.get("shape") or {}).items())
     return f"trained from random weights ({shape})" if shape else "a model built for the study"
 
@@ -165,6 +165,20 @@ def _trained(who, training, seeds):
     return escape(f"{who} trained by AdamW with linear warm-up and decay ({told}){seeds}.") if told else ""
 
 
+def _how_often(seeds, fresh):
+    """With which seeds the students were trained, and how settings may differ from the study's training, in words."""
+    told = " where a setting's name says nothing else"
+    if len(seeds) > 1:
+        told += f", with those of the seeds {_listed(seeds)} that the tables name"
+    elif seeds:
+        told += f", with the seed {seeds[0]}"
+    return told + (f", and the chosen settings with {_listed(fresh)}, which did not choose" if fresh else "")
+
+
+def _listed(values):
+    return ", ".join(map(str, values))
+
+
 def methods(story, results):
     """A methods paragraph, in which every figure is one of this study's."""
     config = results.study.get("config", {})
@@ -173,6 +187,8 @@ def methods(story, results):
     rows = (results.optional("tokens/accounting.json") or {}).get("splits", {}).get("train") or {}
     sources = ", ".join(_source(name, one) for name, one in ((config.get("corpus") or {}).get("sources") or {}).items())
     counts = "; ".join(f"{name}: n = {entry.get('n')}" for name, entry in results.benchmarks.items())
+    fresh = (config.get("selection") or {}).get("fresh_seeds") or []
+    several = max(len(seeds), len(fresh)) > 1
     parts = [
         _pair(config, story),
         escape(
@@ -185,7 +201,7 @@ def methods(story, results):
         f"Students were trained on ${'$, $'.join(ran)}$, averaged over target tokens, with the distributions of "
         r"teacher ($p_T$) and student ($q_T$) softened by $T$~\cite{hinton2015distilling}.",
         r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
-        _trained("Students were", config.get("training", {}), f", with the seeds {', '.join(map(str, seeds))}"),
+        _trained("Students were", config.get("training", {}), _how_often(seeds, fresh)),
         escape(
             f"Samples were drawn at temperature {sampling.get('temperature')}, top-p {sampling.get('top_p')}, "
             f"at most {sampling.get('max_new_tokens')} new tokens."
@@ -195,8 +211,14 @@ def methods(story, results):
         escape(f"Programs were run against their tests and scored by the unbiased pass@k ({counts})")
         + r"~\cite{chen2021evaluating}.",
         *[escape(sentence) for sentence in (*story["selection"], *(doubt for _, doubt in story["doubts"]))],
-        r"Problems and seeds are both random in every interval (95\,\%): differences by Clark's min $F'$ with the "
-        r"variance of seeds pooled over the study's settings~\cite{clark1973language}\cite{miller2024adding}, rates by "
+        (
+            r"Problems, and seeds where a setting has several, are random in every interval (95\,\%): differences by "
+            r"Clark's min $F'$ with the variance of seeds pooled over the study's settings~\cite{clark1973language}"
+            if several
+            else r"Problems alone are random in every interval (95\,\%), which so speaks of these models and of no "
+            r"method: differences are paired by problem"
+        )
+        + r"~\cite{miller2024adding}, rates by "
         r"Korn and Graubard's exact interval~\cite{korn1998confidence}, quantities that cannot be negative on the "
         r"log scale, shares of the teacher by Fieller's. Other comparisons than that of the chosen settings are "
         r"exploratory and corrected by Holm's method~\cite{holm1979simple}.",

@@ -213,12 +213,14 @@ def _near_copies(results, benchmark):
     if not tasks:
         return [f"{benchmark}: no problem has a near copy in the training text."]
     named = ", ".join(tasks[:5]) + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")
+    one = len(tasks) == 1
+    count, these = ("1 problem has a near copy", "it") if one else (f"{len(tasks)} problems have near copies", "them")
     if "pass@1" not in clean or "pass@1" not in scores:
-        return [f"{benchmark}: {len(tasks)} problems have near copies in the training text ({named})."]
+        return [f"{benchmark}: {count} in the training text ({named})."]
     low, high = clean["intervals"]["pass@1"]
     return [
-        f"{benchmark}: {len(tasks)} problems have near copies in the training text ({named}); without them pass@1 of "
-        f"{setting_label(results, model)} is {clean['pass@1']:.3f} [{low:.3f}, {high:.3f}], with them "
+        f"{benchmark}: {count} in the training text ({named}); without {these} pass@1 of "
+        f"{setting_label(results, model)} is {clean['pass@1']:.3f} [{low:.3f}, {high:.3f}], with {these} "
         f"{scores['pass@1']:.3f}."
     ]
 
