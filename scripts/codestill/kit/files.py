@@ -167,16 +167,14 @@ def count_jsonl(path):
 
 def write_jsonl(path, rows):
     """Write `rows` as JSON lines, gzip where the name ends in .gz; returns how many."""
-    count = 0
-    with atomic(path, "wb") as handle:
-        # mtime=0 and no name: the same rows give the same bytes, and so the same checksum.
-        packed = str(path).endswith(".gz")
-        out = gzip.GzipFile(filename="", fileobj=handle, mode="wb", mtime=0) if packed else handle
+    count, packed = 0, str(path).endswith(".gz")
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(atomic(path, "wb"))
+        if packed:  # mtime=0 and no name: the same rows give the same bytes, and so the same checksum
+            out = stack.enter_context(gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0))
         for row in rows:
             count += 1
             out.write((json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n").encode())
-        if packed:
-            out.close()
     return count
 
 
