@@ -129,6 +129,28 @@ FAULTS = [
     ({"a": {"shape": SHAPE, "every": 2}}, {"x": {"grid": {"student": "a"}}}, "models.a.every", "layers_of"),
     ({"a": {"shape": {"n_layer": 1}}}, {"x": {"grid": {"student": "a"}}}, "models.a.shape", "model_type"),
     ({"a": {}}, {"x": {"grid": {"student": "a"}}}, "models.a", "exactly one origin"),
+    ({}, {"teacher": {"grid": {"teacher_seed": 43}}}, "experiments.teacher", "a model's name, too"),
+    ({}, {"best_distilled": {"grid": {"alpha": 0.3}}}, "experiments.best_distilled", "a model's name, too"),
+    ({}, {"a_lr-1": {}, "x": {"grid": {"teacher": "a_lr-1"}}}, "experiments.a_lr-1", "reads as an axis"),
+    ({}, {"x": {"grid": {"teacher": "student", "teacher_seed": 43}}}, "experiments.x", "leave the axis out"),
+    (
+        {"a" * 58: {"shape": SHAPE}, "b" * 58: {"shape": SHAPE}},
+        {
+            "x": {
+                "grid": {
+                    "teacher": "a" * 58,
+                    "student": "b" * 58,
+                    "label_smoothing": 0.1,
+                    "weight_decay": 0.5,
+                    "objective": "skew_reverse_kl",
+                    "hidden_weight": 0.25,
+                    "max_train_samples": 12345,
+                }
+            }
+        },
+        "experiments.x",
+        "its name passes 200 bytes",
+    ),
 ]
 
 
@@ -237,6 +259,27 @@ FAULTY_VARIANTS = [
     ({"healed": {"prune": 0.5}}, "variants.healed", "a name that the study gives itself"),
     ({"a": {"quantise": "int8"}, "b": {"prune": 0.5, "of": "a"}}, "variants.b.of", "make a of b"),
     ({"default": {"prune": 0.5}}, "variants.default", "is an experiment, too"),
+    ({"a": {"prune": 0.5, "of": "a/b"}}, "variants.a.of: ", "letters, digits"),
+    ({"a": {"prune": {"mlp": 1}}}, "variants.a.prune.mlp: ", "less than 1"),
+    ({"a": {"prune": "half"}}, "variants.a.prune: ", "a valid number"),
+    ({"a": {"prune": 0.5, "heal": {"epochs": -1}}}, "variants.a.heal.epochs: ", "greater than"),
+    ({"a": {"prune": 0.5, "heal": {"recipe": "verified"}}}, "variants.a.heal: ", "no benchmark with tests"),
+    ({"a.b": {"cast": "bf16"}, "a": {"prune": 0.2}, "b": {"cast": "fp16", "of": "a"}}, "variants.b", "rename b"),
+    (
+        {"n": {"prune": 0.2, "heal": {}}, "p": {"prune": 0.2, "of": "n.healed"}, "healed.p": {"prune": 0.3, "of": "n"}},
+        "variants.healed.p: ",
+        "names what p makes, too",
+    ),
+    (
+        {
+            "a" * 59: {"prune": 0.2},
+            "b" * 59: {"prune": 0.2, "of": "a" * 59},
+            "c" * 59: {"prune": 0.2, "of": "b" * 59},
+            "d" * 59: {"prune": 0.2, "of": "c" * 59},
+        },
+        "variants.ddd",
+        "its name passes 200 bytes",
+    ),
 ]
 
 
@@ -294,6 +337,34 @@ def test_the_direct_way_stands_beside_a_later_generation():
     twin = grid.cells[grid.direct[later]]
     assert (twin.teacher, twin.student, twin.epochs) == ("teacher", "tiny", 3)
     assert grid_of({}, {"default": {}}).direct == {}
+
+
+def test_a_variant_heals_by_its_parent_whatever_seed_the_study_s_teacher_has():
+    variants = {"n": {"prune": {"mlp": 0.75}, "of": ["teacher", "best_distilled"], "heal": {"epochs": 1}}}
+    graph = grid_of({}, {"x": {}}, variants=variants, distillation={"teacher_seed": 43}).graph
+    (healed,), (later,) = graph.healing["teacher.n"], graph.healing["best_distilled.n"]
+    assert graph.nodes[healed].needs == ("teacher.n", "teacher")
+    assert graph.nodes[later].needs == ("best_distilled.n", "best_distilled")
+    second = {"x": {}, "second": {"grid": {"teacher": "best_distilled", "student": "tiny", "teacher_seed": None}}}
+    grid = grid_of({"tiny": MODELS["tiny"]}, second, distillation={"teacher_seed": 43})
+    (later,) = grid.experiments["second"]
+    assert grid.graph.nodes[grid.direct[later]].needs == ("tiny", "teacher.seed-43")  # by the study's own teacher
+
+
+def test_an_entry_of_exclude_may_name_a_teacher_s_own_seed():
+    query = {"grid": {"teacher": ["teacher", "big"], "teacher_seed": [42, 7]}}
+    excluded = query | {"exclude": [{"teacher": "big", "teacher_seed": 7}]}
+    models = {"big": MODELS["big"]}
+    every, three = (grid_of(models, {"x": one}).experiments["x"] for one in (query, excluded))
+    assert set(every) - set(three) == {"T-2.0_alpha-0.5_teacher-big_seed-1"} and len(three) == 3
+
+
+def test_a_chain_of_named_heals_may_have_a_long_name():
+    names = ("narrow_mlp", "narrow_heads", "narrow_depth")
+    of = ("best_distilled", "narrow_mlp.healed", "narrow_heads.healed")
+    variants = {name: {"prune": {"mlp": 0.75}, "of": one, "heal": {}} for name, one in zip(names, of, strict=True)}
+    last = "best_distilled.narrow_mlp.healed.narrow_heads.healed.narrow_depth"
+    assert last in grid_of({}, {"x": {}}, variants=variants).graph.healing
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S))

@@ -77,6 +77,15 @@ def test_a_name_that_is_not_canonical_stops_with_the_canonical_one(tmp_path):
     assert "its canonical name is T-2.0_alpha-0.5_seed-42" in done.stdout + done.stderr
 
 
+def test_a_cell_of_a_model_that_is_none_of_the_study_s_is_one_line(tmp_path):
+    cell = "T-2.0_alpha-0.5_teacher-other_seed-42"
+    target = f"results/codegpt-distilgpt2/models/{cell}/model.safetensors"
+    done = snakemake(tmp_path, "--dry-run", "--configfile", CONFIG / "config.yaml", "--", target, check=False)
+    said = [line for line in done.stderr.splitlines() if line and not line.startswith("Building DAG")]
+    assert done.returncode != 0 and len(said) == 1, done.stderr
+    assert said[0].startswith(f"error: cell {cell}: 'other' is no model of the study; it has teacher, student")
+
+
 def test_a_mistake_in_the_config_is_one_line_before_any_job(tmp_path):
     config = write_config(tmp_path / "mistake.yaml", "demo.yaml", distillation={"alpha": 1.5})
     done = snakemake(tmp_path, "--cores", 1, "--configfile", config, check=False)

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import namedtuple
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -12,10 +13,10 @@ from codestill.study.config_files import named
 from codestill.study.mistakes import remedy
 from codestill.study.model_graph import CHOSEN, ModelGraph
 from codestill.study.recipe_names import CORPUS
+from codestill.study.section import MAX_NAME
 from codestill.study.sections.experiments import Query
 
 ALWAYS_NAMED = ("temperature", "alpha", "seed")
-MAX_NAME = 200  # bytes: file systems allow 255, and temporary names need room
 
 
 def default_cell(study):
@@ -72,12 +73,15 @@ def parse_cell(name, defaults):
     return cell
 
 
+_Point = namedtuple("_Point", "cell teacher_seed")  # the seed as the query has it: the teacher's own is none of a cell
+
+
 def cells_of(query, study, where):
     """The cells that a query selects, canonical, each once, in the order of its lists."""
     found, excluded = {}, _excluded(query, where)
-    for cell in _points(query, study, where):
-        if not any(_fits(cell, one) for one in excluded):
-            found.setdefault(cell.canonical())
+    for point in _points(query, study, where):
+        if not any(_fits(point, one) for one in excluded):
+            found.setdefault(point.cell.canonical())
     _check_steps(found, study.training.processes, where)
     if not found:
         raise UserError(f"{where}: selects no cell; relax exclude or give every axis a value")
@@ -95,15 +99,19 @@ def _excluded(query, where):
     return [{a: coerce(a, v, f"{where}.exclude") for a, v in one.items()} for one in query.exclude]
 
 
-def _fits(cell, values):
-    return all(getattr(cell, axis) == value for axis, value in values.items())
+def _fits(point, values):
+    return all(
+        getattr(point.cell, axis) == value or (axis == "teacher_seed" and value == point.teacher_seed)
+        for axis, value in values.items()
+    )
 
 
 def _points(query, study, where):
-    """The cells of a query's product, not canonical, whatever it excludes."""
+    """The points of a query's product, not canonical, whatever it excludes."""
     defaults = default_cell(study)
     lists = {axis: values if isinstance(values, list) else [values] for axis, values in query.grid.items()}
-    grid = {axis: [coerce(axis, value, f"{where}.grid") for value in values] for axis, values in lists.items()}
+    at = where if where.endswith(".heal") else f"{where}.grid"
+    grid = {axis: [coerce(axis, value, at) for value in values] for axis, values in lists.items()}
     zipped = {axis: [coerce(axis, value, f"{where}.zip") for value in values] for axis, values in query.zip.items()}
     _check_query(query, grid, zipped, where)
     rows = list(zip(*zipped.values(), strict=True)) or [()]
@@ -111,7 +119,8 @@ def _points(query, study, where):
     for point in itertools.product(*grid.values(), rows):
         values = dict(zip(grid, point[:-1], strict=True)) | dict(zip(zipped, point[-1], strict=True))
         for seed in seeds if "seed" not in values else [values["seed"]]:
-            yield _settled(replace(defaults, **{**values, "seed": seed}), values, study)
+            asked = replace(defaults, **{**values, "seed": seed})
+            yield _Point(_settled(asked, values, study), asked.teacher_seed)
 
 
 def _settled(cell, given, study):
@@ -178,7 +187,11 @@ def build_grid(study, origin="config"):
 
     def names(query, *location):
         where = f"{named(origin, location)}: {'.'.join(location)}"
-        found = {cell_name(cell, defaults): cell for cell in cells_of(query, study, where)}
+        asked = cells_of(query, study, where)
+        try:
+            found = {cell_name(cell, defaults): cell for cell in asked}
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
         cells.update(found)
         return list(found)
 
@@ -188,7 +201,8 @@ def build_grid(study, origin="config"):
     direct = {}
     for name, cell in [*cells.items()]:
         if cell.distilled and (cell.teacher in CHOSEN or cell.teacher in experiments):
-            twin = replace(cell, teacher=defaults.teacher, teacher_seed=None)
+            taught = replace(cell, teacher=defaults.teacher, teacher_seed=defaults.teacher_seed)
+            twin = _settled(taught, {"init": cell.init}, study)
             direct[name] = cell_name(twin, defaults)
             cells.setdefault(direct[name], twin)
     # A variant heals in cells of its own; none of them is a candidate, so the graph without them knows the variants,
@@ -198,7 +212,7 @@ def build_grid(study, origin="config"):
         known = len(healing)
         graph = ModelGraph(study, dict(cells), experiments, sweeps, dict(healing))
         for variant, (parent, axes) in graph.heals().items():
-            learnt = {**axes, "teacher": parent, "student": variant, "init": "weights"}
+            learnt = {**axes, "teacher": parent, "teacher_seed": None, "student": variant, "init": "weights"}
             healing[variant] = names(Query(grid=learnt), "variants", graph.variants[variant].section, "heal")
     graph = ModelGraph(study, cells, experiments, sweeps, healing)
     for location, fault in graph.faults():

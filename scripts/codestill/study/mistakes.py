@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from itertools import filterfalse
 
 from codestill.study.section import Section
 
@@ -20,13 +21,23 @@ _WORDS = (
 def first_mistake(error, top):
     """(location, remedy, how many more) of a ValidationError of the section `top`."""
     found = {}
-    for one in error.errors(include_url=False):
+    for one in filterfalse(_of_another_type, error.errors(include_url=False)):
         found.setdefault(_location(one), one)
     # The training of a teacher starts from `training`: an error there shows twice, and is named at its source.
     heads = {("teacher",), *(location[:2] for location in found if location[:1] == ("models",))}
     echoed = {(*head, *location) for head in heads for location in found if location[:1] == ("training",)}
     (location, first), *more = [(location, one) for location, one in found.items() if location not in echoed]
     return location, remedy(first, top), len(more)
+
+
+def _of_another_type(one):
+    """Whether a value of two types, a name or names, a share or shares by part, was meant as the other of the two."""
+    place, kind, value = one["loc"][2:3], one["type"], one["input"]
+    if place == ("of",):
+        return (kind, type(value)) in (("list_type", str), ("string_type", list))
+    if place == ("prune",) and len(one["loc"]) > 3:
+        return kind == "model_type" if one["loc"][3] == "KeptParts" else isinstance(value, dict)
+    return False
 
 
 def _location(one):
@@ -37,6 +48,10 @@ def _location(one):
         location = location[:depth]
     elif location[:1] == ("variants",) and location[2:3] == ("heal",):
         location = location[:4]
+    elif location[:1] in (("variants",), ("tasks",)) and location[2:3] == ("of",):
+        location = location[:3]
+    elif location[2:3] == ("prune",):
+        location = location[:3] + location[4:]
     elif "shape" in location[1:3]:
         location = location[: location.index("shape") + 2]
     return location + tuple(one.get("ctx", {}).get("field", "").split(".")) if one["type"] == "wrong" else location

@@ -16,6 +16,7 @@ from codestill.study.cell import AXES, seeded
 from codestill.study.entries import compressions
 from codestill.study.later_models import faults, later_models
 from codestill.study.recipe_names import CORPUS, TEACHER
+from codestill.study.section import MAX_NAME
 
 CHOSEN = ("best_distilled", "best_finetuned")
 HEALED = ".healed"  # behind a variant's name: the cell in which it learnt from its parent
@@ -93,7 +94,7 @@ class ModelGraph:
             return self.model_of(cell.teacher, cell.seed)
         part = self.study.bases.get(cell.teacher)
         training = getattr(part, "training", None)
-        if part is None or not ((training and training.epochs) or part.shape is not None):
+        if cell.teacher == "student" or part is None or not ((training and training.epochs) or part.shape is not None):
             raise UserError(f"teacher_seed: {cell.teacher} is neither trained nor drawn here; leave the axis out")
         return seeded(cell.teacher, cell.teacher_seed)
 
@@ -216,15 +217,17 @@ class ModelGraph:
 
     def faults(self):
         """Yield (location in the config, what is wrong there and what to do) for each fault of the graph."""
+        yield from self._faulty_names()
         for axis in ("teacher", "student"):
             try:
                 self.model_of(getattr(self.study.distillation, axis), self.study.seeds[0])
             except UserError as error:
                 yield ("distillation", axis), str(error)
-        for part, queries in (("experiments", self.experiments), ("sweeps", self.sweeps)):
-            for name, cells in queries.items():
-                yield from self._faults_of((part, name), cells)
-        yield from self._faulty_names()
+        healing = {(*self._section(self.variants[name].section), "heal"): cells for name, cells in self.healing.items()}
+        asked = {("experiments", name): cells for name, cells in self.experiments.items()}
+        asked |= {("sweeps", name): cells for name, cells in self.sweeps.items()}
+        for location, cells in {**asked, **healing}.items():
+            yield from self._faults_of(location, cells)
         for name, part in self.study.models.items():
             if part.layers_of is not None and part.layers_of not in self.named:
                 yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
@@ -297,6 +300,24 @@ class ModelGraph:
                 yield where, f"{name} is an experiment, too; rename one"
             elif _KEYED.search(f"_{name}"):
                 yield where, f"{name} reads as an axis of a cell's name; rename it"
+        named = {one for cell in self.cells.values() for one in (cell.teacher, cell.student)}
+        for name in self.experiments:
+            if name in self.named or name in self.healed:
+                yield ("experiments", name), f"{name} is a model's name, too; rename the experiment"
+            elif name in named and _KEYED.search(f"_{name}"):
+                yield ("experiments", name), f"{name} reads as an axis of a cell's name; rename it"
+        yield from self._faulty_made()
+
+    def _faulty_made(self):
+        """Names that the study makes, parent and section, of which two are one, or that no folder can have."""
+        first = {**dict.fromkeys(self.bases, "a model"), **dict.fromkeys(self.healed, "a healed variant")}
+        for section in {**self.study.variants, **self.study.tasks}:
+            parents = [parent for of in self._of(section) for parent in self._parents(of, self.derived)]
+            for name in [f"{parent}.{section}" for parent in parents]:
+                if first.setdefault(name, made := f"what {section} makes") != made:
+                    yield self._section(section), f"{name} names {first[name]}, too; rename {section}"
+                if len(name.encode()) > MAX_NAME:
+                    yield self._section(section), f"{name[:60]}...: its name passes {MAX_NAME} bytes; shorten the names"
 
     def _is_last(self, variant):
         """Whether a variant cannot be trained, or made smaller still."""

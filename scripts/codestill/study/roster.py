@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from codestill.kit.program import UserError
 from codestill.study.cell import AXES, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.model_graph import CHOSEN
@@ -16,8 +17,18 @@ class Roster:
         self.defaults = default_cell(study)
 
     def cell(self, name):
-        """The cell of that name, in the grid or not. Raises UserError where the name is not canonical."""
-        return self.grid.cells.get(name) or parse_cell(name, self.defaults)
+        """The cell of that name, in the grid or not.
+
+        Raises UserError where the name is not canonical, or a model that it names is none of the study's.
+        """
+        if name in self.grid.cells:
+            return self.grid.cells[name]
+        cell = parse_cell(name, self.defaults)
+        try:
+            self.graph.needs_of(cell)
+        except UserError as error:
+            raise UserError(f"cell {name}: {error}") from None
+        return cell
 
     @property
     def taught(self):

@@ -22,8 +22,11 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy takes no other
 Seeds = Annotated[list[Seed], AfterValidator(_distinct)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$", max_length=60)]
-Names = Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)] | Name
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*$"
+MAX_NAME = 200  # bytes of a model's name: what its folder and a suffix take of the 255 that a file system gives
+Name = Annotated[str, Field(pattern=_WORD, max_length=60)]
+Reference = Annotated[str, Field(pattern=_WORD, max_length=MAX_NAME)]  # a name, or one that the study made of several
+References = Annotated[list[Reference], Field(min_length=1), AfterValidator(_distinct)] | Reference
 Precision = typing.Literal["float32", "bf16", "fp16"]
 Device = typing.Literal["auto", "cpu", "cuda"]
 

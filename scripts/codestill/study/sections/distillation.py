@@ -6,7 +6,7 @@ from pydantic import Field
 
 from codestill.study.entries import divergences
 from codestill.study.recipe_names import RECIPES
-from codestill.study.section import Fraction, Name, Positive, Section, Seed, field
+from codestill.study.section import Fraction, Positive, Reference, Section, Seed, field
 
 Pair = Annotated[str, Field(pattern=r"^\d{1,3}:\d{1,3}$")]
 
@@ -49,7 +49,7 @@ class Distillation(Section):
         None, "pairs student:teacher of layers, counted from 1 (0: embeddings), such as 1:2; null: each of the "
         "student's, evenly spaced on the teacher's", taught=True,
     )  # fmt: skip
-    teacher: Name = field(
+    teacher: Reference = field(
         "teacher",
         "which model teaches: of the study, best_distilled, or an experiment of one setting",
         axis="teacher",
@@ -60,7 +60,7 @@ class Distillation(Section):
         None, "the teacher trained (a shape: drawn too) with this seed in place of its own", axis="teacher_seed",
         flag=False, taught=True,
     )  # fmt: skip
-    student: Name = field("student", "which model of the study learns", axis="student", flag=False)
+    student: Reference = field("student", "which model of the study learns", axis="student", flag=False)
     init: Literal["weights", "random"] = field(
         "weights", "the student's start: its weights, or its shape drawn anew from the cell's seed; in a study random "
         "where the student is a shape, else weights", axis="init", flag="student_init",

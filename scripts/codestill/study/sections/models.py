@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from codestill.study.section import Name, field, wrong
+from codestill.study.section import Reference, field, wrong
 from codestill.study.sections.origins import Origin
 from codestill.study.sections.training import Adapter, Bits, Training
 
@@ -60,7 +60,7 @@ def layers_step(part):
 class FurtherModel(Loaded):
     """One more model of the study, by a name of its own: the axes teacher and student take it."""
 
-    layers_of: Name | None = field(None, "build it from layers of this model, once that is finished", flag=False)
+    layers_of: Reference | None = field(None, "build it from layers of this model, once that is finished", flag=False)
     every: int | None = field(None, "layers_of: keep layers 0, n, 2 n, ...; null: every second", flag=False, ge=2)
     reference: bool = field(False, "it is only judged, beside the others: nothing need be made of it", flag=False)
     training: Training | None = field(

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from codestill.study.section import Name, Names, Section, Seed, field, wrong
+from codestill.study.section import Name, References, Section, Seed, field, wrong
 from codestill.study.sections.corpus import Corpus
 from codestill.study.sections.training import Training
 
@@ -10,7 +10,7 @@ from codestill.study.sections.training import Training
 class FineTuning(Section):
     """A task that finished models are fine-tuned for, each a further model `MODEL.TASK`, judged as all others are."""
 
-    of: Names | None = field(None, "models, variants or other tasks; null: best_distilled", flag=False)
+    of: References | None = field(None, "models, variants or other tasks; null: best_distilled", flag=False)
     corpus: Corpus = field(words="the task's own text, apart from the study's", flag=False)
     training: Training = Field(default_factory=Training, description="overrides of `training` for the task")
     benchmarks: list[Name] = field(

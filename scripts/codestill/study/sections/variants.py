@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, create_model, model_validator
 
 from codestill.study.entries import compressions
-from codestill.study.section import Names, Section, field, wrong
+from codestill.study.section import References, Section, field, wrong
 from codestill.study.sections.experiments import Scalar
 from codestill.study.sections.training import Adapter
 
@@ -15,7 +15,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class _Variant(Section):
     """A model made smaller by one operation, and distilled again from what it was made of where it has a heal."""
 
-    of: Names | None = field(None, "models, or other variants; null: teacher and best_distilled", flag=False)
+    of: References | None = field(None, "models, or other variants; null: teacher and best_distilled", flag=False)
     by: Literal["magnitude", "activation"] | None = field(
         None, "prune: what ranks; null: magnitude for a share, activation (of training text) for parts", flag=False
     )
