@@ -122,6 +122,7 @@ FAULTS = [
     ({"spare": {"shape": SHAPE}}, {"x": {}}, "models.spare", "no cell and no other model uses it"),
     ({"x": {"shape": SHAPE}}, {"x": {}}, "models.x", "is an experiment, too"),
     ({"best_distilled": {"shape": SHAPE}}, {"x": {}}, "models.best_distilled", "gives itself"),
+    ({"ngram": {"shape": SHAPE}}, {"x": {"grid": {"student": "ngram"}}}, "models.ngram", "gives itself"),
     ({"a_lr-1": {"shape": SHAPE}}, {"x": {"grid": {"student": "a_lr-1"}}}, "models.a_lr-1", "reads as an axis"),
     ({}, {"t": {"grid": {"alpha": [0, 0.5]}}, "x": {"grid": {"teacher": "t"}}}, "experiments.x", "2 cells of seed 1"),
     (MODELS, {"x": {"grid": {"teacher": "tiny", "teacher_seed": 3, "student": "assistant"}}}, "models.big", "no cell"),

@@ -288,12 +288,12 @@ class ModelGraph:
 
     def _faulty_names(self):
         parts = {"models": self.study.models, "variants": self.study.variants, "tasks": self.study.tasks}
-        first = {}
+        first, taken = {}, ("teacher", "student", *CHOSEN, *self.study.measures.baselines)
         for where in [(part, name) for part, named in parts.items() for name in named]:
             name = where[1]
             if first.setdefault(name, where) != where:
                 yield where, f"{'.'.join(first[name])} has that name, too; rename one"
-            given = name in ("teacher", "student", *CHOSEN) or f".{name}".endswith(HEALED) or "seed-" in name
+            given = name in taken or f".{name}".endswith(HEALED) or "seed-" in name
             if given or re.fullmatch(CELL_PATTERN, name):
                 yield where, f"{name} is a name that the study gives itself; rename it"
             elif name in self.experiments:
