@@ -132,6 +132,7 @@ FAULTS = [
     ({"a": {}}, {"x": {"grid": {"student": "a"}}}, "models.a", "exactly one origin"),
     ({}, {"teacher": {"grid": {"teacher_seed": 43}}}, "experiments.teacher", "a model's name, too"),
     ({}, {"best_distilled": {"grid": {"alpha": 0.3}}}, "experiments.best_distilled", "a model's name, too"),
+    ({}, {"x.heal": {"grid": {"epochs": -1}}}, "experiments.x.heal.grid.epochs: ", "greater than"),
     ({}, {"a_lr-1": {}, "x": {"grid": {"teacher": "a_lr-1"}}}, "experiments.a_lr-1", "reads as an axis"),
     ({}, {"x": {"grid": {"teacher": "student", "teacher_seed": 43}}}, "experiments.x", "leave the axis out"),
     (

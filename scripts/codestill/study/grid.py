@@ -76,10 +76,13 @@ def parse_cell(name, defaults):
 _Point = namedtuple("_Point", "cell teacher_seed")  # the seed as the query has it: the teacher's own is none of a cell
 
 
-def cells_of(query, study, where):
-    """The cells that a query selects, canonical, each once, in the order of its lists."""
+def cells_of(query, study, where, at=None):
+    """The cells that a query selects, canonical, each once, in the order of its lists.
+
+    at: where the axes of its grid stand in the config, if that is not `where`.grid.
+    """
     found, excluded = {}, _excluded(query, where)
-    for point in _points(query, study, where):
+    for point in _points(query, study, where, at or f"{where}.grid"):
         if not any(_fits(point, one) for one in excluded):
             found.setdefault(point.cell.canonical())
     _check_steps(found, study.training.processes, where)
@@ -90,7 +93,7 @@ def cells_of(query, study, where):
 
 def query_points(query, study, where):
     """(points of a query before they become canonical, numbers of the entries of `exclude` that leave none out)."""
-    points, excluded = list(_points(query, study, where)), _excluded(query, where)
+    points, excluded = list(_points(query, study, where, f"{where}.grid")), _excluded(query, where)
     kept = sum(1 for point in points if not any(_fits(point, one) for one in excluded))
     return kept, [number for number, one in enumerate(excluded) if not any(_fits(point, one) for point in points)]
 
@@ -106,11 +109,10 @@ def _fits(point, values):
     )
 
 
-def _points(query, study, where):
+def _points(query, study, where, at):
     """The points of a query's product, not canonical, whatever it excludes."""
     defaults = default_cell(study)
     lists = {axis: values if isinstance(values, list) else [values] for axis, values in query.grid.items()}
-    at = where if where.endswith(".heal") else f"{where}.grid"
     grid = {axis: [coerce(axis, value, at) for value in values] for axis, values in lists.items()}
     zipped = {axis: [coerce(axis, value, f"{where}.zip") for value in values] for axis, values in query.zip.items()}
     _check_query(query, grid, zipped, where)
@@ -187,7 +189,7 @@ def build_grid(study, origin="config"):
 
     def names(query, *location):
         where = f"{named(origin, location)}: {'.'.join(location)}"
-        asked = cells_of(query, study, where)
+        asked = cells_of(query, study, where, where if location[0] == "variants" else None)
         try:
             found = {cell_name(cell, defaults): cell for cell in asked}
         except UserError as error:
