@@ -168,7 +168,7 @@ def sentences(frame):
         won = "" if row["healed"] is None else f"; healing won back {_won(row['healed'])} of what was lost"
         amount = f" {show(abs(row['difference']), unit)}{interval} of"
         if row["difference"] == 0:
-            verb, amount = "neither gains nor loses", f"{interval}"
+            verb, amount = "neither gains nor loses", interval
         parent = called.get(row["parent"], row["parent"]) if "_seed-" in row["parent"] else row["parent"]
         said.append(f"{_called(row)} {verb}{amount} {what}{size or ' beside'} {parent}{way}{won}.")
     return said

@@ -165,7 +165,7 @@ def _trained(who, training, seeds):
     return escape(f"{who} trained by AdamW with linear warm-up and decay ({told}){seeds}.") if told else ""
 
 
-def _how_often(seeds, fresh):
+def _with_seeds(seeds, fresh):
     """With which seeds the students were trained, and how settings may differ from the study's training, in words."""
     told = " where a setting's name says nothing else"
     if len(seeds) > 1:
@@ -201,7 +201,7 @@ def methods(story, results):
         f"Students were trained on ${'$, $'.join(ran)}$, averaged over target tokens, with the distributions of "
         r"teacher ($p_T$) and student ($q_T$) softened by $T$~\cite{hinton2015distilling}.",
         r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
-        _trained("Students were", config.get("training", {}), _how_often(seeds, fresh)),
+        _trained("Students were", config.get("training", {}), _with_seeds(seeds, fresh)),
         escape(
             f"Samples were drawn at temperature {sampling.get('temperature')}, top-p {sampling.get('top_p')}, "
             f"at most {sampling.get('max_new_tokens')} new tokens."

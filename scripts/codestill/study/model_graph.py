@@ -126,7 +126,7 @@ class ModelGraph:
             ready = [name for name in waiting if not waiting.keys() & set(needs[name])]
             for name in ready:
                 part = waiting.pop(name)
-                for parent in [one for of in self._of(name) for one in self._parents(of, found)]:
+                for parent in self._parents(name, found):
                     made, seed = f"{parent}.{name}", getattr(part, "seed", None)
                     model = self.healed[parent][0] if parent in self.healed else parent
                     found[made] = Node(made, self._kind(name), (model,), part, seed, name)
@@ -135,7 +135,11 @@ class ModelGraph:
                 break
         return found
 
-    def _parents(self, of, found):
+    def _parents(self, section, found):
+        """The models among those `found` so far that a variant or a task is made of."""
+        return [one for of in self._of(section) for one in self._meant_by(of, found)]
+
+    def _meant_by(self, of, found):
         """The models that `of` means among those `found` so far: of a variant or a task each that came of it; of one
         that heals none while its cells are not known.
         """
@@ -312,8 +316,7 @@ class ModelGraph:
         """Names that the study makes, parent and section, of which two are one, or that no folder can have."""
         first = {**dict.fromkeys(self.bases, "a model"), **dict.fromkeys(self.healed, "a healed variant")}
         for section in {**self.study.variants, **self.study.tasks}:
-            parents = [parent for of in self._of(section) for parent in self._parents(of, self.derived)]
-            for name in [f"{parent}.{section}" for parent in parents]:
+            for name in [f"{parent}.{section}" for parent in self._parents(section, self.derived)]:
                 if first.setdefault(name, made := f"what {section} makes") != made:
                     yield self._section(section), f"{name} names {first[name]}, too; rename {section}"
                 if len(name.encode()) > MAX_NAME:
