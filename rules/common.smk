@@ -161,7 +161,11 @@ def code_of(name, templates="", part=""):
 
 def code_of_training(cells):
     """The same of the training that one of these cells asks for: of the sampler too where a student writes text."""
-    late = code_digests("codestill/distill/on_policy") if any(cell.on_policy for cell in cells) else {}
+    late = (
+        code_digests("codestill/distill/on_policy")
+        if any(cell.on_policy for cell in cells)
+        else {}
+    )
     return code_digests("distill") | late
 
 
