@@ -78,6 +78,11 @@ def make_folder(path, kind="gpt2", seed=0, sharp=4.0, change=None):
     return path
 
 
+def overflow(model):
+    """A change: finite weights, from which logits are not."""
+    model.get_output_embeddings().weight.mul_(1e38)
+
+
 def make_benchmark(path, count=5):
     """A benchmark of `count` prompts of unlike length, each ending in a newline."""
     rows = [

@@ -6,12 +6,13 @@ The model has DistilGPT-2's shape (82 M, float32) with random weights whose logi
 prompts are HumanEval's, of about the median length. `ends 0`: no sample ends early. `ends p`: a token ends a sample
 with probability p, as end tokens and stop strings do; tokens behind a sample's end are not counted for anyone.
 Three loops: one `generate` per problem with num_return_sequences (the common loop), `generate` on a batch of mixed
-prompts (its best of the given sizes), and ours. Figures are of process time (--clock process, for a busy machine) or
-of wall time.
+prompts (its best of the given sizes), and ours; a fourth is vLLM, where it is installed (--loops ours vllm). Figures
+are of process time (--clock process, for a busy machine) or of wall time.
 """
 
 import copy
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from codestill.kit.files import write_json
 from codestill.kit.program import parser
 
-LOOPS = ["ours", "problem", "batch"]
+LOOPS = ["ours", "problem", "batch", "vllm"]
 
 
 def make(shape, ends):
@@ -109,12 +110,39 @@ def theirs(model, groups, args, clock):
     return tokens / (clock() - start)
 
 
+def served(model, tasks, args, clock):
+    """vLLM, on a copy of the model in a folder, once it is ready."""
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    from codestill.sampling.vllm_requests import VllmRequests
+
+    size = model.config.vocab_size
+    words = Tokenizer(models.WordLevel({str(number): number for number in range(size)}, unk_token="0"))
+    settings = {"temperature": 0.8, "top_p": 0.95, "max_tokens": args.max_new_tokens, "stop_token_ids": [0]}
+    requests = {
+        f"{task.name}/{index}": (task.ids, settings | {"seed": index}) for task in tasks for index in range(args.n)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        PreTrainedTokenizerFast(tokenizer_object=words, eos_token="0").save_pretrained(folder)
+        positions = model.config.n_positions
+        engine = VllmRequests(folder, torch.device("cpu"), "float32", positions, 2**32, args.batch_size, 0)
+        list(engine.complete({"first": next(iter(requests.values()))}))
+        start = clock()
+        tokens = sum(len(ids) for _, ids in engine.complete(requests))
+    return tokens / (clock() - start)
+
+
 def compared(rates):
     """A row of the table: tokens per second by loop, and our ratios to those that ran."""
     row = {name: round(rate, 1) for name, rate in rates.items()}
     batches = [rate for name, rate in rates.items() if name.startswith("batch")]
     if "ours" in rates and "per problem" in rates:
         row["over_common_loop"] = round(rates["ours"] / rates["per problem"], 2)
+    if "ours" in rates and "vllm" in rates:
+        row["over_vllm"] = round(rates["ours"] / rates["vllm"], 2)
     if "ours" in rates and batches:
         row["over_best_batch"] = round(rates["ours"] / max(batches), 2)
     return row
@@ -129,7 +157,7 @@ def main():
     cli.add_argument("--ends", type=float, nargs="+", default=[0.0, 0.02], help="chance of the end at each token")
     cli.add_argument("--batch_size", type=int, default=128, help="of our loop")
     cli.add_argument("--batches", type=int, nargs="+", default=[8, 32], help="tried for generate's best")
-    cli.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS, help="a long measurement is made in parts")
+    cli.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS[:3], help="a long measurement is made in parts")
     cli.add_argument("--threads", type=int, default=2)
     cli.add_argument("--repeats", type=int, default=1)
     cli.add_argument("--clock", choices=["wall", "process"], default="wall")
@@ -161,6 +189,8 @@ def main():
             if "ours" in args.loops:
                 rate, facts = ours(model, tasks, args, clock)
                 rates.setdefault("ours", []).append(rate)
+            if "vllm" in args.loops:
+                rates.setdefault("vllm", []).append(served(model, tasks, args, clock))
             for name, groups in loops.items():
                 rates.setdefault(name, []).append(theirs(model, groups, args, clock))
         row = {"shape": args.shape, "ends": ends, **compared({name: max(values) for name, values in rates.items()})}

@@ -1,6 +1,7 @@
 """Engines: the tokens and the distribution of `generate`, and the text, stops and ends of the study."""
 
 import json
+import sys
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ from test_truncation import chi_square_z, warped
 from transformers import AutoModelForCausalLM
 
 from codestill.kit.files import read_jsonl
+from codestill.kit.program import UserError
 from codestill.sampling import continuous_batching, sampler
 from codestill.sampling.engines import LanesEngine, TransformersEngine, drawable, engine_for
 from codestill.sampling.kv_cache import Lanes
@@ -163,6 +165,12 @@ def test_transformers_engine_ends_where_lanes_do(folder, benchmark, tmp_path):
     theirs, _ = draw(changed(greedy, engine="transformers"), benchmark, tmp_path, "theirs")
     assert ours == theirs
     assert TransformersEngine.name == "transformers"
+
+
+def test_an_engine_that_is_not_installed_is_one_line(folder, benchmark, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(UserError, match=r"--engine vllm: not installed; pip install -e '\.\[vllm\]'"):
+        draw(settings_for(folder, engine="vllm"), benchmark, tmp_path)
 
 
 def test_differences_that_are_no_rounding_are_refused():

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +17,7 @@ from codestill.sampling.sampler import LoadedModel
 from codestill.sampling.settings import Settings
 from codestill.study.flags import checked
 from drawing import changed, draw, settings_for
-from small_models import KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer
+from small_models import KINDS, POSITIONS, make_benchmark, make_folder, make_tokenizer, overflow
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,10 +191,12 @@ def test_low_precision_keeps_a_fixed_plan(folder, tmp_path, how):
     assert (tmp_path / "all.jsonl").read_bytes() == whole
 
 
-def test_nan_names_the_model(tmp_path, benchmark):
-    folder = make_folder(tmp_path / "nan", change=lambda model: model.get_output_embeddings().weight.fill_(np.nan))
-    with pytest.raises(UserError, match=r"nan.*NaN"):
-        draw(settings_for(folder), benchmark, tmp_path)
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+@pytest.mark.parametrize("engine", ["lanes", "transformers"])
+def test_logits_that_overflow_name_the_model(engine, temperature, tmp_path, benchmark):
+    folder = make_folder(tmp_path / "overflow", change=overflow)
+    with pytest.raises(UserError, match=r"overflow: the model's logits hold NaN or infinity"):
+        draw(settings_for(folder, engine=engine, temperature=temperature), benchmark, tmp_path)
 
 
 @pytest.mark.parametrize(

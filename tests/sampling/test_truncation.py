@@ -107,9 +107,10 @@ def test_logits_so_large_that_the_slack_is_below_their_spacing(temperature, top_
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(0.8, 0.95), (0.8, 1.0), (0, 1.0)])
 @pytest.mark.parametrize("slack", [0.0, 1e-4])
-def test_nan_is_refused(temperature, top_p, slack):
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_nan_and_infinity_are_refused(temperature, top_p, slack, value):
     logits = torch.zeros(2, 600)
-    logits[1, 5] = float("nan")
+    logits[1, 5] = float(value)
     with pytest.raises(BadLogits):
         choose(logits, words_of(2), temperature, top_p, slack)
 

@@ -143,7 +143,8 @@ class StudentWriter:
         try:
             return choose(logits, words, temperature=1.0, top_p=1.0)[0].cpu().numpy()
         except BadLogits:
-            raise UserError("the student's logits hold NaN; lower --learning_rate", attempts.DIVERGED) from None
+            message = "the student's logits hold NaN or infinity; lower --learning_rate"
+            raise UserError(message, attempts.DIVERGED) from None
 
     def _drop(self, texts, ended, held):
         """The texts of the lanes that go on, the last of which have moved into the gaps; `held` tokens are cached."""

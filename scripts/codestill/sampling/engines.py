@@ -1,19 +1,20 @@
 """Engines behind one interface: `draw(pairs, settings, finished)` calls `finished(row)` for each sample.
 
 `lanes` is the workflow's own; `transformers` is the field's common loop (`generate`, one problem at a time), kept as
-a reference and for models that lanes cannot hold; `vllm` is optional (pip install -e '.[vllm]', which brings its own
-torch) and needs a GPU. All draw by the study's settings alone: of a folder's generation_config.json only the end
-tokens count, not its penalties, temperatures or lengths.
+a reference and for models that lanes cannot hold; `vllm` is optional (see `vllm_requests`). All draw by the study's
+settings alone: of a folder's generation_config.json only the end tokens count, not its penalties, temperatures or
+lengths.
 """
 
 import torch
 
 from codestill.kit.program import UserError, log
-from codestill.models.loading import PRECISIONS
+from codestill.models.loading import PRECISIONS, device_of
 from codestill.sampling.continuous_batching import Decoder
 from codestill.sampling.kv_cache import Lanes, Unsupported
 from codestill.sampling.stop_rules import GrowingText, StopRules
-from codestill.sampling.truncation import row_key
+from codestill.sampling.truncation import BadLogits, row_key
+from codestill.sampling.vllm_requests import VllmRequests
 
 SHARED_FROM = 6  # samples per problem from which lanes share their prompt instead of copying it
 # Lanes where --memory allows more: on a CPU products of 128 rows run a quarter faster than of 64, and beyond, a step's
@@ -154,8 +155,6 @@ class _Told:
 class _Borrowed:
     """What the two borrowed engines share: samples of one problem at a time, nothing exact but the settings."""
 
-    halved = 0
-
     def __init__(self, model, tokenizer, stops, settings, tasks):
         self.settings, self.ends = settings, end_tokens(model, tokenizer)
         self.columns, self.banned = drawable(model, tokenizer)
@@ -175,8 +174,14 @@ class _Borrowed:
     def facts(self):
         """What the protocol says about this engine."""
         none = {"compared": 0, "decided_alone": 0, "largest_difference": 0.0, "slack": 0.0, "exceeded": 0}
-        batch = self.settings.batch_size or self.settings.n
-        return {"batch_size": batch, "halved": 0, "exactness": none, "engine_version": self.version}
+        return {"batch_size": self.batch, "halved": 0, "exactness": none, "engine_version": self.version}
+
+
+def _refuse_not_finite(_, logits):
+    """A step of transformers' logits processors: of NaN, `generate` takes a token without a word when it is greedy."""
+    if not logits.amax(dim=-1).isfinite().all():
+        raise BadLogits
+    return logits
 
 
 class TransformersEngine(_Borrowed):
@@ -188,6 +193,7 @@ class TransformersEngine(_Borrowed):
         from transformers import GenerationConfig, __version__
 
         self.model, self.version = model, __version__
+        self.batch = self.settings.batch_size or self.settings.n
         model.generation_config = GenerationConfig()
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.ends[0]
 
@@ -208,6 +214,7 @@ class TransformersEngine(_Borrowed):
             eos_token_id=self.ends,
             pad_token_id=self.pad,
             suppress_tokens=hidden or None,
+            logits_processor=[_refuse_not_finite],
             **draws,
         )[:, len(task.ids) :].tolist()
         return found if settings.temperature else found * len(indices)
@@ -219,49 +226,41 @@ class VllmEngine(_Borrowed):
     name = "vllm"
 
     def prepare(self, model, tokenizer, tasks):
-        try:
-            import vllm
-        except ImportError:
-            raise UserError("--engine vllm: not installed; pip install -e '.[vllm]', or --engine lanes") from None
-        if not torch.cuda.is_available():
-            raise UserError("--engine vllm: torch sees no CUDA device; use --engine lanes")
         settings = self.settings
-        self.vllm, self.version = vllm, vllm.__version__
         rows = model.get_output_embeddings().weight.shape[0]
         unknown = set(self.banned) | set(range(self.columns, rows))
         self.allowed = [number for number in range(rows) if number not in unknown] if unknown else None
+        self.batch = settings.batch_size or DEFAULT_BATCH[device_of(settings.device).type]
+        free = settings.memory_bytes - sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        if free <= 0:
+            raise UserError(f"--memory {settings.memory}: too little for the model; give more GiB")
         model.to("cpu")  # vLLM loads weights of its own
-        torch.cuda.empty_cache()
-        self.engine = vllm.LLM(
-            model=settings.model_dir,
-            dtype=PRECISIONS[settings.precision],
-            max_model_len=max(len(task.ids) + task.room for task in tasks),
-            gpu_memory_utilization=min(0.95, settings.memory_bytes / torch.cuda.get_device_properties(0).total_memory),
-            generation_config="vllm",
-            seed=settings.seed,
-        )
+        self.requests = VllmRequests(
+            settings.model_dir, device_of(settings.device), PRECISIONS[settings.precision],
+            max((len(task.ids) + task.room for task in tasks if task.room), default=2), free, self.batch, settings.seed,
+        )  # fmt: skip
+        self.version = self.requests.vllm.__version__
 
     def draw(self, pairs, finished):
         """Sample all `pairs` in one call: vLLM batches across problems itself."""
         for task, index in pairs:
             if not task.room:
                 finished(row_of(_Told(task, index, [], self.rules, self.ends)))
-        wanted = [(task, index) for task, index in pairs if task.room]
-        prompts = [{"prompt_token_ids": task.ids} for task, _ in wanted]
-        answers = self.engine.generate(prompts, [self._request(task, index) for task, index in wanted])
-        for (task, index), answer in zip(wanted, answers, strict=True):
-            finished(row_of(_Told(task, index, list(answer.outputs[0].token_ids), self.rules, self.ends)))
+        wanted = {f"{place}": (task, index) for place, (task, index) in enumerate(pairs) if task.room}
+        requests = {name: (task.ids, self._settings(task, index)) for name, (task, index) in wanted.items()}
+        for name, ids in self.requests.complete(requests):
+            finished(row_of(_Told(*wanted[name], ids, self.rules, self.ends)))
 
-    def _request(self, task, index):
-        return self.vllm.SamplingParams(
-            temperature=self.settings.temperature,
-            top_p=self.settings.top_p,
-            max_tokens=task.room,
-            seed=row_key(self.settings.seed, task.name, index) % 2**63,
-            stop=list(self.settings.stops),
-            stop_token_ids=self.ends,
-            allowed_token_ids=self.allowed,
-        )
+    def _settings(self, task, index):
+        return {
+            "temperature": self.settings.temperature,
+            "top_p": self.settings.top_p,
+            "max_tokens": task.room,
+            "seed": row_key(self.settings.seed, task.name, index) % 2**63,
+            "stop": self.settings.stops,
+            "stop_token_ids": self.ends,
+            "allowed_token_ids": self.allowed,
+        }
 
 
 ENGINES = {engine.name: engine for engine in (LanesEngine, TransformersEngine, VllmEngine)}

@@ -130,7 +130,8 @@ def _draw(engine, units, journal, settings, name):
             try:
                 engine.draw(unit, teller.finished)
             except BadLogits:
-                raise UserError(f"{settings.model_dir}: the model's logits hold NaN; train it again") from None
+                why = "the model's logits hold NaN or infinity; train it again, or take --precision float32"
+                raise UserError(f"{settings.model_dir}: {why}") from None
             except Unsupported as reason:
                 raise UserError(f"{settings.model_dir}: {reason}; sample it with --engine transformers") from None
             teller.keep()

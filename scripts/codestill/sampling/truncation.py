@@ -20,7 +20,7 @@ _MASK = 0xFFFFFFFF
 
 
 class BadLogits(Exception):
-    """The model's logits hold NaN: nothing can be drawn from them."""
+    """The model's logits hold NaN or infinity: nothing can be drawn from them."""
 
 
 def row_key(seed, task, sample):
@@ -77,15 +77,14 @@ def choose(logits, words, temperature, top_p, slack=0.0):
     greedy. top_p keeps the smallest set of most probable tokens whose mass reaches it, as transformers'
     TopPLogitsWarper does; 1 keeps all.
     Returns (ids int64 [B], sure bool [B]): `sure` where no change of each logit by at most `slack` could change the
-    draw. With slack 0 every draw is sure. Raises BadLogits on NaN.
+    draw. With slack 0 every draw is sure. Raises BadLogits on NaN and infinity.
     """
     if temperature == 0:
         return _greedy(logits, slack)
     if top_p >= 1:
         return _draw_from_all(logits, words, temperature, slack / temperature)
     total = _log_mass(logits, temperature)
-    if not bool(torch.isfinite(total).all()):
-        raise BadLogits
+    _refuse_not_finite(total)
     width = logits.shape[-1]
     # Lone rows (slack 0) are few, and take the one path whose order of ties is fixed.
     sizes = [size for size in SHORTLISTS if 2 * size <= width] if slack else []
@@ -111,15 +110,19 @@ def _narrow(logits, total, words, temperature, top_p, slack, sizes):
     return ids, sure
 
 
+def _refuse_not_finite(greatest):
+    """Refuse rows by their greatest values, which are NaN where any is; -inf is a token that may not be drawn."""
+    if not bool(torch.isfinite(greatest).all()):
+        raise BadLogits
+
+
 def _greedy(logits, slack):
     if slack == 0:
         ids = logits.argmax(dim=-1)
-        if bool(torch.isnan(logits).any()):
-            raise BadLogits
+        _refuse_not_finite(logits.gather(-1, ids[:, None]))
         return ids, torch.ones_like(ids, dtype=torch.bool)
     best, ids = logits.topk(2, dim=-1)
-    if bool(torch.isnan(best).any()):
-        raise BadLogits
+    _refuse_not_finite(best[:, 0])
     return ids[:, 0], best[:, 0] - best[:, 1] > 2 * slack
 
 
@@ -134,8 +137,7 @@ def _pick(scores, slack):
 
 def _draw_from_all(logits, words, temperature, slack):
     scaled = logits / temperature
-    if bool(torch.isnan(scaled).any()):
-        raise BadLogits
+    _refuse_not_finite(scaled.amax(dim=-1))
     ids = torch.arange(scaled.shape[-1], device=scaled.device).expand_as(scaled)
     place, sure = _pick(scaled + gumbel(words, ids), slack)
     return place[:, 0], sure
