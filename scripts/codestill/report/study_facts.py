@@ -80,7 +80,7 @@ def chosen_how(choice):
     count, best = len(choice.get("candidates", [])), choice.get("finalists")
     rounds = f", the best {best} of them trained on all seeds first" if best else ""
     among = f"chosen among {count} setting{'s' * (count != 1)}{rounds}"
-    return f"{among}, by {choice.get('criterion', 'an unknown criterion')}, before any benchmark was read"
+    return f"{among}, by {choice.get('criterion', 'an unknown criterion')}, before any reported benchmark was read"
 
 
 def texts(results):
