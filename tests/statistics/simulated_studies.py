@@ -9,13 +9,13 @@ def draw_scores(random, rates, seeds, problems, deviation, shared=0.0, interacti
     """Per-problem scores of every setting, [settings, seeds, problems], each setting's expected rate `rates[g]`.
 
     deviation: of a seed's rate around its setting's, at a rate of one half (less towards 0 and 1: the same angle
-    everywhere). shared: the part of that variance that one seed gives to all settings. Problems differ in difficulty,
-    settings in what they find difficult (`interaction`); both are logistic.
+    everywhere); one number, or one of each setting. shared: the part of that variance that one seed gives to all
+    settings. Problems differ in difficulty, settings in what they find difficult (`interaction`); both are logistic.
     """
-    settings = len(rates)
+    settings, deviation = len(rates), numpy.broadcast_to(deviation, len(rates))
     # E[sin^2 (a + d z)] = (1 - cos 2a exp(-2 d^2)) / 2 is to be the rate.
     cosines = numpy.clip((1 - 2 * numpy.asarray(rates)) * numpy.exp(2 * deviation**2), -1, 1)
-    angles = numpy.arccos(cosines)[:, None] / 2 + deviation * (
+    angles = numpy.arccos(cosines)[:, None] / 2 + deviation[:, None] * (
         (1 - shared) ** 0.5 * random.standard_normal((settings, seeds))
         + shared**0.5 * random.standard_normal((1, seeds))
     )

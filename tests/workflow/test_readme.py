@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 
 import networkx
 import pytest
@@ -17,7 +18,7 @@ PAGES = [ROOT / "README.md", *DOCS, ROOT / "config/README.md"]
 LINES = [
     (page.name, found.strip())
     for page in PAGES
-    for found in re.findall(r"^    ((?:snakemake|make|codestill) [^\n]*(?:\\\n[^\n]*)*)$", page.read_text(), re.M)
+    for found in re.findall(r"^    ((?:snakemake|make|codestill|python) (?:[^\n\\]|\\\n)*)$", page.read_text(), re.M)
 ]
 # They need a cluster, a finished study, or packages that are not pinned here.
 ELSEWHERE = ("--profile slurm", "--logger", "--report ", "--touch")
@@ -55,6 +56,16 @@ def test_a_program_of_codestill_takes_its_flags(line):
     text = (ROOT / f"scripts/{program}.py").read_text()
     for flag in (word for word in flags if word.startswith("--") and word != "--"):
         assert f'"{flag}"' in text, line
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES if line.startswith("python scripts/")])
+def test_a_program_takes_its_flags(line):
+    program, *flags = words_of(line)[1:]
+    told = subprocess.run(
+        [sys.executable, program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for flag in (word for word in flags if word.startswith("--") and word != "--"):
+        assert re.search(rf"{flag}\b", told), line
 
 
 @pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
