@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from trainings import STEPS, alike, distill, flags, killed_and_resumed, losses, together, weights
 
 import children
@@ -41,6 +42,31 @@ def test_the_prompt_of_a_function_is_its_signature_and_docstring_whatever_its_to
     asked = np.array([IGNORE] * 5 + half[5:])
     assert prompt_length(np.array(half), asked, pieces) == 5  # a conversation's question
     assert prompt_length(np.array(half), np.full(len(half), IGNORE), pieces) == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_start_tokens_are_no_conversations_question(count):
+    """They lead the prompt of a function, which is its signature and docstring behind them."""
+    tokenizer = small_models.make_tokenizer()
+    bare = text_pieces(tokenizer, len(tokenizer))
+    plain = TextEncoder(tokenizer, 200).encode([FUNCTION.rstrip()])
+    alone = np.where(plain.learnt, plain.ids, IGNORE)
+    single = " ".join([*("<s>", "<pad>")[:count], "$A"])
+    special = [("<s>", 0), ("<pad>", 1)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=special)
+    functions = TextEncoder(tokenizer, 200).encode([FUNCTION.rstrip()])
+    labels = np.where(functions.learnt, functions.ids, IGNORE)
+    writer = StudentWriter(small_models.make_model("gpt2", len(tokenizer)), tokenizer, len(tokenizer), 96, 4, seed=1)
+    assert writer.led == count and (labels == IGNORE).sum() == max(count, 1)
+    batch = collate([row_of(functions.ids, labels)])
+    (prompt,) = prompts_of(batch, writer.pieces, writer.led)
+    assert prompt == [*range(count), *plain.ids[: prompt_length(plain.ids, alone, bare)]]
+    question = np.where(np.arange(len(labels)) < count + 4, IGNORE, labels)
+    assert prompt_length(functions.ids, question, writer.pieces, writer.led) == count + 4
+
+
+def row_of(ids, labels):
+    return {"input_ids": ids, "position_ids": np.arange(len(ids)), "labels": labels, "example": 0}
 
 
 def test_each_function_of_a_packed_row_is_prompted_and_filling_is_not():

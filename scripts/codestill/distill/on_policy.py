@@ -25,6 +25,7 @@ from codestill.data.text import body_start
 from codestill.kit import attempts
 from codestill.kit.program import UserError
 from codestill.models.token_bytes import text_pieces
+from codestill.models.tokenizers import load_tokenizer, start_ids
 from codestill.sampling.engines import DEFAULT_BATCH, drawable
 from codestill.sampling.kv_cache import Lanes, Unsupported
 from codestill.sampling.prompts import positions_of
@@ -33,16 +34,17 @@ from codestill.sampling.truncation import BadLogits, choose, row_key, step_words
 ROUND = 64  # a lane's capacity is rounded up to this, so that it changes seldom
 
 
-def prompt_length(ids, labels, pieces):
+def prompt_length(ids, labels, pieces, led=0):
     """How many tokens of one function (ids, labels [tokens]) are its prompt; 0 where nothing of it is learnt.
 
     A conversation's is what is not learnt of its beginning; a function's its signature and docstring, without the
-    newline that follows; of a text without a function its first half. pieces: the bytes of each token id.
+    newline that follows; of a text without a function its first half. pieces: the bytes of each token id; led: how many
+    start tokens lead a text. Of these, or else of its first token, a function learns nothing either.
     """
     targets = np.flatnonzero(labels != IGNORE)
     if not len(targets):
         return 0
-    if targets[0] > 1:
+    if targets[0] > max(led, 1):
         return int(targets[0])
     spelt = [pieces[index] for index in ids]
     text = b"".join(spelt).decode(errors="replace")
@@ -53,15 +55,15 @@ def prompt_length(ids, labels, pieces):
     return int(np.searchsorted(ends, len(text[:start].encode()), side="right"))
 
 
-def prompts_of(batch, pieces):
-    """The prompt's ids of each function in a batch of the corpus, in order."""
+def prompts_of(batch, pieces, led=0):
+    """The prompt's ids of each function in a batch of the corpus, in order; pieces and led as for `prompt_length`."""
     found = []
     for ids, positions, labels in zip(
         *(batch[name].cpu().numpy() for name in ("input_ids", "position_ids", "labels")), strict=True
     ):
         starts = np.append(np.flatnonzero(positions == 0), len(ids))
         for start, stop in pairwise(starts):
-            length = prompt_length(ids[start:stop], labels[start:stop], pieces)
+            length = prompt_length(ids[start:stop], labels[start:stop], pieces, led)
             if length:
                 found.append(ids[start : start + length].tolist())
     return found
@@ -79,6 +81,7 @@ class StudentWriter:
         columns = min(own, columns)
         self.model, self.limit, self.new_tokens, self.seed = model, limit or 2**31, new_tokens, seed
         self.end, self.pieces = tokenizer.eos_token_id, text_pieces(tokenizer, columns)
+        self.led = len(start_ids(tokenizer))
         self.lanes = Lanes(model, columns, [number for number in banned if number < columns])
         try:
             with self._as_itself():
@@ -159,8 +162,6 @@ class StudentWriter:
 
 def own_text_of(run, per_step):
     """The OwnText of a `codestill.distill.training` run whose process learns `per_step` batches in a step."""
-    from codestill.models.tokenizers import load_tokenizer
-
     options, models = run.options, [run.model, run.teacher.model]
     limits = [positions_of(model.config.get_text_config()) for model in models]
     limit = min((one for one in limits if one), default=None)
@@ -230,7 +231,7 @@ class OwnText:
         for place, batch in enumerate(self._ahead):
             number = self.number(step, place)
             if self.written_by_student(number) and number not in self.texts:
-                found = prompts_of(batch, self.writer.pieces)
+                found = prompts_of(batch, self.writer.pieces, self.writer.led)
                 prompts |= {f"{number}/{index}": ids for index, ids in enumerate(found)}
                 self.texts[number] = []
         for name, new in self.writer.write(prompts).items():
