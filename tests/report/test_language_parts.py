@@ -50,6 +50,19 @@ def test_each_part_and_source_has_its_share_of_text_and_of_each_model_s_loss(res
     assert found["body", "share of the loss"]["cells"]["best distilled"] == "missing"
 
 
+def test_each_cell_of_a_trained_student_names_its_seeds(results, tmp_path):
+    """Values are means over them; the share of the loss is of the first alone."""
+    axes = {"temperature": None, "alpha": 1.0}
+    cells = {f"alone-{seed}": {"role": "cell", "cell": axes | {"seed": seed}} for seed in (3, 4)}
+    for name in cells:
+        write_json(tmp_path / f"language/{name}.json", document([6.0, 6.0], head_nats=[40, 50], body_nats=[30, 40]))
+    study = results.study | {"models": results.study["models"] | cells}
+    found = {(row["place"], row["measure"]): row["cells"] for row in told(Results(study, tmp_path))}
+    assert found["body", "test CE (nats/token)"]["fine-tuned alone"].endswith("], seeds 3 4")
+    assert found["body", "share of the loss"]["fine-tuned alone"] == "44 %, seed 3"
+    assert "seed" not in found["body", "test CE (nats/token)"]["teacher"]
+
+
 def test_without_sums_over_functions_nothing_is_told(results, tmp_path):
     for name in ("teacher", "student"):
         write_json(tmp_path / f"language/{name}.json", {"bits_per_byte": 2.0})

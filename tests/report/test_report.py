@@ -107,6 +107,31 @@ def test_files_that_cannot_be_read_count_as_missing_and_are_named(whole, tmp_pat
     assert frame[(frame["model"] == "student") & (frame["benchmark"] == "pocket")].empty
 
 
+def test_each_number_names_its_seeds_wherever_its_table_is_pasted(whole, tmp_path):
+    """HumanEval is of one seed here and Pocket of three; a column of which all rests on the same says so once."""
+    lines = (whole / "report/table.md").read_text().splitlines()
+    (pocket,) = (line.split("|")[4] for line in lines if line.startswith("| pocket pass@1 |"))
+    (human,) = (line.split("|")[4] for line in lines if line.startswith("| humaneval pass@1 |"))
+    assert pocket.endswith(", seeds 0 1 2 ") and human.endswith(", seed 0 ")
+    tex = (whole / "report/table.tex").read_text().splitlines()
+    (pocket,) = (line.split(" & ")[4] for line in tex if line.startswith(r"pocket pass@1 &"))
+    (human,) = (line.split(" & ")[4] for line in tex if line.startswith(r"humaneval pass@1 &"))
+    assert pocket.endswith(r"], seeds 0 1 2 \\") and human.endswith(r"], seed 0 \\")
+    card = write(Results.load(whole / "study.json", whole), "best_distilled", tmp_path / "card.md")
+    (row,) = (line.split("|") for line in card.splitlines() if line.startswith("| The student, distilled"))
+    assert row[2].endswith(", seeds 0 1 2 ") and row[3].endswith(", seed 0 ")
+    folder = tmp_path / "one"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    study = read_json(folder / "study.json")
+    study["benchmarks"].pop("humaneval")
+    write_json(folder / "study.json", study)
+    text, *_ = build(folder / "study.json", folder, folder / "report")
+    assert "| teacher | student before | fine-tuned alone (seeds 0 1 2) | best distilled (seeds 0 1 2) |" in text
+    assert "best distilled (seeds 0 1 2)" in (folder / "report/table.tex").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith("| pocket pass@1 |"))
+    assert "seeds" not in row
+
+
 def test_zero_passes_are_reported_with_their_bound(whole):
     text = (whole / "report/table.md").read_text()
     assert "0 of 164 problems (one sample a problem): a rate below 2.2 %" in text

@@ -2,7 +2,7 @@
 
 from codestill.measure.language_measures import PARTS
 from codestill.report.measures import describe, show, show_interval, title
-from codestill.report.summary import lookup, main_model, main_settings
+from codestill.report.summary import lookup, main_model, main_settings, seeds_of
 
 NAMES = {"head": "signature and docstring", "body": "body"}
 MEASURES = ("ce", "kl", "bits_per_byte")
@@ -11,20 +11,22 @@ MEASURES = ("ce", "kl", "bits_per_byte")
 def rows(results, tables):
     """[{place, bytes, measure, cells {column: text}}] of what is measured: a row a place and measure, in fixed order.
 
-    bytes: the place's share of the held-out text. Its share of each model's loss is a row of its own.
+    bytes: the place's share of the held-out text. Its share of each model's loss is a row of its own, of one seed.
     """
     frame, main = tables["settings"], main_settings(results)
-    documents = {}
+    documents, seeds = {}, {}
     for column, setting in main.items():
         found = results.language(main_model(results, setting)) if setting else None
         if (found or {}).get("functions"):
             documents[column] = found["functions"]
+            seeds[column] = main_model(results, setting).seed
     if not documents:
         return []
     first, made = next(iter(documents.values())), []
     for place, name in _places(first):
         size = f"{100 * _share(first, place, 'bytes'):.0f} %"
         lost = {column: f"{100 * _share(own, place, 'nats'):.0f} %" for column, own in documents.items()}
+        lost |= {column: f"{lost[column]}, seed {seed}" for column, seed in seeds.items() if seed is not None}
         told = [("share of the loss", {column: lost.get(column, "missing") for column in main})]
         for measure in MEASURES:
             cells = {column: _cell(frame, main[column], f"{place}.{measure}") for column in main}
@@ -51,9 +53,10 @@ def _share(functions, place, what):
 
 
 def _cell(frame, setting, measure):
-    """A value with its interval; a dash for what has no meaning (the teacher's distance from itself)."""
+    """A value with its interval and seeds; a dash for what has no meaning (the teacher's distance from itself)."""
     row = lookup(frame, setting, "", measure)
     if row is None:
         return "–" if setting == "teacher" and measure.endswith(".kl") else "missing"
     unit = describe(measure).unit
-    return f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
+    told = f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
+    return ", ".join(filter(None, (told, seeds_of(row))))

@@ -120,12 +120,18 @@ def _table(columns, rows, align=None):
 
 
 def results_table(story):
-    """The headline table as LaTeX (booktabs)."""
-    rows = []
+    """The headline table as LaTeX (booktabs): seeds stand in the head of a column, or in its cells where they differ."""
+    rows, shared = [], story["shared_seeds"]
     for row in story["headline"]:
-        cells = [row["cells"][column] for column in COLUMNS]
-        rows.append([row["title"], *[f"{cell['text']} {cell['interval']}".strip() for cell in cells]])
-    return _table(["", *COLUMNS], rows, "lrrrr")
+        cells = [(row["cells"][column], shared[column]) for column in COLUMNS]
+        rows.append([row["title"], *[_with_seeds_named(cell, known) for cell, known in cells]])
+    heads = [f"{column} ({shared[column]})" if shared[column] else column for column in COLUMNS]
+    return _table(["", *heads], rows, "lrrrr")
+
+
+def _with_seeds_named(cell, known):
+    text = f"{cell['text']} {cell['interval']}".strip()
+    return f"{text}, {cell['note']}" if cell["note"] and not known else text
 
 
 def experiments_table(story, label):

@@ -8,7 +8,7 @@ from codestill.report.measures import describe, pass_at, show, show_interval
 from codestill.report.objectives import objective_of
 from codestill.report.settings import evidence_of, setting_frame, settings
 from codestill.report.study_facts import chosen_how, licences
-from codestill.report.summary import lookup
+from codestill.report.summary import lookup, seeds_of
 from codestill.report.table import problem_frame, score_frame, score_rows, setting_label
 
 WHAT = {
@@ -150,6 +150,7 @@ def _beside(results, model):
                 row = lookup(frame, labels[kind], benchmark, measure)
                 unit = describe(measure).unit
                 shown = row and f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
-                cells[f"{benchmark} {measure}".strip()] = shown or "missing"
+                told = ", ".join(filter(None, (shown, seeds_of(row)))) if row else "missing"
+                cells[f"{benchmark} {measure}".strip()] = told
             found.append((WHAT[kind] + (f" ({labels[kind]})" if kind in ("alone", "distilled") else ""), cells))
     return found

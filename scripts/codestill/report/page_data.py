@@ -12,6 +12,7 @@ def tell(results, tables):
         "missing": missing,
         "columns": summary.COLUMNS,
         "headline": headline,
+        "shared_seeds": summary.shared_seeds(headline),
         "main": summary.main_settings(results),
         "verdicts": summary.verdicts(results, tables),
         "next_steps": advice.steps(results, tables),

@@ -84,15 +84,26 @@ def _cell(row, unit):
     ends = [row["share_low"], row["share_high"]]
     open_end = ends[0] is not None and ends[1] is None
     interval = "" if ends[0] is None else f"[{100 * ends[0]:.0f}, {'no end' if open_end else f'{100 * ends[1]:.0f}'}]"
-    seeds = str(row["seed_names"] or "")
     return {
         "value": row["value"],
         "text": show(row["value"], unit),
         "interval": show_interval(row["low"], row["high"], unit),
         "share": row["share"],
         "share_interval": interval,
-        "note": f"seed{'s' * (' ' in seeds)} {seeds}" if seeds else "",
+        "note": seeds_of(row),
     }
+
+
+def seeds_of(row):
+    """`seeds 0 1 2` of a row of the settings table; empty for a model that no seed names."""
+    seeds = str(row["seed_names"] or "")
+    return f"seed{'s' * (' ' in seeds)} {seeds}" if seeds else ""
+
+
+def shared_seeds(rows):
+    """{column: the seeds that all of its cells rest on} of the headline table; empty where cells differ in them."""
+    notes = {column: {row["cells"][column]["note"] for row in rows} - {""} for column in COLUMNS}
+    return {column: next(iter(found)) if len(found) == 1 else "" for column, found in notes.items()}
 
 
 def solved_text(results, benchmark, setting, frame):
