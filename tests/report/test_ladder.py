@@ -154,3 +154,25 @@ def test_a_step_beside_the_direct_way_is_drawn_once(frame):
     scores = pandas.DataFrame(columns=["model", "benchmark", "measure", "low", "high"])
     once, twice = (panels({"ladder": one, "scores": scores}) for one in (frame, beside))
     assert twice == once and len(beside) == len(frame) + 1
+
+
+def test_what_is_trained_of_a_small_folder_is_as_large_as_training_writes_it(tmp_path):
+    """A million weights: 4 MB in float32, however few bytes they took where the training began."""
+    models = {name: {"role": "variant", "cell": None, "operation": name} for name in ("quantise", "cast")}
+    models["teacher"] = {"role": "teacher", "cell": None}
+    needs = {"cast": ["teacher"], "quantise": ["cast"]}
+    for start in ("cast", "quantise"):
+        models |= {f"{start}.task": {"role": "task"}, f"{start}.cell": {"role": "cell", "cell": {"student": start}}}
+        needs |= {f"{start}.task": [start], f"{start}.cell": [start, "teacher"]}
+    results = Results({"study": "made", "models": models, "made_from": needs}, tmp_path)
+    whole = {"parameters": 1_000_000, "bytes_on_disk": 4_001_000, "latency_ms": 10.0, "memory_bytes": 5_000_000}
+    write_json(tmp_path / "efficiency/teacher.json", whole)
+    write_json(tmp_path / "efficiency/cast.json", whole | {"bytes_on_disk": 2_001_000})
+    few = {"bytes_on_disk": 600_000, "latency_ms": 90.0, "memory_bytes": 1_000_000}
+    write_json(tmp_path / "efficiency/quantise.json", whole | few)
+    for name in ("cast.task", "cast.cell", "quantise.task", "quantise.cell"):
+        assert results.efficiency(results.by_name[name]) == whole | {"bytes_on_disk": 4_000_000}, name
+    write_json(tmp_path / "models/cast.cell/train_results.json", {"steps": 0})  # its start, copied as it is
+    copied = Results(results.study, tmp_path)
+    assert copied.efficiency(copied.by_name["cast.cell"])["bytes_on_disk"] == 2_001_000
+    assert results.efficiency(results.by_name["quantise"])["latency_ms"] == 90.0  # its own, as it is measured

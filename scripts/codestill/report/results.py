@@ -181,8 +181,20 @@ class Results:
     def efficiency(self, model):
         """What a model costs: measured on it, or on what a cell or a task starts from, whose architecture it has."""
         found = self.document(model, "efficiency/{}.json")
-        start = self.by_name.get(self.made_from(model.name)[0]) if model.role in ("cell", "task") else None
-        return self.efficiency(start) if found is None and start else found
+        if found is not None or model.role not in ("cell", "task"):
+            return found
+        trained = (self.trained(model, "train_results") or {}).get("steps") != 0  # else it is a copy of its start
+        start = self.by_name.get(self._start(model.name, whole=trained))
+        found = self.efficiency(start) if start else None
+        return _in_float32(found) if found and trained else found
+
+    def _start(self, name, whole):
+        """The model that a cell or a task starts from; `whole`: of a quantised one what that was made of, for what is
+        trained on weights in few bits is written whole, and is no faster or slower than any other."""
+        start = self.made_from(name)[0]
+        while whole and self.study["models"].get(start, {}).get("operation") == "quantise":
+            start = self.made_from(start)[0]
+        return start
 
     def made_from(self, name):
         """The names of the models that one is made from, of a cell its student first."""
@@ -256,6 +268,12 @@ class Results:
             if entry["role"] == "chosen" and alias not in self.choices:
                 lost.append(f"models/{alias}/chosen.json")
         return list(dict.fromkeys(lost))
+
+
+def _in_float32(cost):
+    """What a model costs once training has written it, always in float32; but for the file's head of a few kB."""
+    least = 4 * cost.get("parameters", 0)
+    return cost | {"bytes_on_disk": least} if cost.get("bytes_on_disk", least) < least else cost
 
 
 def _key(axes):
