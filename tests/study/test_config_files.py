@@ -10,6 +10,7 @@ from codestill.study.config import load_study
 from codestill.study.config_files import ConfigFiles, read_config
 from codestill.study.grid import build_grid
 from codestill.study.local_paths import check_local
+from codestill.study.reading import open_study, options_of
 
 HOME = (Path(__file__).resolve().parents[2] / "config/config.yaml").read_text()
 
@@ -20,7 +21,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def files(tmp_path, *texts):
-    paths = [tmp_path / f"{letter}.yaml" for letter in "abc"[: len(texts)]]
+    paths = [tmp_path / f"{letter}.yaml" for letter in "abcd"[: len(texts)]]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
     return paths
@@ -38,6 +39,8 @@ def files(tmp_path, *texts):
         ("- a\n", "a.yaml: a config is a mapping"),
         ("a:\n  seed: 010\n", "a.yaml:2: 010: YAML reads this in base 8"),
         ("a: 1\nb: 1:30\n", "a.yaml:2: 1:30: YAML reads this in base 60"),
+        ("since: 2024-02-30\n", "a.yaml: not YAML (day is out of range for month); correct the date, or quote it"),
+        ("selection: {on: a, 'on': b}\n", "a.yaml:1: on: stands twice"),
     ],
 )
 def test_what_yaml_would_drop_or_refuse_is_named_by_file_and_line(tmp_path, text, message):
@@ -131,3 +134,75 @@ def test_a_folder_of_sources_without_python_is_refused(tmp_path):
         check_local(study, tmp_path / "inputs", "study")
     (tmp_path / "code/a.py").touch()
     check_local(study, tmp_path / "inputs", "study")
+
+
+CHOICE = "selection: {by: pass@1, on: mine}"
+CHOOSERS = """
+benchmarks:
+  mine: {kind: mbpp_development, use: development}
+  other: {kind: mbpp_development, use: development}
+"""
+
+
+@pytest.mark.parametrize(
+    ("texts", "values", "on"),
+    [
+        ([CHOICE], None, "mine"),
+        ([CHOICE.replace(" on:", ' "on":')], None, "mine"),
+        ([CHOICE, "selection: {'on': other}"], None, "other"),  # the last one holds, however each is written
+        (["selection: {by: pass@1, 'on': other}", CHOICE], None, "mine"),
+        ([CHOICE], "{on: other}", "other"),
+    ],
+)
+def test_the_plain_word_on_is_the_field_that_yaml_reads_as_true(tmp_path, texts, values, on):
+    laid = options_of([f"selection={values}"] if values else [])
+    study, _, _ = open_study(files(tmp_path, HOME, CHOOSERS, *texts), laid)
+    assert study.selection.on == on
+
+
+def test_a_mistake_in_the_plain_word_on_is_blamed_on_the_file_that_has_it(tmp_path):
+    paths = files(tmp_path, HOME, CHOOSERS, "selection: {by: pass@1, on: nothing}")
+    with pytest.raises(UserError, match=r"^c\.yaml: selection\.on: 'nothing' is no benchmark of the study"):
+        open_study(paths)
+
+
+TASK = "tasks: {t: {corpus: {sources: {s: {kind: stdlib}}}, of: 1}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("experiments: {1: {}}", "experiments: YAML reads a name here as 1; quote it"),
+        ("experiments: {off: {}}", "experiments: YAML reads a name here as false (as yes, no, on and off are)"),
+        ("sweeps: {2024-01-01: {}}", "sweeps: YAML reads a name here as the date 2024-01-01; quote it"),
+        ("sweeps: {a: {grid: {on: 1}}}", "sweeps.a.grid: YAML reads a name here as true"),
+        ("models: {1.5: {shape: {model_type: gpt2}}}", "models: YAML reads a name here as 1.5; quote it"),
+        ("variants: {~: {cast: bf16}}", "variants: YAML reads a name here as null; quote it"),
+        ("selection: {off: mine}", "selection: YAML reads a name here as false"),
+        ("yes: 1", "study: YAML reads a name here as true"),
+        ("distillation: {teacher: 1}", "distillation.teacher: must be text, not 1; quote it"),
+        ("experiments: {a: {grid: {teacher: [off]}}}", "experiments.a.grid.teacher: must not be false; YAML reads"),
+        ("experiments: {a: {grid: {teacher: 1}}}", "experiments.a.grid.teacher: must be text, not 1; quote it"),
+        ("variants: {a: {cast: bf16, of: 1}}", "variants.a.of: must be text, not 1; quote it"),
+        ("variants: {a: {cast: bf16, of: [teacher, 1]}}", "variants.a.of: must be text, not 1; quote it"),
+        (TASK, "tasks.t.of: must be text, not 1; quote it"),
+        ("student: {revision: 2024-01-01}", "student.revision: must be text, not the date 2024-01-01; quote it"),
+        ("corpus: {hold_out: [1]}", "corpus.hold_out.0: must be text, not 1; quote it"),
+    ],
+)
+def test_a_name_that_yaml_takes_for_something_else_is_one_line_that_says_quote_it(tmp_path, text, line):
+    with pytest.raises(UserError) as caught:
+        open_study(files(tmp_path, HOME, text))
+    assert f": {line}" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_names_as_yaml_takes_for_text_need_no_quotes(tmp_path):
+    study, _, _ = open_study(files(tmp_path, HOME, "experiments: {y: {}, n: {}, 1a: {}, none: {}}"))
+    assert {"y", "n", "1a", "none"} <= set(study.experiments)
+
+
+def test_a_date_needs_no_quotes(tmp_path):
+    (tmp_path / "live.jsonl").touch()
+    live = "benchmarks: {live: {kind: livecodebench, path: live.jsonl, since: 2024-06-01, until: '2024-12-31'}}"
+    study, _, _ = open_study(files(tmp_path, HOME, live))
+    assert (study.benchmarks["live"].since, study.benchmarks["live"].until) == ("2024-06-01", "2024-12-31")

@@ -53,3 +53,15 @@ def test_braces_in_a_text_of_the_config_are_text(tmp_path):
     (tmp_path / "braces.yaml").write_text(text)
     snakemake(tmp_path, "--cores", 1, "--configfile", tmp_path / "braces.yaml", "--", "results/demo/study.json")
     assert "{word}" in (tmp_path / "results/demo/study.json").read_text()
+
+
+def test_the_plain_word_on_chooses_in_a_plan_and_in_a_run(tmp_path):
+    text = (CONFIG / "demo.yaml").read_text() + "\nselection: {by: pass@1, on: pocket_validation}\n"
+    (tmp_path / "plain.yaml").write_text(text)
+    command = [sys.executable, ROOT / "scripts/plan.py", "--configfile", "plain.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0 and "choose" in done.stdout, done.stdout + done.stderr
+    given = ["--dry-run", "--printshellcmds", "--configfile", tmp_path / "plain.yaml"]
+    for more in ([], ["--config", "selection={on: pocket_validation}"]):
+        done = snakemake(tmp_path, *given, *more)
+        assert "--by pass@1 --on pocket_validation" in done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, model_validator
 
 from codestill.kit.program import UserError
-from codestill.study.config_files import named
+from codestill.study.config_files import named, worded
 from codestill.study.entries import benchmark_kinds
 from codestill.study.mistakes import first_mistake
 from codestill.study.recipe_names import CORPUS_PROMPTS
@@ -245,7 +245,8 @@ def load_study(raw, origin="config"):
         raise UserError(f"{origin}: a config is a mapping of fields, not {type(raw).__name__}")
     try:
         # A key x-... is the user's own: a place for YAML's anchors.
-        return Study.model_validate({key: value for key, value in raw.items() if not str(key).startswith("x-")})
+        own = {key: value for key, value in raw.items() if not str(key).startswith("x-")}
+        return Study.model_validate(worded(own))
     except ValidationError as error:
         location, remedy, more = first_mistake(error, Study)
         field = ".".join(map(str, location)) or "study"

@@ -57,6 +57,8 @@ def read_config(path):
         loader = _Strict(text)
         loader.name = shown
         raw = loader.get_single_data()
+    except ValueError as error:  # a date that no calendar has
+        raise UserError(f"{shown}: not YAML ({error}); correct the date, or quote it where text is meant") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -67,13 +69,24 @@ def read_config(path):
     return raw
 
 
+def worded(raw):
+    """`raw` with the field `on` of `selection` under its name: YAML reads the plain word as true.
+
+    Where files that lie over each other write it both plain and quoted, the last one holds.
+    """
+    selection = raw.get("selection")
+    if not isinstance(selection, dict):
+        return raw
+    return {**raw, "selection": {"on" if key is True else key: value for key, value in selection.items()}}
+
+
 class ConfigFiles:
     """The files of one study in their order, and what --config lays over them; `at` says where a field stands."""
 
     def __init__(self, paths, command_line=None):
-        self.files = {from_here(path): read_config(path) for path in paths}
+        self.files = {from_here(path): worded(read_config(path)) for path in paths}
         if command_line:
-            self.files["--config"] = command_line
+            self.files["--config"] = worded(command_line)
 
     def __str__(self):
         return " + ".join(self.files) or "config"

@@ -1,5 +1,6 @@
 """What is wrong with a config, in words: pydantic's errors as one field and one remedy."""
 
+import datetime
 import difflib
 import re
 from itertools import filterfalse
@@ -34,7 +35,7 @@ def _of_another_type(one):
     """Whether a value of two types, a name or names, a share or shares by part, was meant as the other of the two."""
     place, kind, value = one["loc"][2:3], one["type"], one["input"]
     if place == ("of",):
-        return (kind, type(value)) in (("list_type", str), ("string_type", list))
+        return kind == ("string_type" if isinstance(value, list) else "list_type")
     if place == ("prune",) and len(one["loc"]) > 3:
         return kind == "model_type" if one["loc"][3] == "KeptParts" else isinstance(value, dict)
     return False
@@ -43,6 +44,8 @@ def _of_another_type(one):
 def _location(one):
     """Where an error is, as the user's file has it: without pydantic's branches of a choice of types."""
     location = tuple(part for part in one["loc"] if part != "[key]")
+    if _unquoted(one):
+        location = location[:-1]  # what pydantic makes of the name, the user's file has nowhere
     if location[:1] in (("experiments",), ("sweeps",)):
         depth = {"grid": 4, "zip": 4, "exclude": 5}.get(location[2] if len(location) > 2 else None)
         location = location[:depth]
@@ -60,6 +63,9 @@ def _location(one):
 def remedy(one, top):
     """What to do about one of pydantic's errors, as the end of a sentence."""
     kind, location = one["type"], one["loc"]
+    if _unquoted(one):
+        truth = " (as yes, no, on and off are)" if isinstance(one["input"], bool) else ""
+        return f"YAML reads a name here as {_as_yaml(one['input'])}{truth}; quote it"
     if kind == "extra_forbidden":
         known = _allowed(location[:-1], top)
         near = difflib.get_close_matches(str(location[-1]), known, 1)
@@ -77,9 +83,24 @@ def remedy(one, top):
     return message + (_shown(one) if message.startswith(("must be ", "must have ")) else "")
 
 
+def _unquoted(one):
+    """Whether YAML took a name for something else: 1 for a number, off for false, 2024-01-01 for a date."""
+    return (one["type"] == "invalid_key" or one["loc"][-1:] == ("[key]",)) and not isinstance(one["input"], str)
+
+
 def _shown(one):
-    value = "null" if one["input"] is None else repr(one["input"])
-    return f", not {value}" if len(value) < 60 else ""
+    value = _as_yaml(one["input"])
+    meant = one["type"] == "string_type" and isinstance(one["input"], bool | int | float)
+    quote = "; quote it" if meant or isinstance(one["input"], datetime.date) else ""
+    return f", not {value}{quote}" if len(value) < 60 else ""
+
+
+def _as_yaml(value):
+    if isinstance(value, datetime.date):
+        return f"the date {value}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else repr(value)
 
 
 def _allowed(location, top):

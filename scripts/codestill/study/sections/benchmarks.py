@@ -1,13 +1,19 @@
 """The config's section `benchmarks`: prompts with tests."""
 
-from typing import Literal
+import datetime
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from codestill.study.entries import benchmark_kinds
 from codestill.study.section import Positive, Section, field, wrong
 
-_DATE = r"^\d{4}-\d\d-\d\d$"
+
+def _written(value):
+    return value.isoformat() if isinstance(value, datetime.date) else value  # what YAML makes of a date without quotes
+
+
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), BeforeValidator(_written)]
 
 
 class Benchmark(Section):
@@ -21,8 +27,8 @@ class Benchmark(Section):
         min_length=1,
     )
     seed: int = field(0, "pocket: seed of the grammar (the same as the source's)", ge=0)
-    since: str | None = field(None, "livecodebench: first date of a contest taken", pattern=_DATE)
-    until: str | None = field(None, "livecodebench: last date of a contest taken", pattern=_DATE)
+    since: Date | None = field(None, "livecodebench: first date of a contest taken")
+    until: Date | None = field(None, "livecodebench: last date of a contest taken")
     problems: Positive | None = field(None, "take so many problems only, spread evenly over all")
     trust: Literal["split", "same_process"] = field(
         "split",
