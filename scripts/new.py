@@ -47,7 +47,7 @@ def asked(value, question, otherwise):
 def look_at(word):
     """(lines of the config's source, the Code found there). A data set of the hub is not looked at."""
     from codestill.data.sources import python_files
-    from codestill.plan.proposal import Code, columns_of, look_at_files, look_at_rows
+    from codestill.plan.proposal import columns_of, look_at_files, look_at_rows, not_looked_at
 
     path = Path(word)
     if path.is_dir() or path.suffix == ".py":
@@ -61,7 +61,7 @@ def look_at(word):
         lines = ["kind: files", f"path: {path.resolve()}", *([f"columns: {{{mapped}}}"] if mapped else [])]
         code = look_at_rows(path, columns)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", word):
-        return ["kind: hub", f"name: {word}"], Code()
+        return ["kind: hub", f"name: {word}"], not_looked_at(word)
     else:
         raise UserError(f"{word}: no folder or file here, and no name of a data set on the hub (OWNER/NAME)")
     if len(code.lengths) < FEWEST:

@@ -8,7 +8,16 @@ import pytest
 import yaml
 
 from codestill.data.sources import load
-from codestill.plan.proposal import Code, Machine, config_text, fitting_size, propose, shape_of, size_of
+from codestill.plan.proposal import (
+    Code,
+    Machine,
+    config_text,
+    fitting_size,
+    not_looked_at,
+    propose,
+    shape_of,
+    size_of,
+)
 from codestill.study.config import load_study
 from shared_data import ROOT
 
@@ -129,3 +138,16 @@ def test_shapes_are_of_their_size():
             AutoConfig.for_model(shape.pop("model_type"), vocab_size=4096, **shape)
         )
         assert model.num_parameters() == pytest.approx(size, rel=0.08)
+
+
+def test_a_data_set_of_the_hub_is_not_looked_at(tmp_path):
+    """The usage line of the program's own header, reckoned with what a plan assumes of a data set."""
+    models = ["--teacher", "microsoft/CodeGPT-small-py", "--student", "distilbert/distilgpt2"]
+    said = new(tmp_path, "owner/dataset", *models, "--output", "hub.yaml")
+    told = "not looked at, since the data set is not downloaded before a run; reckoned with 100,000 functions of 270"
+    assert f"code: {told}" in said and "price: " in said and "documented" not in said
+    text = (tmp_path / "hub.yaml").read_text()
+    study = load_study(yaml.safe_load(text))
+    assert f"# Source: {told}" in text and "  max_seq_length: 512 # the default: the data set was not looked at" in text
+    assert study.corpus.sources["own"].kind == "hub" and study.plan.functions is None
+    assert not_looked_at("code_x_glue_ct_code_to_text").assumed == 251_820 + 13_914 + 14_918

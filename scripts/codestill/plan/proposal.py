@@ -12,6 +12,8 @@ from codestill.data.functions import documented_functions, functions_in, parse, 
 from codestill.data.units import units
 from codestill.kit.files import read_jsonl
 from codestill.kit.program import UserError
+from codestill.plan.amounts import KNOWN_CORPORA, UNKNOWN_CORPUS
+from codestill.study.sections.corpus import Tokens
 from codestill.study.sections.plan import PlanSettings
 
 CHARACTERS_A_TOKEN = 3.2  # of Python code, in the byte-level vocabularies of code models
@@ -30,7 +32,8 @@ COLUMNS = {
 class Code:
     """What was found: functions with a docstring and without, files none can read, and how long what is learnt is.
 
-    characters: of each documented function; units: of each unit of any Python (data/units.py).
+    characters: of each documented function; units: of each unit of any Python (data/units.py). assumed: functions of a
+    data set that was not looked at.
     """
 
     documented: int = 0
@@ -38,6 +41,7 @@ class Code:
     unreadable: int = 0
     characters: list = field(default_factory=list)
     units: list = field(default_factory=list)
+    assumed: int = 0
 
     def take(self, code, docstring):
         """Count one function."""
@@ -59,8 +63,8 @@ class Code:
 
     @property
     def tokens(self):
-        """Tokens of all records together, about."""
-        return sum(self.lengths) / CHARACTERS_A_TOKEN
+        """Tokens of all records together, about; of what was not looked at, as a plan guesses them."""
+        return sum(self.lengths) / CHARACTERS_A_TOKEN or self.assumed * PlanSettings().tokens_per_function
 
     @property
     def longest(self):
@@ -71,6 +75,9 @@ class Code:
     @property
     def told(self):
         """In words: what is learnt, and what is left out."""
+        if self.assumed:
+            guess = f"{self.assumed:,} functions of {PlanSettings().tokens_per_function:g} tokens"
+            return f"not looked at, since the data set is not downloaded before a run; reckoned with {guess}"
         learnt = f"{self.documented:,} documented functions, about {self.tokens:,.0f} tokens"
         if self.form == "functions":
             return f"{learnt}; {self.undocumented:,} undocumented ones left out"
@@ -78,6 +85,11 @@ class Code:
             f"{self.documented:,} documented functions and {self.undocumented:,} undocumented ones, taken as any code: "
             f"{len(self.units):,} functions, classes and scripts, about {self.tokens:,.0f} tokens"
         )
+
+
+def not_looked_at(name):
+    """The `Code` of a data set of the hub: as many functions as a plan reckons with before it is downloaded."""
+    return Code(assumed=sum(KNOWN_CORPORA.get(name, ())) or UNKNOWN_CORPUS)
 
 
 def look_at_files(files):
@@ -199,11 +211,13 @@ def propose(code, machine, teacher, student, minutes):
     """The `Proposal` for these models on this code: what fits the machine and, without a GPU, the minutes."""
     scratch = is_size(teacher)
     lengths = (256, 512, 1024) if machine.gpus else (256, 512)
-    row = next((row for row in lengths if row >= code.longest), lengths[-1])
+    row = Tokens().max_seq_length if code.assumed else _row(code, lengths)
     share = 1 - HELD_OUT
     rows = max(1.0, share * code.tokens / row)
     records = "records" if code.form == "code" else "functions"
     reasons = {"row": f"19 of 20 {records} have at most {code.longest:,.0f} tokens, about"}
+    if code.assumed:
+        reasons["row"] = "the default: the data set was not looked at"
     sizes = parameters_of(teacher, 1.2e8), parameters_of(student, 0.6 * parameters_of(teacher, 1.2e8))
     if machine.gpus:
         batch = _batch(machine, sizes, row)
@@ -218,6 +232,11 @@ def propose(code, machine, teacher, student, minutes):
     reasons["epochs"] = f"what the trainings' share of the minutes on {machine.cores} cores allows"
     reasons["batch"] = f"{rows:.0f} rows in all: small batches make more steps of them"
     return Proposal(row, 2, 1, min(epochs, 8), min(teacher_epochs, 12), "float32", reasons)
+
+
+def _row(code, lengths):
+    """The least of these lengths of a row that holds most records whole, else the longest."""
+    return next((row for row in lengths if row >= code.longest), lengths[-1])
 
 
 def _rounded(epochs):
@@ -251,7 +270,7 @@ def config_text(study, source, code, machine, teacher, student, numbers):
     why, scratch, any_code = numbers.reasons, is_size(teacher), code.form == "code"
     lines = [
         f"# {study}: written by `codestill new`. config/README.md explains every field and has the defaults of others.",
-        f"# Found: {code.told}.",
+        f"# {'Source' if code.assumed else 'Found'}: {code.told}.",
         *([f"# Left out: {code.unreadable:,} unreadable files."] if code.unreadable else []),
         f"study: {study}",
         "",
