@@ -111,6 +111,26 @@ def test_one_seed_speaks_of_two_models_and_asks_for_more(tmp_path):
     assert steps[0][1] == "seeds: [0, 1, 2]\n" and "1 seed" in steps[0][0]
 
 
+def test_what_a_benchmark_tells_is_told_by_the_p_that_the_table_of_experiments_has(tmp_path):
+    """Of five comparisons on one control, one with p = 0.03 shows nothing: its Holm p is 0.15, in both places."""
+    results = chosen(tmp_path, 1, 1)
+    judged = read_json(tmp_path / f"scores/pocket/{name((None, 1.0, 0))}.json")
+    write_json(tmp_path / "scores/pocket/teacher.json", judged)
+    found = tables(results)
+    frame = found["comparisons"]
+    row = (frame["role"] == "teacher") & (frame["measure"] == "pass@1")
+    frame.loc[row, ["difference", "low", "high", "p", "p_holm"]] = [0.05, 0.005, 0.095, 0.03, 0.15]
+    (said,) = summary.discrimination(results, found)
+    assert said.startswith(
+        "pocket does not tell the teacher from the student fine-tuned alone (+0.050 [+0.005, +0.095]"
+    )
+    assert "Holm p = 0.15" in said and "p = 0.03," not in said
+    assert "; of these models, not of a method)" in said
+    frame.loc[row, ["p", "p_holm", "about"]] = [0.001, 0.005, "method"]
+    (said,) = summary.discrimination(results, found)
+    assert said.startswith("pocket tells the teacher") and "Holm p = 0.005" in said and "these models, not" not in said
+
+
 def test_seeds_are_names_in_a_table_that_was_written_and_read(tmp_path):
     """Of one seed a side they look like numbers, and where a side has none, like broken ones."""
     found = tables(chosen(tmp_path, 1, 1))["comparisons"]

@@ -2,7 +2,8 @@
 
 import yaml
 
-from codestill.report.summary import apart, headline_row
+from codestill.report.comparisons import apart
+from codestill.report.summary import headline_row
 from codestill.statistics.min_f_prime import METHOD
 from codestill.study.sections.selection import LOSS
 

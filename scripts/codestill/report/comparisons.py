@@ -144,8 +144,15 @@ def signed(row, key):
     return ("-" if value < 0 else "+") + show(abs(value), unit)
 
 
+def apart(row):
+    """Whether a row of the table shows a difference: by its interval, of the many exploratory ones by Holm's p."""
+    return row["p_holm"] < 0.05 if row["label"] == EXPLORATORY else row["low"] > 0 or row["high"] < 0
+
+
 def figures_of(row):
-    """`+0.040 [-0.024, +0.101], p = 0.21, over 160 problems, seeds 42 43` of a row of the table."""
+    """`+0.040 [-0.024, +0.101], p = 0.21, over 160 problems, seeds 42 43` of a row of the table; Holm's p of an
+    exploratory one, as wherever it stands."""
+    p = f"Holm {show_p(row['p_holm'])}" if row["label"] == EXPLORATORY else show_p(row["p"])
     units = f" over {row['units']:.0f} {'problems' if row['benchmark'] else 'functions'}" if row["units"] else ""
     told = " against ".join(dict.fromkeys(str(row[side]) for side in ("seeds", "seeds_against") if row[side]))
     told = f"seed{'s' * (' ' in told)} {told}"
@@ -155,7 +162,7 @@ def figures_of(row):
         else ""
     )
     interval = f"{signed(row, 'difference')} [{signed(row, 'low')}, {signed(row, 'high')}]"
-    return f"{interval}, {show_p(row['p'])},{units}{' and' * bool(units)} {told}{wide}"
+    return f"{interval}, {p},{units}{' and' * bool(units)} {told}{wide}"
 
 
 def axis_sentences(frame):

@@ -120,7 +120,7 @@ def _table(columns, rows, align=None):
 
 
 def results_table(story):
-    """The headline table as LaTeX (booktabs): seeds stand in the head of a column, or in its cells where they differ."""
+    """The headline table as LaTeX (booktabs): seeds stand in a column's head, or in its cells where they differ."""
     rows, shared = [], story["shared_seeds"]
     for row in story["headline"]:
         cells = [(row["cells"][column], shared[column]) for column in COLUMNS]

@@ -1,7 +1,7 @@
 """What the page opens with: the four models, the experiments, and what the table of comparisons lets be said."""
 
 from codestill.grading.text_match import MEASURES
-from codestill.report.comparisons import CONTROL, HEADLINE, figures_of, reference
+from codestill.report.comparisons import CONTROL, HEADLINE, apart, figures_of, reference
 from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
@@ -125,11 +125,6 @@ def headline_row(tables, benchmark, kind=HEADLINE):
     return None if part.empty else part.iloc[0].to_dict()
 
 
-def apart(row):
-    """Whether the interval of a row of comparisons excludes zero."""
-    return row["low"] > 0 or row["high"] < 0
-
-
 def verdicts(results, tables):
     """(claim, figures) for each benchmark: what distillation gained over fine-tuning alone, and how sure that is."""
     return [_verdict(results, tables, benchmark) for benchmark in results.benchmarks]
@@ -189,10 +184,12 @@ def discrimination(results, tables):
         elif row is None:
             said.append(f"{benchmark}: no paired comparison of teacher and student yet.")
         else:
+            models = "" if row["about"] == METHOD else "; of these models, not of a method"
+            noise = (row["high"] - row["low"]) / 2
             said.append(
                 f"{benchmark} {'tells' if apart(row) else 'does not tell'} the teacher from the student fine-tuned "
-                f"alone ({figures_of(row)}); differences below about {(row['high'] - row['low']) / 2:.3f} are within "
-                "the noise of such a comparison."
+                f"alone ({figures_of(row)}{models}); differences below about {noise:.3f} are within the noise "
+                "of such a comparison."
             )
     return said
 
