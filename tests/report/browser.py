@@ -109,7 +109,8 @@ def colours(path):
 AUDIT = """
 addEventListener("load", async () => {
   const printed = document.documentElement.dataset.printed;
-  for (const one of document.querySelectorAll("details")) one.open = !printed;
+  if (printed) dispatchEvent(new Event("beforeprint"));
+  else for (const one of document.querySelectorAll("details")) one.open = true;
   const wide = [...document.body.querySelectorAll("*")].filter((one) => {
     const box = one.getBoundingClientRect();
     const plain = one.childElementCount === 0 && !(one instanceof SVGElement); // whose box is what it draws
@@ -118,13 +119,21 @@ addEventListener("load", async () => {
     return box.width && Math.max(box.right, box.left + words) > innerWidth + 1 && !scrolls;
   });
   const empty = [...document.querySelectorAll("section")].filter((one) => one.innerText.trim().split("\\n").length < 2);
+  const sight = (one) => one.checkVisibility() && one.innerText.trim() !== "";
+  const folds = [...document.querySelectorAll("details:not(.problem), [id^=problems-]")];
+  const unseen = folds.filter((one) => ![...one.querySelectorAll("pre, td, li")].some(sight));
+  const open = () => [...document.querySelectorAll("details[open]")].map((one) => one.dataset.kind ?? "");
+  const opened = open();
   const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] };
   const found = await axe.run(document, rules);
+  if (printed) dispatchEvent(new Event("afterprint"));
   parent.postMessage(JSON.stringify({
     width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches,
     background: getComputedStyle(document.body).backgroundColor,
     wide: [...new Set(wide.map((one) => one.tagName + "#" + (one.closest("[id]") || document.body).id))],
     empty: empty.map((one) => one.id),
+    unseen: unseen.map((one) => one.id || one.innerText.split("\\n")[0]),
+    opened: opened, left: open(),
     violations: found.violations.map((one) => one.id + ": " + one.nodes.slice(0, 3).map((node) =>
       node.html.slice(0, 200) + " | " + node.failureSummary).join(" || ")),
     checked: found.passes.length,
@@ -139,8 +148,9 @@ FRAME = """<!doctype html><body style="margin:0"><iframe src="{page}" style="bor
 
 
 def audit(page, folder, width, dark=False, printed=False):
-    """What axe-core finds in a page of that width, what reaches over its edge, and which sections are empty;
-    `printed`: as its style sheet for paper shows it.
+    """What axe-core finds in a page of that width, what reaches over its edge, which sections are empty, and which
+    folded parts show no row, line or code; `printed`: as its style sheet for paper shows it, between the two events
+    that a browser sends when it prints.
 
     Skips, with the reason, where axe-core is not installed.
     """

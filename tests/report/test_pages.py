@@ -105,7 +105,27 @@ def test_every_view_is_accessible_and_nothing_is_cut_or_empty(view, whole, tmp_p
     found = browser.audit(whole / "report/index.html", tmp_path, **view)
     assert (found["width"], found["dark"]) == (view["width"], view.get("dark", False)) and found["checked"] > 30
     assert (found["background"] == "rgb(255, 255, 255)") != found["dark"]
-    assert found["violations"] == [] and found["wide"] == [] and found["empty"] == []
+    assert found["violations"] == [] and found["wide"] == [] and found["empty"] == [] and found["unseen"] == []
+
+
+def test_paper_shows_what_the_screen_folds_and_one_problem_gained_and_lost(whole, tmp_path):
+    """Of each benchmark the first of a kind; a reader who chose to see another kind prints one of that. What the
+    reader had opened stays open, the rest is folded again."""
+    page, text = tmp_path / "page.html", (whole / "report/index.html").read_text()
+    lists = re.findall(r'<div id="(problems-[^"]+)">(.*?)</details>\n</div>', text, re.DOTALL)
+    kinds = {name: re.findall(r'<details class="problem" data-kind="([a-z]+)"', inside) for name, inside in lists}
+    assert len(kinds) > 1 and {"gained", "lost"} <= {kind for found in kinds.values() for kind in found}
+    changed = {name: [kind for kind in ("gained", "lost") if kind in found] for name, found in kinds.items()}
+    first = [changed[name] or found[:1] for name, found in kinds.items()]
+    found = browser.audit(whole / "report/index.html", tmp_path, 688, printed=True)
+    folded = [""] * len(re.findall("<details><summary>", text))
+    assert sorted(found["opened"]) == sorted(sum(first, folded)) and len(folded) > 1 and found["left"] == []
+    chosen = "for (const one of document.querySelectorAll('.filters [data-kind=both]')) one.click();"
+    read = "document.querySelector('#methods details').open = true;"
+    page.write_text(text.replace("</body>", f"<script>{chosen}{read}</script></body>"))
+    found = browser.audit(page, tmp_path, 688, printed=True)
+    shown = ["both" for found in kinds.values() if "both" in found]
+    assert shown and sorted(found["opened"]) == sorted(folded + shown) and found["left"] == [""]
 
 
 def test_a_page_that_lacks_contrast_width_and_words_is_found_out(whole, tmp_path):

@@ -67,3 +67,19 @@ function take(list, seed) { // the completions of another seed, and which proble
     button.textContent = `${button.dataset.kind} ${counts[button.dataset.kind] ?? 0}`;
   }
 }
+let unfolded = []; // for paper, which nobody can click
+addEventListener("beforeprint", () => {
+  const folds = [...document.querySelectorAll("details:not(.problem)")];
+  for (const list of document.querySelectorAll('[id^="problems-"]')) {
+    const first = (kind) => list.querySelector(`.problem${kind}:not([hidden])`);
+    const changed = [first("[data-kind=gained]"), first("[data-kind=lost]")].filter(Boolean);
+    folds.push(...(changed.length ? changed : [first("")].filter(Boolean)));
+  }
+  const shut = folds.filter((one) => !one.open);
+  for (const one of shut) one.open = true;
+  unfolded.push(...shut);
+});
+addEventListener("afterprint", () => {
+  for (const one of unfolded) one.open = false;
+  unfolded = [];
+});
