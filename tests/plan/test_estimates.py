@@ -91,7 +91,7 @@ def test_a_part_of_a_benchmark_is_counted_as_such():
 
 def test_a_text_that_a_teacher_writes_is_reckoned_by_its_completions_until_it_is_counted():
     """By hand: n completions a prompt, as long as the corpus' functions are; of graded ones half, until counted."""
-    own = {"kind": "pocket_training", "problems": 40, "use": "training", "n": 5, "k": [1]}
+    own = {"kind": "pocket_training", "seed": 1, "problems": 40, "use": "training", "n": 5, "k": [1]}
     raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
     changes = {"benchmarks": {**raw["benchmarks"], "own": own}, "recipes": {"n": 2, "max_prompts": 30}, "sweeps": {}}
     recipes = ["corpus", "teacher", "verified"]

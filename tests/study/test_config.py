@@ -256,3 +256,91 @@ def test_what_chooses_is_never_what_is_reported():
     assert load_study(mistaken("study", "plain")).chosen_by == ("bodies_exact", None)
     by_loss = load_study(mistaken("selection.by", "eval_loss"))
     assert Layout(by_loss, build_grid(by_loss)).measures_of(["a"]) == []
+
+
+def with_benchmarks(**benchmarks):
+    return load_study(mistaken("benchmarks", benchmarks), "my.yaml")
+
+
+def chooses(kind, **more):
+    return {"kind": kind, "use": "development", **more}
+
+
+LIVE = {"kind": "livecodebench", "path": "live.jsonl"}
+SHARED = [
+    ({"kind": "pocket", "seed": 1}, chooses("pocket", seed=1), "let kind pocket_validation, whose"),
+    ({"kind": "humaneval"}, chooses("humaneval"), "let kind mbpp_development, whose"),
+    ({"kind": "humaneval+"}, chooses("humaneval", problems=20), "mbpp_development"),
+    ({"kind": "humaneval"}, chooses("humaneval+", path="mine.jsonl"), "mbpp_development"),
+    ({"kind": "mbpp+"}, chooses("mbpp+"), "mbpp_development"),
+    ({"kind": "mbpp+"}, chooses("mbpp", path="mbpp.jsonl"), "mbpp_development"),
+    ({"kind": "file", "path": "a.jsonl"}, chooses("file", path="./b/../a.jsonl"), "let other problems choose"),
+    ({"kind": "file", "path": "a.jsonl"}, chooses("apps", path="a.jsonl"), "let other problems choose"),
+    (LIVE, {**LIVE, **chooses("livecodebench", until="2024-06-30")}, "let other problems choose"),
+]
+
+
+@pytest.mark.parametrize(("reported", "chooser", "remedy"), SHARED)
+def test_problems_that_are_reported_choose_under_no_other_name(reported, chooser, remedy):
+    with pytest.raises(UserError) as caught:
+        with_benchmarks(told=reported, chooser=chooser)
+    text = str(caught.value)
+    assert text.startswith("my.yaml: benchmarks.chooser.use: chooser has problems of told, which is reported; ")
+    assert remedy in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("reported", "chooser"),
+    [
+        ({"kind": "pocket"}, chooses("pocket_validation")),
+        ({"kind": "mbpp+"}, chooses("mbpp_development")),
+        ({"kind": "mbpp", "path": "mbpp.jsonl"}, chooses("mbpp_development", path="mbpp.jsonl")),
+        ({"kind": "humaneval+"}, chooses("mbpp", path="mbpp.jsonl")),
+        ({"kind": "file", "path": "a.jsonl"}, chooses("file", path="b.jsonl")),
+        ({"kind": "completions"}, chooses("completions")),  # of the test functions, and of the validation functions
+        ({**LIVE, "since": "2024-07-01"}, {**LIVE, **chooses("livecodebench", until="2024-06-30")}),
+    ],
+)
+def test_parts_that_are_apart_may_choose_and_be_reported(reported, chooser):
+    assert with_benchmarks(told=reported, chooser=chooser).development == ["chooser"]
+
+
+POCKET = {"kind": "pocket", "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "other"),
+    [
+        ({"corpus": {"sources": {"a": POCKET}}}, "corpus.sources.a.seed is 1", "told.seed: 0"),
+        (
+            {"corpus": {"sources": {"b": POCKET | {"seed": 0}, "a": POCKET}}},
+            "corpus.sources.b",
+            "corpus.sources.a.seed",
+        ),
+        (
+            {"benchmarks": {"told": POCKET, "own": {"kind": "pocket_training", "use": "training"}}},
+            "benchmarks.told.seed is 1",
+            "benchmarks.own.seed: 0",
+        ),
+        (
+            {"benchmarks": {"told": POCKET, "own": {"kind": "pocket_validation", "use": "development"}}},
+            "benchmarks.told.seed is 1",
+            "benchmarks.own.seed: 0",
+        ),
+        (
+            {"tasks": {"t": {"corpus": {"sources": {"a": POCKET}}}}},
+            "tasks.t.corpus.sources.a.seed is 1",
+            "told.seed: 0",
+        ),
+    ],
+)
+def test_pocket_s_parts_have_one_seed(changes, first, other):
+    with pytest.raises(UserError) as caught:
+        load_study(mistaken("benchmarks", {"told": {"kind": "pocket"}}) | changes, "my.yaml")
+    text = str(caught.value)
+    assert first in text and other in text and "give both the same" in text and "\n" not in text
+
+
+def test_the_seed_of_another_source_is_not_pocket_s():
+    sources = {"a": POCKET, "lib": {"kind": "stdlib", "seed": 7}}
+    assert load_study(mistaken("benchmarks", {"told": POCKET}) | {"corpus": {"sources": sources}})

@@ -13,7 +13,7 @@ from codestill.study.layout import Layout
 from codestill.study.remarks import remarks
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
-OWN = {"own": {"kind": "pocket_training", "use": "training", "n": 4, "k": [1]}}
+OWN = {"own": {"kind": "pocket_training", "seed": 1, "use": "training", "n": 4, "k": [1]}}
 
 
 def laid_out(experiments=None, benchmarks=OWN, **changes):

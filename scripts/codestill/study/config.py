@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, model_validator
 
 from codestill.kit.program import UserError
+from codestill.study.apart import other_seeds, shared_problems
 from codestill.study.config_files import named, worded
 from codestill.study.entries import benchmark_kinds
 from codestill.study.mistakes import first_mistake
@@ -211,6 +212,12 @@ class Study(Section):
                 raise wrong(f"models.{name}.name", "a teacher from scratch needs models from scratch: give a shape")
             if self.vocabulary.policy == "shared":
                 raise wrong(f"models.{name}", "policy shared fits one teacher and one student; use transfer or same")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_apart(self):
+        for where, fault in (*shared_problems(self), *other_seeds(self)):
+            raise wrong(where, fault)
         return self
 
     @model_validator(mode="after")

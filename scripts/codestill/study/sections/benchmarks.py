@@ -38,8 +38,9 @@ class Benchmark(Section):
     )
     use: Literal["reported", "development", "training"] = field(
         "reported",
-        "reported: a result, and never chooses; development: may choose, and is never a result; training: its prompts "
-        "are completed to be learnt from (distillation.recipe), and it neither chooses nor is a result",
+        "reported: a result, and never chooses; development: may choose, and is never a result, nor are its problems "
+        "under another name; training: its prompts are completed to be learnt from (distillation.recipe), and it "
+        "neither chooses nor is a result",
         flag=False,
     )
     n: Positive = field(20, "samples a problem", flag=False)
