@@ -2,7 +2,9 @@
 
 import random
 
+import pandas
 import pytest
+import yaml
 
 from codestill.kit.files import read_json, write_json
 from codestill.report import advice, summary
@@ -10,6 +12,11 @@ from codestill.report.comparisons import AXIS, CONTROL, axis_sentences, comparis
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of, setting_frame
 from codestill.report.table import problem_frame, read_csv, score_frame, write_csv
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid
+from codestill.study.reading import merged
+from codestill.study.remarks import remarks
+from shared_data import ROOT
 
 
 def study(folder, losses, passes=(), choices=()):
@@ -275,3 +282,69 @@ def test_many_candidates_of_one_seed_ask_for_finalists(tmp_path):
     asked = {"selection": {"finalists": 1}}
     assert advised(tmp_path / "b", "pass@1", "", *single, asked=asked)[1] == []
     assert advised(tmp_path / "c", "pass@1", "", *[(epochs, 2) for epochs in (1, 2, 3, 4)])[1] == []
+
+
+def test_as_many_finalists_are_advised_as_the_larger_side_needs(tmp_path):
+    """A control of one setting is a finalist as it is; it is the best of the others that luck made."""
+    advised(tmp_path, "pass@1", "", *[(epochs, 1) for epochs in (1, 2, 3, 4)])
+    results = study(tmp_path, noisy({2.0: 2.0}, 2))
+    results.choices["best_distilled"] = {"candidates": candidates(*[(epochs, 1) for epochs in (1, 2, 3, 4)])}
+    results.choices["best_finetuned"] = {"candidates": candidates((4, 1))}
+    ((_, lines),) = advice._finalists(results)
+    assert lines["selection"]["finalists"] == 3
+
+
+def solving(folder, teacher, student, config, parameters=None):
+    """A study whose teacher and two students solve those of 60 problems, by a config; and its tables."""
+    passes = {(None, 1.0, 0): student, (2.0, 0.5, 0): student}
+    chosen = {"best_distilled": (2.0, 0.5, 0), "best_finetuned": (None, 1.0, 0)}
+    results = study(folder, dict.fromkeys(passes, 2.0), passes, chosen)
+    counts = {f"p/{task}": {"n": 5, "c": c} for task, c in enumerate(teacher)}
+    scores = {"pass@1": sum(teacher) / 5 / len(counts), "n_problems": len(counts), "per_problem": counts}
+    write_json(folder / "scores/pocket/teacher.json", scores)
+    if parameters:
+        write_json(folder / "efficiency/teacher.json", {"parameters": parameters})
+    results = Results(results.study | {"config": config}, folder)
+    return results, tables(results)
+
+
+NONE, SOME, ALL = [0] * 60, [5] * 20 + [0] * 40, [5] * 60
+
+
+@pytest.mark.parametrize("solved", [NONE, SOME, ALL], ids=["hard", "alike", "easy"])
+@pytest.mark.parametrize("temperature", [0, 0.8], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("source", ["pocket", "stdlib"])
+@pytest.mark.parametrize("parameters", [1_000_000, 300_000_000], ids=["tiny", "large"])
+def test_a_benchmark_that_tells_nothing_is_told_with_one_that_could(tmp_path, solved, temperature, source, parameters):
+    """What is to be pasted passes the study's own check, and draws no sample twice."""
+    raw = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    seed = {"seed": 4} if source == "pocket" else {}
+    raw["corpus"]["sources"] = {"own": {"kind": source, "max_samples": 300, **seed}}
+    judged = {"pocket": {"kind": "humaneval", "n": 1, "k": [1]}}
+    choosing = {"mine": {"kind": "pocket_validation", "use": "development", "n": 1, "k": [1]}}
+    raw |= {"benchmarks": judged | choosing, "generation": {"temperature": temperature}}
+    results, found = solving(tmp_path, solved, solved, raw, parameters)
+    ((text, lines),) = advice._benchmarks(results, found)
+    words = {0: "too hard", 20: "tells none of these models", 60: "too easy"}[solved.count(5)]
+    assert text.startswith("pocket ") and words in text
+    easy, (name, another) = solved == ALL, list(lines["benchmarks"].items())[-1]
+    if source == "pocket" and not easy:
+        assert another["kind"] == "pocket" and another["seed"] == 4
+    elif parameters < advice.TINY or solved == NONE:
+        assert another["kind"] == "completions"
+    else:
+        assert another["kind"] == "mbpp+"
+    assert ("draw more samples" in text) == (temperature > 0 and not easy) == (len(lines["benchmarks"]) > 1)
+    made = load_study(merged(raw, yaml.safe_load(yaml.safe_dump(lines))))
+    assert made.benchmarks[name].use == "reported"
+    assert not [one for one in remarks(made, build_grid(made, made.study)) if "same sample" in one]
+
+
+def test_a_benchmark_that_tells_models_apart_asks_for_nothing(tmp_path):
+    config = {"generation": {"temperature": 0}}
+    assert list(advice._benchmarks(*solving(tmp_path, [5] * 50 + [0] * 10, SOME, config))) == []
+    results, found = solving(tmp_path / "own", NONE, NONE, config)
+    assert len(list(advice._benchmarks(results, found))) == 1
+    near = found["settings"].query("benchmark == 'pocket'").head(1).assign(measure="edit_similarity", value=0.6)
+    found["settings"] = pandas.concat([found["settings"], near])
+    assert list(advice._benchmarks(results, found)) == []

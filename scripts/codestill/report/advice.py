@@ -2,13 +2,23 @@
 
 import yaml
 
-from codestill.report.comparisons import apart
+from codestill.grading.text_match import MEASURES
+from codestill.report.comparisons import EXPLORATORY, HEADLINE, apart
 from codestill.report.summary import headline_row
 from codestill.statistics.min_f_prime import METHOD
 from codestill.study.sections.selection import LOSS
 
 ENOUGH = 3  # seeds below which an interval mostly tells how few there are
 MOST = 10  # seeds that are asked for at once
+TINY = 30_000_000  # parameters below which a model learns little of Python, and no MBPP
+HARD = "is too hard for these models to be told apart"
+EASY = "is too easy for these models to be told apart"
+ALIKE = "tells none of these models from another"
+OTHERS = {
+    "pocket": "Pocket, whose functions they learn",
+    "completions": "held-out functions of the corpus, where an edit similarity tells those apart that solve nothing",
+    "mbpp+": "MBPP+, of more problems than most",
+}
 
 
 def steps(results, tables):
@@ -64,14 +74,15 @@ def _finalists(results):
     if asked.get("finalists") or len(seeds) < 2 or not any(count >= ENOUGH for count in single.values()):
         return
     count = sum(len(choice.get("candidates", [])) for choice in results.choices.values())
-    fewest = min(len(choice.get("candidates", [])) for choice in results.choices.values())
+    most = max(len(choice.get("candidates", [])) for choice in results.choices.values())
     text = (
         f"{sum(single.values())} of {count} candidates have one seed, and the best of many noisy values flatters "
         "itself: train the best few on all seeds before one is chosen, and judge what is chosen by seeds that did not "
         "choose."
     )
+    # Of the larger side, which gains most by luck; a smaller one has all of its own as finalists.
     fresh = list(range(max(seeds) + 1, max(seeds) + 1 + ENOUGH))
-    yield text, {"selection": {"finalists": min(ENOUGH, fewest), "fresh_seeds": fresh}}
+    yield text, {"selection": {"finalists": min(ENOUGH, most), "fresh_seeds": fresh}}
 
 
 def _tuning(results):
@@ -86,17 +97,63 @@ def _tuning(results):
 
 
 def _benchmarks(results, tables):
-    frame = tables["settings"]
-    frame = frame[frame["measure"] == "pass@1"]
-    for benchmark in results.benchmarks:
-        part = frame[frame["benchmark"] == benchmark]
-        if len(part) > 1 and part["value"].max() < 0.02:
-            n = results.benchmarks[benchmark].get("n", 1)
-            text = (
-                f"{benchmark} is too hard for these models to be told apart: draw more samples a problem, or judge "
-                "them on an easier benchmark, and read bits per byte meanwhile."
-            )
-            yield text, {"benchmarks": {benchmark: {"n": max(20, 2 * n), "k": [1, 10]}}}
+    """Of each benchmark that tells nothing: more samples where they are drawn, and another that could tell."""
+    sampled = (results.study.get("config", {}).get("generation") or {}).get("temperature", 0) > 0
+    for benchmark, entry in results.benchmarks.items():
+        why = _tells_nothing(tables, benchmark)
+        if why is None:
+            continue
+        n, asked, lines = entry.get("n", 1), [], {}
+        if sampled and why != EASY:  # greedy decoding writes the same sample n times
+            asked.append("draw more samples a problem")
+            lines[benchmark] = {"n": max(20, 2 * n), "k": [1, 10]}
+        name, another = _another(results, why, n if sampled else 1)
+        if name:
+            asked.append(f"judge them on {OTHERS[another['kind']]} too")
+            lines[name] = another
+        told = [", and ".join(asked)] if asked else []
+        told.append("read bits per byte meanwhile")
+        yield f"{benchmark} {why}: {'; '.join(told)}.", {"benchmarks": lines} if lines else {}
+
+
+def _tells_nothing(tables, benchmark):
+    """Why a benchmark cannot tell these models apart, as words after its name; None where it does, or may yet.
+
+    The student before training is left out: who solves nothing yet is told from all others.
+    """
+    settings, gaps = (
+        frame[(frame["measure"] == "pass@1") & (frame["benchmark"] == benchmark) & (frame["role"] != "student")]
+        for frame in (tables["settings"], tables["comparisons"])
+    )
+    every = tables["settings"]
+    near = every[(every["benchmark"] == benchmark) & every["measure"].isin(MEASURES)]
+    if len(settings) < 2 or len(near):  # judged by its text, how near it came tells them apart
+        return None
+    if settings["value"].max() < 0.02:
+        return HARD
+    if settings["value"].min() > 0.98:
+        return EASY
+    gaps = [row for row in gaps.to_dict("records") if row["label"] in (HEADLINE, EXPLORATORY)]
+    return ALIKE if gaps and not any(map(apart, gaps)) else None
+
+
+def _another(results, why, n):
+    """(name, section) of a benchmark that could tell, of a kind that the study does not have; (None, None)."""
+    config = results.study.get("config", {})
+    sources = ((config.get("corpus") or {}).get("sources") or {}).values()
+    learnt = next((one for one in sources if one.get("kind") == "pocket"), None)
+    known = config.get("benchmarks") or {}
+    used = {one.get("kind") for one in known.values()}
+    teacher = next((model for model in results.models if model.role == "teacher"), None)
+    size = ((results.efficiency(teacher) if teacher else None) or {}).get("parameters", TINY)
+    kinds = ["pocket"] * (learnt is not None and why != EASY)
+    kinds += ["completions"] if size < TINY else ["completions", "mbpp+"] if why == HARD else ["mbpp+", "completions"]
+    for kind in kinds:
+        if kind not in used:
+            name = kind.replace("+", "_plus")
+            seed = {"seed": learnt.get("seed", 0)} if kind == "pocket" else {}
+            return f"{name}_too" if name in known else name, {"kind": kind, **seed, "n": n, "k": [1]}
+    return None, None
 
 
 def _training(results):
