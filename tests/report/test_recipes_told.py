@@ -1,9 +1,11 @@
 """The recipe of a model stands wherever its T and alpha do, and the report says how much of a text passed."""
 
 import pytest
+import yaml
 
 from codestill.kit.files import write_json
 from codestill.report.comparisons import _families
+from codestill.report.family import family_rows
 from codestill.report.model_card import _kind
 from codestill.report.objectives import objective_of
 from codestill.report.page import cell_rows
@@ -11,6 +13,11 @@ from codestill.report.results import Results
 from codestill.report.settings import role_of, settings
 from codestill.report.study_facts import data, texts
 from codestill.report.table import score_frame, setting_label
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid
+from codestill.study.layout import Layout
+from codestill.study.recipe_words import recipe_words
+from shared_data import ROOT
 
 RECIPES = ("corpus", "teacher", "verified")
 CONFIG = {
@@ -19,11 +26,12 @@ CONFIG = {
 }
 
 
-def axes_of(alpha, recipe):
+def axes_of(alpha, recipe, own=0.0, refresh=None):
     """The axes of a cell as study.json has them: without a teacher where none acts."""
     taught, written = alpha < 1, recipe != "corpus"
     teacher = "teacher" if taught or written else None
-    objective = {"temperature": 2.0, "on_policy": 0.0} if taught else {"temperature": None, "on_policy": None}
+    acts = {"temperature": 2.0, "on_policy": own, "on_policy_refresh": refresh}
+    objective = acts if taught else dict.fromkeys(acts)
     return {**objective, "alpha": alpha, "teacher": teacher, "recipe": recipe, "seed": 1}
 
 
@@ -53,6 +61,79 @@ def test_labels_objectives_tables_and_cards_name_the_recipe(results):
     place = columns.index("recipe")
     assert columns[:5] == ["model", "T", "alpha", "recipe", "seed"]
     assert [row["cells"][place][0] for row in rows] == ["–", *RECIPES, *RECIPES]
+
+
+OWN = {
+    "corpus": (0.5, "corpus"),
+    "corpus, half own text": (0.5, "corpus", 0.5, 1),
+    "corpus, half own text, refresh 8": (0.5, "corpus", 0.5, 8),
+    "teacher, 25 % own text": (0.5, "teacher", 0.25, 1),
+    "corpus, own text alone": (0.0, "corpus", 1.0, 1),
+}
+
+
+def own_results(folder, asked, **distillation):
+    models = {"teacher": {"role": "teacher", "cell": None}, "student": {"role": "student", "cell": None}}
+    models |= {f"cell {number}": {"role": "cell", "cell": axes_of(*one)} for number, one in enumerate(asked)}
+    made_from = {name: ["student", "teacher"] for name, one in models.items() if one["role"] == "cell"}
+    config = {**CONFIG, "distillation": {**CONFIG["distillation"], **distillation}}
+    return Results({"study": "made", "models": models, "made_from": made_from, "config": config}, folder)
+
+
+def test_own_text_is_told_wherever_the_recipe_is(tmp_path):
+    results = own_results(tmp_path, OWN.values())
+    cells = [model for model in results.models if model.role == "cell"]
+    labels = [setting_label(results, model) for model in cells]
+    assert [label.partition("recipe ")[2] for label in labels] == list(OWN)
+    assert labels[2] == "T 2, alpha 0.5, recipe corpus, half own text, refresh 8"
+    columns, rows = cell_rows(results, {"scores": score_frame(results)})
+    found = [row["cells"][columns.index("recipe")][0] for row in rows]
+    assert found == ["–", "–", *OWN]
+    (box,) = [row["words"].split("|") for row in family_rows(results) if row["kind"] == "cell"]
+    lines = [f"recipe {words}" for words in OWN]
+    assert box == ["distilled: 5 models", "T 2", "alpha 0, 0.5", *lines[:2], "and 3 recipes more"]
+
+
+def test_own_text_that_every_cell_shares_is_told_though_it_is_the_studys_default(tmp_path):
+    results = own_results(tmp_path, [(0.5, "corpus", 0.5, 8), (0.0, "corpus", 0.5, 8)], on_policy=0.5)
+    told = "recipe corpus, half own text, refresh 8"
+    assert setting_label(results, results.by_name["cell 0"]) == f"T 2, alpha 0.5, {told}"
+    assert "recipe" in cell_rows(results, {"scores": score_frame(results)})[0]
+    assert [row["words"].rpartition("|")[2] for row in family_rows(results) if row["kind"] == "cell"] == [told]
+
+
+def test_a_study_of_the_corpus_alone_tells_no_recipe(tmp_path):
+    results = own_results(tmp_path, [(0.5, "corpus"), (1.0, "corpus")])
+    assert [setting_label(results, results.by_name[f"cell {one}"]) for one in (0, 1)] == ["T 2, alpha 0.5", "alpha 1"]
+    assert "recipe" not in cell_rows(results, {"scores": score_frame(results)})[0]
+    assert not any("recipe" in row["words"] for row in family_rows(results))
+
+
+def test_where_the_divergence_teaches_nothing_own_text_is_idle():
+    idle = {"alpha": 1.0, "recipe": "teacher", "on_policy": 0.5, "on_policy_refresh": 8}
+    assert recipe_words(idle) == "teacher" and recipe_words({}) == "corpus"
+    assert recipe_words(idle | {"alpha": 0.9}) == "teacher, half own text, refresh 8"
+
+
+WRITTEN = ("half own text", "own text alone")
+
+
+@pytest.mark.parametrize(
+    ("grid", "told"),
+    [
+        ({"alpha": [0.5, 1], "on_policy": [0, 0.5]}, {"corpus", "corpus, half own text, refresh 8"}),
+        ({"alpha": 0.5, "on_policy": [0.5, 1]}, {"corpus", *(f"corpus, {own}, refresh 8" for own in WRITTEN)}),
+        ({"alpha": [0.5, 1], "on_policy": 0}, {None}),
+    ],
+)
+def test_snakemakes_labels_tell_it_too(grid, told):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | {"seeds": [1], "sweeps": {}}
+    study = load_study(config | {"distillation": {"on_policy_refresh": 8}, "experiments": {"own": {"grid": grid}}})
+    layout = Layout(study, build_grid(study, study.study))
+    labels = [layout.labels(cell) for cell in layout.grid.cells.values()]
+    assert {one.get("recipe") for one in labels} == told
+    assert len({tuple(one.items()) for one in labels}) == len(labels)
+    assert not any(axis.startswith("on_policy") for one in labels for axis in one)
 
 
 def test_a_label_names_a_recipe_that_all_cells_share(tmp_path):

@@ -3,6 +3,8 @@
 from codestill.report.ladder import made_words
 from codestill.report.results import LATER
 from codestill.report.table import SHORT
+from codestill.study.recipe_names import CORPUS
+from codestill.study.recipe_words import TOLD, recipe_words
 
 COLUMNS = ["box", "kind", "words", "models", "starts_from", "taught_by"]
 TRAINED = ("cell", *LATER)
@@ -64,7 +66,7 @@ def _words(results, kind, names):
         side = "distilled" if results.study["models"][name]["of"] == "best_distilled" else "fine-tuned alone"
         return f"{LATER_WORDS[kind]}, {side}|{len(names)} trainings"
     if kind == "cell":
-        return "|".join([_count(results, names), *_axes(results, names)])
+        return "|".join([_count(results, names), *_axes(results, names), *_recipes(results, names)])
     model = results.by_name[name]
     config = results.study.get("config", {}).get(name)
     origin = str((config or {}).get("name") or "").split("/")[-1] if isinstance(config, dict) else ""
@@ -83,11 +85,18 @@ def _count(results, names):
 
 def _axes(results, names):
     """A line for each axis that takes several values in a box, or that is never left out: temperature and alpha."""
-    for axis in (axis for axis in results.axes if axis not in ("seed", "student", "teacher")):
+    for axis in (axis for axis in results.axes if axis not in ("seed", "student", "teacher", *TOLD)):
         values = list(dict.fromkeys(results.by_name[name].axes.get(axis) for name in names))
         values = [value for value in values if value is not None]
         if len(values) > 1 or (values and axis in ("temperature", "alpha") and values != [1.0]):
             yield f"{SHORT.get(axis, axis)} {_shown(values)}"
+
+
+def _recipes(results, names):
+    """A line for each recipe of a box, or of more for the first two; none where all learn from the corpus alone."""
+    found = list(dict.fromkeys(recipe_words(results.by_name[name].axes) for name in names))
+    lines = [f"recipe {words}" for words in found if found != [CORPUS]]
+    return lines if len(lines) <= MOST_VALUES else [*lines[:2], f"and {len(lines) - 2} recipes more"]
 
 
 def _shown(values):

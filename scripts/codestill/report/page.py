@@ -7,6 +7,8 @@ from codestill.kit.files import atomic
 from codestill.report import ladder_chart, passports
 from codestill.report.measures import show, show_interval, show_p, title
 from codestill.report.table import setting_label
+from codestill.study.recipe_names import CORPUS
+from codestill.study.recipe_words import recipe_words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -37,7 +39,8 @@ def cell_rows(results, tables):
     """(columns, rows) of the sortable table of all models: text to show and value to sort by."""
     frame = tables["scores"]
     measures = [("", "eval_loss"), ("", "bits_per_byte"), *[(name, "pass@1") for name in results.benchmarks]]
-    recipes = any(model.recipe != "corpus" for model in results.models)
+    texts = {model.name: recipe_words(model.axes) for model in results.models if "alpha" in model.axes}
+    recipes = any(text != CORPUS for text in texts.values())
     columns = [
         "model",
         "T",
@@ -55,7 +58,7 @@ def cell_rows(results, tables):
         axes = [model.axes.get(axis) for axis in ("temperature", "alpha", "seed")]
         shown = [("–" if v is None else f"{v:g}", "" if v is None else v) for v in axes]
         if recipes:
-            shown[2:2] = [(model.axes.get("recipe", "–"), model.axes.get("recipe", ""))]
+            shown[2:2] = [(texts.get(model.name, "–"), texts.get(model.name, ""))]
         cells = [(model.name, model.name), *shown]
         for benchmark, measure in measures:
             row = indexed.get((model.name, benchmark, measure))

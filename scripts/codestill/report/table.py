@@ -3,6 +3,8 @@
 from codestill.kit.files import atomic
 from codestill.report.measures import describe, pass_at
 from codestill.study.cell import TAUGHT
+from codestill.study.recipe_names import CORPUS
+from codestill.study.recipe_words import TOLD, recipe_words
 
 FIRST = ["model", "role", "chosen", "setting"]
 LAST = ["seed", "benchmark", "measure", "value", "low", "high", "n", "unit"]
@@ -23,8 +25,9 @@ def axis_columns(results):
 
 
 def setting_label(results, model):
-    """A model for people, without its seed: `T 2, alpha 0.5`, and whatever else is not the study's default; of other
-    models than the study's pair `tiny by big`, and what is not the default; of what is healed its variant.
+    """A model for people, without its seed: `T 2, alpha 0.5`, and whatever else is not the study's default, its recipe
+    last; of other models than the study's pair `tiny by big`, and what is not the default; of what is healed its
+    variant.
     """
     if model.role != "cell":
         return {"teacher": "teacher", "student": "student before"}.get(model.role, model.name)
@@ -38,11 +41,12 @@ def setting_label(results, model):
             continue
         told = axis in ("temperature", "alpha") and not (pair and value in (results.defaults.get(axis), None))
         told = told or (axis in results.varied and value != results.defaults.get(axis))
-        told = told or (axis == "recipe" and (axis in results.varied or model.recipe != "corpus"))
-        if axis == "seed" or not told or (value is None and axis in TAUGHT):
+        if axis in ("seed", *TOLD) or not told or (value is None and axis in TAUGHT):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
+    if any(recipe_words(one.axes) != CORPUS for one in results.models if one.role == "cell"):
+        parts.append(f"recipe {recipe_words(model.axes)}")
     return ", ".join([*parts, *(["fresh seeds"] if model.fresh_of else [])]) or model.name
 
 

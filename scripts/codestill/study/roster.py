@@ -3,10 +3,11 @@
 from functools import cached_property
 
 from codestill.kit.program import UserError
-from codestill.study.cell import AXES, TAUGHT
+from codestill.study.cell import AXES, NULLABLE, TAUGHT
 from codestill.study.grid import default_cell, parse_cell
 from codestill.study.model_graph import CHOSEN
-from codestill.study.recipe_names import TEACHER
+from codestill.study.recipe_names import CORPUS, TEACHER
+from codestill.study.recipe_words import TOLD, recipe_words
 
 
 class Roster:
@@ -176,7 +177,13 @@ class Roster:
         """What Snakemake's report labels a cell's figure with: T, alpha, and whatever else tells it from others."""
         told = {"T": "none" if cell.temperature is None else repr(cell.temperature), "alpha": repr(cell.alpha)}
         axes = cell.axes()
-        return told | {axis: str(axes[axis]) for axis in self._varied if axis not in ("temperature", "alpha")}
+        told |= {axis: str(axes[axis]) for axis in self._varied if axis not in ("temperature", "alpha", *TOLD)}
+        return told | ({"recipe": recipe_words(axes)} if self._several_recipes else {})
+
+    @cached_property
+    def _several_recipes(self):
+        """Whether any cell learns from another text than the corpus alone."""
+        return any(recipe_words(cell.axes()) != CORPUS for cell in self.grid.cells.values())
 
     @cached_property
     def _varied(self):
@@ -185,7 +192,9 @@ class Roster:
         taught = [cell for cell in cells if cell.taught]  # without a teacher there is no objective of one
         found = ["seed"]
         for axis in AXES:
-            if axis != "seed" and len({getattr(cell, axis) for cell in (taught if axis in TAUGHT else cells)}) > 1:
+            values = {getattr(cell, axis) for cell in (taught if axis in TAUGHT else cells)}
+            idle = set() if axis in NULLABLE else {None}  # of a cell on which the axis does not act
+            if axis != "seed" and len(values - idle) > 1:
                 found.append(axis)
         return found
 
