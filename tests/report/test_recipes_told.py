@@ -136,6 +136,43 @@ def test_snakemakes_labels_tell_it_too(grid, told):
     assert not any(axis.startswith("on_policy") for one in labels for axis in one)
 
 
+SOFT = {"alpha": 0.5, "objective": "forward_kl"}
+PLAIN = r"\alpha\,\mathrm{CE} + (1-\alpha)\,T^2\,\mathrm{KL}(p_T \,\|\, q_T)"
+
+
+@pytest.mark.parametrize(
+    ("axes", "words", "latex"),
+    [
+        ({}, "(teacher ‖ student)", PLAIN),
+        (
+            {"recipe": "verified", "on_policy": 0.25, "on_policy_refresh": 8},
+            ", on those of the teacher's completions that pass their tests and on the student's own text in 25 % of "
+            "the batches, written for 8 steps at once",
+            PLAIN + r"\allowbreak\mbox{, on those of the teacher's completions that pass their tests}"
+            r"\allowbreak\mbox{ and on the student's own text in 25 \% of the batches, written for 8 steps at once}",
+        ),
+        (
+            {"on_policy": 0.5, "on_policy_refresh": 1},
+            "(teacher ‖ student), on the student's own text in 50 % of the batches",
+            PLAIN + r"\allowbreak\mbox{, on the student's own text in 50 \% of the batches}",
+        ),
+        (
+            {"label_smoothing": 0.1},
+            "alpha CE (label smoothing 0.1) + (1 - alpha) T² KL(teacher ‖ student)",
+            PLAIN.replace("{CE}", "{CE}_{s = 0.1}"),
+        ),
+        (
+            {"alpha": 1.0, "label_smoothing": 0.1, "recipe": "teacher", "on_policy": 0.5},
+            "labels alone (label smoothing 0.1), on the teacher's completions of training prompts",
+            r"\mathrm{CE}_{s = 0.1}\allowbreak\mbox{, on the teacher's completions of training prompts}",
+        ),
+    ],
+)
+def test_words_and_latex_tell_text_refresh_and_smoothing(axes, words, latex):
+    found = objective_of(SOFT | axes)
+    assert found[0].endswith(words) and found[1] == latex
+
+
 def test_a_label_names_a_recipe_that_all_cells_share(tmp_path):
     models = {"one": {"role": "cell", "cell": axes_of(0.5, "teacher")}}
     config = {"distillation": {"recipe": "teacher", "temperature": 2.0, "alpha": 0.5}}
