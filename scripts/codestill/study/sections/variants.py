@@ -58,6 +58,8 @@ class _Variant(Section):
             raise wrong(given[0], f"names nothing; give one of {', '.join(known[given[0]]['parts'])}")
         if self.heal is not None and known[given[0]].get("last"):
             raise wrong("heal", f"a model that was {given[0]}d is not trained here; remove it")
+        if self.heal is not None and isinstance(self.value, float):  # no mask is kept
+            raise wrong("heal", "training fills the zeros again; prune {mlp: ...} can be healed")
         if self.adapter is not None and self.value == "int8":
             raise wrong("adapter", "learns on whole weights or on nf4, not on int8; remove it")
         for axis in self.heal or {}:
