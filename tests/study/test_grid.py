@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from codestill.kit.program import UserError
+from codestill.models import narrowing
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid, cell_name, cells_of, default_cell, parse_cell
-from codestill.study.remarks import remarks
+from codestill.study.remarks import AT_ONCE, remarks
 from codestill.study.sections.experiments import Query
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -128,6 +129,39 @@ def test_a_name_past_200_bytes_is_an_error(study):
             {"experiments": {"e": {"grid": {"alpha": [0, 0.5]}, "exclude": [{"alpha": 0.7}, {"alpha": "0"}]}}},
             "experiments.e.exclude: {'alpha': 0.7} excludes nothing",
         ),
+        (
+            {"models": {"tiny": {"name": "gpt2"}}, "distillation": {"student": "tiny"}},
+            "distillation.student: tiny, and only cells of `student` are candidates: the report's headline has no "
+            "best_distilled and no best_finetuned; give `student` the section of tiny, or add an experiment",
+        ),
+        (
+            {
+                "models": {"tiny": {"name": "gpt2"}},
+                "distillation": {"student": "tiny"},
+                "experiments": {"x": {"grid": {"student": ["student", "tiny"]}}},
+            },
+            "distillation.student: tiny, and only cells of `student` are candidates: the report's headline has no "
+            "best_finetuned; give",
+        ),
+        (
+            {
+                "models": {"tiny": {"name": "gpt2"}},
+                "distillation": {"student": "tiny"},
+                "experiments": {"x": {"grid": {"student": "student", "alpha": [0.5, 1]}}},
+            },
+            None,
+        ),
+        (
+            {"variants": {"x": {"prune": {"mlp": 0.7, "heads": 0.7, "depth": 0.7}, "of": "teacher"}}},
+            "variants.x.prune: leaves 0.49 of the MLPs' neurons, more than a third at once; healing",
+        ),
+        ({"variants": {"x": {"prune": {"depth": 0.6}, "of": "teacher"}}}, "variants.x.prune: leaves 0.6 of the layers"),
+        (
+            {"variants": {"x": {"prune": {"heads": 0.8, "depth": 0.8}, "of": "teacher"}}},
+            "variants.x.prune: leaves 0.64 of the heads",
+        ),
+        ({"variants": {"x": {"prune": {"mlp": 0.7, "heads": 0.7}, "of": "teacher"}}}, None),
+        ({"variants": {"x": {"prune": 0.9, "of": "teacher"}}}, None),
         ({"generation": {"temperature": 0}}, "benchmarks.humaneval.n: greedy decoding"),
         ({"generation": {"temperature": 0}, "benchmarks": {"h": {"kind": "humaneval", "n": 1, "k": [1]}}}, None),
     ],
@@ -139,6 +173,10 @@ def test_what_does_not_do_what_it_says_is_told(changes, said):
     found = remarks(study, build_grid(study))
     assert len(found) == bool(said)
     assert not said or found[0].startswith(said)
+
+
+def test_a_plan_and_the_pruning_itself_mean_the_same_by_at_once():
+    assert AT_ONCE == narrowing.AT_ONCE
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)

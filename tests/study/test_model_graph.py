@@ -252,7 +252,11 @@ FAULTY_VARIANTS = [
     ({"a": {"prune": {}}}, "variants.a.prune", "names nothing"),
     ({"a": {"prune": {"mlp": 0.5}, "heal": {"student": "x"}}}, "variants.a.heal", "variant's own"),
     ({"a": {"prune": {"mlp": 0.5}, "heal": {"epoch": 1}}}, "variants.a.heal", "no such axis"),
-    ({"a": {"prune": {"mlp": 0.5}, "heal": {"alpha": [1, 2]}}}, "variants.a.heal.alpha: ", "must be one value of the axis"),
+    (
+        {"a": {"prune": {"mlp": 0.5}, "heal": {"alpha": [1, 2]}}},
+        "variants.a.heal.alpha: ",
+        "must be one value of the axis",
+    ),
     ({"a": {"prune": 0.5, "of": []}}, "variants.a.of", "at least 1"),
     ({"a": {"prune": 0.5, "of": ["teacher", "teacher"]}}, "variants.a.of", "must be distinct"),
     ({"a": {"prune": 0.5, "of": "bigger"}}, "variants.a.of", "'bigger' is no model"),
@@ -269,7 +273,11 @@ FAULTY_VARIANTS = [
     ({"a": {"prune": {"mlp": 0.5}, "heal": {"recipe": "verified"}}}, "variants.a.heal: ", "no benchmark with tests"),
     ({"a.b": {"cast": "bf16"}, "a": {"prune": 0.2}, "b": {"cast": "fp16", "of": "a"}}, "variants.b", "rename b"),
     (
-        {"n": {"prune": {"mlp": 0.5}, "heal": {}}, "p": {"prune": 0.2, "of": "n.healed"}, "healed.p": {"prune": 0.3, "of": "n"}},
+        {
+            "n": {"prune": {"mlp": 0.5}, "heal": {}},
+            "p": {"prune": 0.2, "of": "n.healed"},
+            "healed.p": {"prune": 0.3, "of": "n"},
+        },
         "variants.healed.p: ",
         "names what p makes, too",
     ),

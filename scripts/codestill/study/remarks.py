@@ -8,15 +8,18 @@ from codestill.kit.program import UserError
 from codestill.study.grid import query_points
 from codestill.study.recipe_names import CORPUS_PROMPTS
 
+AT_ONCE = 2 / 3  # as in models/narrowing.py, which a workflow that only plans does not import: it needs torch
 _NO_DROPOUT = ("classifier", "summary", "layerdrop")  # fields named after dropout that act on no language model
 
 
 def remarks(study, grid, student=None, here=False):
-    """Lines, each with the config's field: queries that collapse, exclusions without effect, copies of one sample.
+    """Lines, each with the config's field: queries that collapse, exclusions without effect, copies of one sample, a
+    headline without candidates, more pruned at once than heals.
 
     student: the folder of the student, where it is there already; here: jobs run on this machine.
     """
     found = [*_one_dropout(grid, student), *(_no_device(study) if here else [])]
+    found += [*_no_candidate(study, grid), *_pruned_at_once(study)]
     for part, queries in (("experiments", study.experiments), ("sweeps", study.sweeps)):
         cells = getattr(grid, part)
         for name, query in queries.items():
@@ -58,6 +61,31 @@ def _one_dropout(grid, student):
         same = cells.get(replace(cell, dropout=None))
         if cell.dropout is not None and own == {cell.dropout} and same:
             yield f"dropout {cell.dropout} is the student's own: {name} and {same} are one training; drop one"
+
+
+def _no_candidate(study, grid):
+    """Sides of the headline that are empty because all cells by default are of another student than the study's."""
+    default = study.distillation.student
+    empty = [chosen for chosen, cells in grid.graph.candidates.items() if not cells]
+    if default != "student" and empty:
+        yield (
+            f"distillation.student: {default}, and only cells of `student` are candidates: the report's headline has "
+            f"no {' and no '.join(empty)}; give `student` the section of {default}, or add an experiment with grid: "
+            "{student: student, alpha: [0.5, 1]}"
+        )
+
+
+def _pruned_at_once(study):
+    """Variants that lose more in one step than healing wins back; of neurons and heads, depth takes its share, too."""
+    for name, variant in study.variants.items():
+        kept = dict(variant.value) if variant.operation == "prune" and isinstance(variant.value, dict) else {}
+        depth = kept.pop("depth", 1)
+        part = min(kept, key=kept.get, default=None)
+        left = kept.get(part, 1) * depth
+        if left < AT_ONCE:
+            what = {"mlp": "the MLPs' neurons", "heads": "the heads", None: "the layers"}[part]
+            found = f"variants.{name}.prune: leaves {left:.3g} of {what}, more than a third at once"
+            yield f"{found}; healing wins back more in smaller steps (a variant of {name}.healed)"
 
 
 def _no_device(study):
