@@ -245,6 +245,30 @@ def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(rows, tmp_path):
     assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
 
 
+@pytest.mark.parametrize("value", [0.4, {"mlp": 0.75}, {"depth": 0.5}])
+def test_a_pruned_folder_keeps_its_type_and_the_weights_that_stay(home, rows, tmp_path, value):
+    made(home, rows, tmp_path / "half", "cast", "bf16")
+    half = tmp_path / "half/out"
+    facts = compress("prune", Compression(str(half), value, "activation", rows), str(tmp_path / "out"))
+    before, after = load_file(half / "model.safetensors"), load_file(tmp_path / "out/model.safetensors")
+    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
+    if isinstance(value, dict):
+        assert facts["bytes"] < facts["bytes_of_parent"]
+    else:
+        assert facts["bytes"] == facts["bytes_of_parent"]
+        assert all(torch.equal(one.where(one != 0, before[name]), before[name]) for name, one in after.items())
+    name = "model.embed_tokens.weight"
+    assert torch.equal(after[name], before[name])
+    assert load_model(tmp_path / "out", dtype="auto").dtype == torch.bfloat16
+
+
+def test_zeros_excuse_as_many_bytes_and_not_more(home, rows, tmp_path, monkeypatch):
+    made(home, rows, tmp_path / "half", "cast", "bf16")
+    monkeypatch.setattr("codestill.models.compression.stored_type", lambda folder: torch.float32)
+    with pytest.raises(UserError, match="nothing is gained"):
+        compress("prune", Compression(str(tmp_path / "half/out"), 0.2, "magnitude", rows), str(tmp_path / "out"))
+
+
 def flags(home, out, *more):
     return [
         *(sys.executable, ROOT / "scripts/compress.py", "--model", home / "llama", "--train_data", home / "tokens"),

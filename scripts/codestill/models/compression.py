@@ -12,7 +12,7 @@ from codestill.kit.files import write_json
 from codestill.kit.folders import whole_folder
 from codestill.kit.program import UserError, log
 from codestill.models.folders import copy_tokenizer, save_weights
-from codestill.models.loading import PRECISIONS, dtype_of, load_model
+from codestill.models.loading import PRECISIONS, dtype_of, load_model, stored_type
 from codestill.models.narrowing import narrow
 from codestill.models.quantisation import quantised
 from codestill.models.sparsity import sparse
@@ -61,8 +61,12 @@ def cast(asked):
 
 
 def prune(asked):
-    """A share of the weights set to zero, or (of a mapping) whole neurons, heads and layers taken out."""
-    return narrow(asked) if isinstance(asked.value, dict) else sparse(asked)
+    """A share of the weights set to zero, or (of a mapping) whole neurons, heads and layers taken out.
+
+    It is reckoned in float32 and written in the type that the folder has: what stays is what was there.
+    """
+    model, facts = narrow(asked) if isinstance(asked.value, dict) else sparse(asked)
+    return model.to(stored_type(asked.folder)), facts
 
 
 OPERATIONS = {
@@ -83,14 +87,16 @@ OPERATIONS = {
 def compress(name, asked, output):
     """Write the model that operation `name` makes of `asked.folder`, and its compression.json; returns its facts.
 
-    Raises UserError where the folder came out no smaller, but for zeros, which stay where they were.
+    Raises UserError where the folder came out no smaller; with zeros, which stay where they were, where it came out
+    larger.
     """
     model, facts = OPERATIONS[name].make(asked)
+    held = sum(weight.nbytes for weight in model.parameters())  # without the file's head, which each writer has its own
     with whole_folder(output) as folder:
         save_weights(model, folder)
         copy_tokenizer(asked.folder, folder)
         bytes_before, bytes_after = (weights_on_disk(one) for one in (asked.folder, folder))
-        if bytes_after >= bytes_before and "zeros" not in facts:
+        if held > bytes_before if "zeros" in facts else bytes_after >= bytes_before:
             raise UserError(
                 f"{name}: {bytes_after:,} bytes, no fewer than the {bytes_before:,} of {asked.folder}: nothing is "
                 "gained; leave the variant out"

@@ -1,6 +1,8 @@
 """Loading models: one way for all programs, which refuses what would pass for a model and is none."""
 
+import collections
 import contextlib
+import math
 import sys
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from codestill.models.weights import check_whole, refuse_misfits, refuse_not_fin
 
 # The field's short names of precisions, and torch's.
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+# Those of safetensors that a weight may have, and torch's.
+_STORED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def dtype_of(precision):
@@ -200,6 +204,23 @@ def device_of(name):
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def stored_type(folder):
+    """The torch dtype that most of a folder's weights are stored in; where no safetensors tell, its config's."""
+    import torch
+    from safetensors import safe_open
+
+    counts = collections.Counter()
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            with safe_open(path, "numpy") as file:
+                for name in file.keys():  # noqa: SIM118 - no mapping
+                    piece = file.get_slice(name)
+                    counts[piece.get_dtype()] += math.prod(piece.get_shape())
+    if not counts:
+        return load_config(folder).dtype or torch.float32
+    return getattr(torch, _STORED[counts.most_common(1)[0][0]])
+
+
 def _refuse_packed(folder):
     """Raise UserError where a weight is stored in integers or 8-bit floats: without a quantization_config in
     config.json, nobody knows what its numbers mean."""
@@ -211,7 +232,7 @@ def _refuse_packed(folder):
         with safe_open(path, "numpy") as file:
             for name in file.keys():  # noqa: SIM118 - no mapping
                 kind = file.get_slice(name).get_dtype() if name.endswith(".weight") else "F32"
-                if kind not in ("F64", "F32", "F16", "BF16"):
+                if kind not in _STORED:
                     raise UserError(
                         f"{path}: {name} is stored as {kind}, and config.json does not say how it is quantised; give "
                         "the model in float32, bfloat16 or float16"
