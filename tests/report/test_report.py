@@ -13,12 +13,12 @@ import pytest
 
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError
-from codestill.report import draw_runs, load_cell, load_scores, style
+from codestill.report import draw_runs, latex, load_cell, load_scores, style
 from codestill.report.build import build
 from codestill.report.figures import FIGURES
 from codestill.report.model_card import write
 from codestill.report.results import Results
-from codestill.report.study_facts import compute, few_bits_doubt, few_bits_told, unequal_tuning
+from codestill.report.study_facts import compute, few_bits_doubt, few_bits_told, hyperparameters, unequal_tuning
 from codestill.report.table import read_csv
 from codestill.report.timeline import held_hours, timeline_frame
 
@@ -177,6 +177,32 @@ def test_what_few_bits_cost_a_teacher_is_told_and_where_it_is_much_held_against_
         assert "is 0.04 nats a token" in text, name
         assert ("it was taught by another model than" in text) == (kl <= 0.4), name
     assert kl <= 0.4
+
+
+def test_methods_say_how_many_rows_were_learnt_from_and_whether_states_were_stored(whole, tmp_path):
+    """What hyperparameters.tex says of each training: of 400 rows the student learns from 50."""
+    folder = tmp_path / "few"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    study = read_json(folder / "study.json")
+    study["config"] |= {"training": {"epochs": 8}, "teacher": {"name": "t", "training": {"epochs": 1}}}
+    results = Results(study, folder)
+    story = {"headline": [], "study": "made", "selection": [], "doubts": []}
+    text = latex.methods(story, results)
+    assert "rows" not in text and "states" not in text  # of trainings that did not record it
+    for model in results.models:
+        for what, more in (("train_results", {"rows": 400 if model.role == "teacher" else 50}), ("provenance", {})):
+            path = folder / "models" / model.name / f"{what}.json"
+            if model.role in ("teacher", "cell"):
+                taught = what == "provenance" and model.role == "cell" and not model.alone
+                more |= {"teacher": {"path": "t", "pass": "cache", "states": "float16"}} if taught else {}
+                write_json(path, read_json(path) | more)
+    results = Results(study, folder)
+    text = latex.methods(story, results)
+    assert "The teacher was trained by AdamW with linear warm-up and decay (epochs 1; 400 rows of 400)." in text
+    assert "Students were trained by AdamW with linear warm-up and decay (epochs 8; 50 rows of 400)" in text
+    assert "The teacher's states were stored once and read." in text
+    told = {name: value for part, name, value in hyperparameters(results) if part == "trained"}
+    assert told["T-2.0_alpha-0.5_seed-0"] == "100 steps, 50 rows of 400, teacher's states: cache"
 
 
 def test_licences_stand_in_the_data_table_and_on_cards(whole, tmp_path):

@@ -5,6 +5,7 @@ import re
 from codestill.kit.files import atomic, write_json
 from codestill.report.measures import show_p
 from codestill.report.objectives import objectives_that_ran
+from codestill.report.study_facts import rows_used, states_of
 from codestill.report.summary import COLUMNS
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -165,10 +166,22 @@ def _origin(origin):
     return f"trained from random weights ({shape})" if shape else "a model built for the study"
 
 
-def _trained(who, training, seeds):
+def _trained(who, training, seeds, rows=()):
+    """The sentence on one side's training. rows: (used, there) of its models."""
     wanted = ("epochs", "batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay", "warmup_steps")
     told = ", ".join(f"{name.replace('_', ' ')} {training[name]}" for name in wanted if name in training)
+    used = ", or ".join(f"{some} rows of {there}" for some, there in dict.fromkeys(rows))
+    told += f"; {used}" if told and used else ""
     return escape(f"{who} trained by AdamW with linear warm-up and decay ({told}){seeds}.") if told else ""
+
+
+STATES = {"cache": "stored once and read", "online": "computed for each batch"}
+
+
+def _states(found):
+    """The sentence on where the states of students' teachers were; empty where no training says so."""
+    ways = ", or ".join(STATES.get(one, one) for one in dict.fromkeys(found))
+    return escape(f"The teacher's states were {ways}.") if ways else ""
 
 
 def _with_seeds(seeds, fresh):
@@ -195,6 +208,11 @@ def methods(story, results):
     counts = "; ".join(f"{name}: n = {entry.get('n')}" for name, entry in results.benchmarks.items())
     fresh = (config.get("selection") or {}).get("fresh_seeds") or []
     several = max(len(seeds), len(fresh)) > 1
+    students = [model for model in results.models if model.role == "cell"]
+    used = {
+        role: [rows for rows in (rows_used(results, m) for m in results.models if m.role == role) if rows]
+        for role in ("teacher", "cell")
+    }
     parts = [
         _pair(config, story),
         escape(
@@ -203,11 +221,12 @@ def methods(story, results):
         )
         if sources
         else "",
-        _trained("The teacher was", (config.get("teacher") or {}).get("training") or {}, ""),
+        _trained("The teacher was", (config.get("teacher") or {}).get("training") or {}, "", used["teacher"]),
         f"Students were trained on ${'$, $'.join(ran)}$, averaged over target tokens, with the distributions of "
         r"teacher ($p_T$) and student ($q_T$) softened by $T$~\cite{hinton2015distilling}.",
         r"Controls were the student before training and the student fine-tuned alone ($\alpha = 1$).",
-        _trained("Students were", config.get("training", {}), _with_seeds(seeds, fresh)),
+        _trained("Students were", config.get("training", {}), _with_seeds(seeds, fresh), used["cell"]),
+        _states(filter(None, (states_of(results, model) for model in students))),
         escape(
             f"Samples were drawn at temperature {sampling.get('temperature')}, top-p {sampling.get('top_p')}, "
             f"at most {sampling.get('max_new_tokens')} new tokens."

@@ -187,23 +187,31 @@ def hyperparameters(results):
 
 
 def _training_facts(results):
-    accounts = (results.optional("tokens/accounting.json") or {}).get("splits", {}).get("train") or {}
-
     def facts(model):
         trained = results.trained(model, "train_results") or {}
         record = results.trained(model, "provenance") or {}
         if "steps" not in trained:
             return None
-        told = [f"{trained['steps']} steps"]
-        if trained.get("rows") is not None:
-            told.append(f"{trained['rows']} rows of {accounts.get('rows', 'unknown')}")
-        states = record.get("teacher") or {}
-        if isinstance(states, dict) and states.get("pass"):
-            told.append(f"teacher's states: {states['pass']}")
+        rows, states = rows_used(results, model), states_of(results, model)
+        told = [f"{trained['steps']} steps", *([f"{rows[0]} rows of {rows[1]}"] if rows else [])]
+        told += [f"teacher's states: {states}"] if states else []
         start = (record.get("facts") or {}).get("init")
         return ("trained", model.name, ", ".join([*told, *([f"start: {start}"] if start else [])]))
 
     return facts
+
+
+def rows_used(results, model):
+    """(rows that a model was trained on, rows there were or `unknown`), as its training recorded it; None without."""
+    rows = (results.trained(model, "train_results") or {}).get("rows")
+    there = (results.optional("tokens/accounting.json") or {}).get("splits", {}).get("train") or {}
+    return None if rows is None else (rows, there.get("rows", "unknown"))
+
+
+def states_of(results, model):
+    """`cache` where a model's teacher's states were stored, `online` where they were not; None where none is said."""
+    states = (results.trained(model, "provenance") or {}).get("teacher")
+    return states.get("pass") if isinstance(states, dict) else None
 
 
 def _shown(value):
