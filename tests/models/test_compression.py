@@ -245,6 +245,23 @@ def test_what_came_out_no_smaller_is_refused_and_leaves_nothing(rows, tmp_path):
     assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "said", "enough"),
+    [
+        ("gpt2", {"heads": 0.9}, "heads 0.9 keeps all 2 heads; 0.5 would cut one", None),
+        ("llama", {"heads": 0.75}, "heads 0.75 keeps all 2 groups of heads; 0.5 would cut one", {"heads": 0.5}),
+        ("llama", {"mlp": 0.999}, "mlp 0.999 keeps all 128 neurons; 0.992188 would cut one", {"mlp": 0.992188}),
+        ("deep", {"depth": 0.9}, "depth 0.9 keeps all 3 layers; 0.666667 would cut one", {"depth": 0.666667}),
+    ],
+)
+def test_a_share_that_keeps_all_units_says_which_would_cut_one(home, rows, tmp_path, kind, value, said, enough):
+    with pytest.raises(UserError, match=re.escape(said)):
+        made(home, rows, tmp_path, "prune", value, kind=kind, by="activation")
+    if enough:
+        facts, _ = made(home, rows, tmp_path, "prune", enough, kind=kind, by="activation")
+        assert facts["bytes"] < facts["bytes_of_parent"]
+
+
 @pytest.mark.parametrize("value", [0.4, {"mlp": 0.75}, {"depth": 0.5}])
 def test_a_pruned_folder_keeps_its_type_and_the_weights_that_stay(home, rows, tmp_path, value):
     made(home, rows, tmp_path / "half", "cast", "bf16")

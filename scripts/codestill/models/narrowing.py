@@ -36,13 +36,22 @@ def narrow(asked):
     return model, {"kept": kept}
 
 
+def _count(part, share, units, what, asked):
+    """How many of the units of a part are kept. Raises UserError where that is all of them."""
+    count = max(1, round(share * units))
+    if count == units:
+        remedy = f"{(units - 1) / units:.6g} would cut one" if units > 1 else "prune another part"
+        raise UserError(f"{asked.folder}: {part} {share} keeps all {units} {what}; {remedy}")
+    return count
+
+
 def _mlp(model, share, asked):
     config = model.config.get_text_config()
     field = next((name for name in WIDTHS if hasattr(config, name)), None)
     if field is None:
         raise UserError(f"{asked.folder}: its config names no width of the MLP; prune depth, or a share of the weights")
     width = getattr(config, field) or 4 * config.hidden_size
-    count = max(1, round(share * width))
+    count = _count("mlp", share, width, "neurons", asked)
     return _cut(model, {field: count}, width, count, asked), f"{count} of {width} neurons"
 
 
@@ -51,19 +60,19 @@ def _heads(model, share, asked):
     heads = config.num_attention_heads
     groups = getattr(config, "num_key_value_heads", None) or heads
     units = groups if groups > 1 else heads
-    count = max(1, round(share * units))
+    what = "heads" if units == heads else "groups of heads"
+    count = _count("heads", share, units, what, asked)
     # Said outright, also where a family takes the width of a head from the two others unless it is told.
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     fields = {"num_attention_heads": heads // units * count, "head_dim": size}
     if hasattr(config, "num_key_value_heads"):
         fields["num_key_value_heads"] = count if groups > 1 else groups
-    what = "heads" if units == heads else "groups of heads"
     return _cut(model, fields, units, count, asked), f"{count} of {units} {what}"
 
 
 def _depth(model, share, asked):
     name, layers = layer_stack(model)
-    count = max(1, round(share * layers))
+    count = _count("depth", share, layers, "layers", asked)
     turns = _turns(model, name, layers, asked.batches)
     kept = sorted(sorted(range(layers), key=lambda layer: -turns[layer])[:count])
     return with_layers(model, kept), f"layers {', '.join(map(str, kept))} of {layers}"
