@@ -1,24 +1,64 @@
 """Figures over the grid: the T x alpha heat map, and quality against what a model costs."""
 
+import textwrap
+
 from codestill.report.measures import describe
 from codestill.report.style import COLUMN, GREY, HEAT, RED, empty, paint
+from codestill.report.table import SHORT
+from codestill.study.recipe_names import CORPUS
+from codestill.study.recipe_words import TOLD, recipe_words
 
 FREE = ("T", "alpha")
+TITLE = 52  # letters of a title's line
+
+
+def _cells(frame):
+    """(rows of cells, their axes but T and alpha) of the table of settings."""
+    names = list(frame.columns)
+    axes = names[names.index("of") + 1 : names.index("benchmark")]
+    cells = frame[frame["alpha"].notna()] if "alpha" in frame else frame.iloc[:0]
+    return cells, [axis for axis in axes if axis not in FREE]
 
 
 def usual_part(frame):
     """The rows of cells whose other axes have the study's usual value: the plane of T and alpha."""
-    names = list(frame.columns)
-    axes = names[names.index("of") + 1 : names.index("benchmark")]
-    cells = frame[frame["alpha"].notna()] if "alpha" in frame else frame.iloc[:0]
+    cells, axes = _cells(frame)
     for axis in axes:
-        if axis in FREE or cells.empty:
+        if cells.empty:
             continue
         values = cells.loc[cells["T"].notna(), axis].dropna() if "T" in cells else cells[axis].dropna()
         if not values.empty:
             usual = values.mode().iloc[0]
             cells = cells[(cells[axis] == usual) | cells[axis].isna()]
     return cells
+
+
+def fixed_words(frame, plane):
+    """`recipe corpus, init weights`: what the cells of the plane share of the axes that vary in the study, in words.
+
+    The recipe is told wherever a cell learns from another text than the corpus alone.
+    """
+    cells, axes = _cells(frame)
+    told = {}
+    for axis in axes:
+        values = plane.loc[plane["T"].notna(), axis].dropna()
+        if not values.empty and cells[axis].dropna().nunique() > 1:
+            told[axis] = values.iloc[0]
+    words = [f"{SHORT.get(axis, axis)} {_shown(value)}" for axis, value in told.items() if axis not in TOLD]
+    recipes = [axis for axis in TOLD if axis in axes]
+    texts = {recipe_words(_known(row)) for row in cells[["alpha", *recipes]].to_dict("records")}
+    if texts - {CORPUS}:
+        shared = plane[plane["T"].notna()][["alpha", *recipes]].to_dict("records")
+        words = [f"recipe {next(map(recipe_words, map(_known, shared)))}", *words]
+    return ", ".join(words)
+
+
+def _known(row):
+    return {name: value for name, value in row.items() if value == value}
+
+
+def _shown(value):
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def heat_measures(cells):
@@ -45,8 +85,9 @@ def heat_map(plt, tables):
     for axes, (benchmark, measure) in zip(panels.flat, found, strict=True):
         part = cells[(cells["benchmark"] == benchmark) & (cells["measure"] == measure)]
         _map(axes, part, temperatures, alphas)
-        known = describe(measure)
-        axes.set_title(f"{measure} on {benchmark}" if benchmark else f"{known.label} ({known.unit})")
+        known, fixed = describe(measure), textwrap.wrap(fixed_words(tables["settings"], cells), TITLE)
+        title = f"{measure} on {benchmark}" if benchmark else f"{known.label} ({known.unit})"
+        axes.set_title("\n".join([title, *fixed]))
     return figure
 
 

@@ -15,5 +15,5 @@ def recipe_words(axes):
     if share and axes.get("alpha") != 1:
         words.append({0.5: "half own text", 1.0: "own text alone"}.get(share, f"{100 * share:g} % own text"))
         if axes.get("on_policy_refresh") not in (None, 1):
-            words.append(f"refresh {axes['on_policy_refresh']}")
+            words.append(f"refresh {axes['on_policy_refresh']:g}")
     return ", ".join(words)
