@@ -70,6 +70,27 @@ def test_own_text_costs_its_writing_and_the_teachers_passes_over_it():
     assert few.variant == "taught, own text"  # measured apart from cells that write none
 
 
+@pytest.mark.parametrize("mean", [62, 200])
+def test_own_text_is_reckoned_by_the_functions_own_length(mean):
+    """By hand: prompts of half a function and 64 new tokens each are written, read by the teacher, and learnt in place
+    of the functions, in three passes."""
+    costs = Costs(*study_of(plan={"gpus": 1}))
+    functions = dict.fromkeys(("train", "validation", "test"), 100_000)
+    costs.amounts.functions, costs.amounts.tokens = functions, dict.fromkeys(functions, mean * 100_000)
+    both, turns, alone = (
+        costs.of("distill", {"cell": f"T-2.0_alpha-0.5{own}_seed-42"}).work
+        for own in ("_on_policy-0.5_refresh-1000000", "_on_policy-0.5", "")
+    )
+    learner, teacher = costs.architecture_of("student"), costs.architecture_of("teacher")
+    count, half = 0.5 * 3 * 100_000, mean / 2
+    body = (half + 64) * teacher.forward(half, head=False)
+    operations = count * (body + (half + 64 + 3 * (half + 64 - mean)) * learner.forward(half))
+    how = costs.study.training
+    expected = costs.seconds(operations, 0, how.device, how.precision, how.threads)
+    assert both - alone == pytest.approx(expected, rel=1e-4)
+    assert turns > both
+
+
 def test_processes_share_a_training_and_hold_as_many_gpus():
     training = yaml.safe_load((CONFIG / "config.yaml").read_text())["training"]
     alone = Costs(*study_of()).of("distill", {"cell": TAUGHT})

@@ -49,7 +49,7 @@ class TrainingCosts:
         work = self._training("distill", variant, learner, training, taught, **how)
         if not teacher or not chosen.on_policy:
             return work
-        return replace(work, work=work.work + self._own_text_seconds(chosen, learner, taught, training, how["text"]))
+        return replace(work, work=work.work + self._own_text_seconds(chosen, learner, taught, training, **how))
 
     def _training(self, rule, variant, learner, training, teacher=None, amounts=None, text=None, held=(), stored=False):
         """A training of `learner` (an Architecture), taught by `teacher` (whose states are `stored`, or not) or alone,
@@ -94,18 +94,21 @@ class TrainingCosts:
             scratch,
         )
 
-    def _own_text_seconds(self, cell, learner, teacher, training, text):
-        """What a cell's own text takes beside a training on the corpus: the writing, and the teacher's passes over it.
+    def _own_text_seconds(self, cell, learner, teacher, training, text, held, **_):
+        """What a cell's own text takes beside a training on the corpus: the writing, the teacher's passes over it, and
+        learning from prompts and new tokens in place of whole functions.
 
-        Each function of the student's share is completed once an epoch. A pass over the weights writes a token of each
-        lane: of the functions of as many steps as are written at once, whose prompts take one pass more.
+        Each function of the student's share is completed once an epoch, from its first half. A pass over the weights
+        writes a token of each lane: of the functions of as many steps as are written at once, whose prompts take one
+        pass more.
         """
-        usual = self.plan.tokens_per_function
         seen = self.amounts.trained_tokens("train", training.max_train_samples, text) * training.epochs
+        usual = self.amounts.tokens["train"] / self.amounts.functions["train"]
         functions, new = cell.on_policy * seen / usual, cell.on_policy_tokens
-        context = min(usual, self.study.tokens.max_seq_length) / 2
+        context = usual / 2
         written = functions * (context + new)
         operations = written * (learner.forward(context) + teacher.forward(context, head=False))
+        operations += passes(training, held[0]) * (written - functions * usual) * learner.forward(context)
         steps = cell.on_policy * seen / (training.batch_size * self.study.tokens.max_seq_length)
         turns = steps / cell.on_policy_refresh * (new + 1) * learner.layers
         speed = self.plan.gpu if self.on_gpu(training.device) else self.plan.core
