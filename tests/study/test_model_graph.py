@@ -427,6 +427,23 @@ def test_layers_of_a_quantised_model_are_refused_before_any_job():
         )
 
 
+def test_a_model_is_built_of_layers_of_a_healed_variant():
+    models = {"thin": {"layers_of": "teacher.narrow.healed"}}
+    variants = {"narrow": VARIANTS["narrow"], "few": {"quantise": "nf4", "of": "thin"}}
+    study = load_study(
+        TINY
+        | {"models": models, "variants": variants, "seeds": [1, 2], "experiments": {"x": {"grid": {"student": "thin"}}}}
+    )
+    place = Layout(study, build_grid(study))
+    first = place.grid.graph.healing["teacher.narrow"][0]
+    assert place.grid.graph.nodes["thin"].needs == (first,) and place.build_needs("thin") == place.model(first)
+    assert place.grid.graph.candidates["best_distilled"] == [] and "thin.few" in place.models
+    with pytest.raises(
+        UserError, match=r"models\.thin\.layers_of: 'teacher\.int8\.healed' is no model; it has .*healed"
+    ):
+        grid_of({"thin": {"layers_of": "teacher.int8.healed"}}, {"x": {}}, variants=VARIANTS)
+
+
 def test_the_home_study_s_ladder_adds_models_and_changes_none():
     home = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     laid = yaml.safe_load((ROOT / "config/extras/ladder.yaml").read_text())

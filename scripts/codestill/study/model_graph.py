@@ -58,6 +58,7 @@ class ModelGraph:
         found = {}
         for name, part in self.study.bases.items():
             source = "teacher" if getattr(part, "every_layer_of_teacher", None) else getattr(part, "layers_of", None)
+            source = self.healed.get(source, [source])[0]
             found[name] = Node(name, "base", (source,) if source else (), part, part.seed, name)
         for cell in self.cells.values():
             if cell.teacher_seed is not None and cell.teacher in self.study.bases:
@@ -233,8 +234,9 @@ class ModelGraph:
         for location, cells in {**asked, **healing}.items():
             yield from self._faults_of(location, cells)
         for name, part in self.study.models.items():
-            if part.layers_of is not None and part.layers_of not in self.named:
-                yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(self.named)}"
+            known = [*self.named, *self.healed]
+            if part.layers_of is not None and part.layers_of not in known:
+                yield ("models", name, "layers_of"), f"{part.layers_of!r} is no model; it has {', '.join(known)}"
                 return
             if part.layers_of in self.variants and self._is_last(part.layers_of):
                 yield ("models", name, "layers_of"), f"{part.layers_of} is quantised; take layers of what it came of"

@@ -60,7 +60,9 @@ def layers_step(part):
 class FurtherModel(Loaded):
     """One more model of the study, by a name of its own: the axes teacher and student take it."""
 
-    layers_of: Reference | None = field(None, "build it from layers of this model, once that is finished", flag=False)
+    layers_of: Reference | None = field(
+        None, "build it from layers of this model (PARENT.NAME.healed, too), once that is finished", flag=False
+    )
     every: int | None = field(None, "layers_of: keep layers 0, n, 2 n, ...; null: every second", flag=False, ge=2)
     reference: bool = field(False, "it is only judged, beside the others: nothing need be made of it", flag=False)
     training: Training | None = field(
