@@ -14,6 +14,7 @@ from made_study import COMMIT
 from codestill.kit.files import read_json
 from codestill.report.figures import FIGURES
 from codestill.report.measures import show
+from codestill.report.page import TEMPLATES
 from codestill.report.table import read_csv
 from codestill.study.config import load_study
 from codestill.study.grid import build_grid
@@ -85,6 +86,23 @@ def test_each_number_leads_to_its_row_and_each_row_to_its_origin(whole):
     row = page.split('<tr id="model-alpha-1.0_seed-1">')[1].split("</tr>")[0]
     assert 'href="#origin-alpha-1.0_seed-1"' in row
     assert COMMIT[:12] in page.split('<tr id="origin-alpha-1.0_seed-1">')[1].split("</tr>")[0]
+
+
+def test_every_table_has_a_head_and_every_row_a_name(whole):
+    """As who hears the page needs them. Two tables stand in the pages of other studies alone (claims, loss by part):
+    so the template, which holds all, is read too."""
+    page, template = (whole / "report/index.html").read_text(), (TEMPLATES / "page.html.j2").read_text()
+    tables = re.findall(r'aria-label="([^"]+)"><table[^>]*>(.*?)</table>', page, re.DOTALL)
+    assert len(tables) == page.count("<table") == template.count("<table") - 2
+    for name, table in tables:
+        (head,) = re.findall(r"<thead><tr>(.*?)</tr></thead>", table, re.DOTALL)
+        columns = re.findall(r"<t[hd][^>]*>", head)
+        assert len(columns) > 1 and set(columns) == {'<th scope="col">'}, name
+        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table.split("<tbody>")[1], re.DOTALL)
+        assert rows and all(row.startswith('<th scope="row"') for row in rows), name
+        assert {len(re.findall(r"<t[hd][ >]", row)) for row in rows} == {len(columns)}, name
+    for table in re.findall(r"<table.*?</table>", template, re.DOTALL):
+        assert "<thead><tr>" in table and '<th scope="col">' in table and 'scope="row"' in table, table
 
 
 def in_order(values, up):
