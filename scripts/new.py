@@ -20,6 +20,8 @@ from codestill.kit.program import UserError, parser, run
 
 ROOT = Path(__file__).resolve().parents[1]
 ATTEMPTS = 3  # to bring a plan below the minutes that are given
+LONGEST = 525_600  # minutes that may be asked for: a year
+MARGIN = 1.05  # what a plan may take above the minutes before it is said: less than it is sure of
 FEWEST = 50  # records: of fewer, none would be left to test on
 
 
@@ -33,7 +35,10 @@ def arguments():
     cli.add_argument("--study", help="its name; left out: the source's")
     cli.add_argument("--minutes", type=float, default=10.0, help="without a GPU: how long the whole study may take")
     cli.add_argument("--output", help="the config to write; left out: config/STUDY.yaml")
-    return cli.parse_args()
+    args = cli.parse_args()
+    if not 0 < args.minutes <= LONGEST:  # no comparison holds of nan
+        raise UserError(f"--minutes {args.minutes:g}: give minutes above 0, at most {LONGEST:,} (a year)")
+    return args
 
 
 def asked(value, question, otherwise):
@@ -70,15 +75,16 @@ def look_at(word):
     return lines, code
 
 
-def say_price(plan, cores):
-    """Print what a plan comes to, in one line."""
+def say_price(plan, cores, minutes):
+    """Print what a plan comes to, in one line, and where a CPU needs more than the minutes that were asked for."""
     from codestill.plan.plan_text import duration, size
 
     total, times = plan.total(), plan.times(cores)
     on, seconds = min(times.items())
     held = f"{total.gpu_hours:.1f} GPU-hours" if on else f"{total.cpu_hours:.2f} core-hours"
     where = f"{on} GPU" if on else f"{cores} cores"
-    print(f"price: {total.jobs} jobs, {held}, about {duration(seconds)} on {where}; {size(total.disk)} of disk")
+    over = "" if on or seconds <= MARGIN * 60 * minutes else f": more than the {minutes:g} min asked for"
+    print(f"price: {total.jobs} jobs, {held}, {size(total.disk)} of disk, about {duration(seconds)} on {where}{over}")
 
 
 def main():
@@ -87,7 +93,7 @@ def main():
     import yaml
 
     from codestill.cluster.planned import planned
-    from codestill.plan.proposal import config_text, fitting_size, is_size, propose, this_machine
+    from codestill.plan.proposal import config_text, fitting_size, is_size, not_smaller, propose, this_machine
     from codestill.study.config import load_study
 
     machine = this_machine()
@@ -100,6 +106,8 @@ def main():
     student = asked(args.student, "student (none: every second layer of the teacher)", None)
     if student is not None and is_size(teacher) != is_size(student):
         raise UserError("--student: a teacher from scratch needs a student from scratch, and a name a name")
+    if student is not None and (told := not_smaller(teacher, student)):
+        print(f"remark: {told}")
     study = asked(args.study, "name of the study", re.sub(r"\W+", "-", Path(args.source).resolve().stem).strip("-_"))
     output = Path(args.output or f"config/{study}.yaml")
     if output.exists():
@@ -117,7 +125,7 @@ def main():
             break
         minutes *= 0.9 * limit / seconds  # what the trainings leave to the other jobs
     print(f"written: {output}")
-    say_price(plan, machine.cores)
+    say_price(plan, machine.cores, args.minutes)
     print(f"next:  codestill plan --configfile {output}\n       snakemake --cores all --configfile {output}")
 
 

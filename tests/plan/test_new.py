@@ -1,6 +1,7 @@
 """`codestill new`: from one's own code to a config that loads, with its price."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from codestill.plan.proposal import (
     config_text,
     fitting_size,
     not_looked_at,
+    not_smaller,
     propose,
     shape_of,
     size_of,
@@ -53,6 +55,7 @@ def test_a_folder_becomes_a_study_with_its_price(source, tmp_path):
     assert study.teacher.audit == "warn" and study.teacher.shape["num_hidden_layers"] == 2
     minutes = said.split("about ")[-1].split()[:2]
     assert minutes[1] == "s" or (minutes[1] == "min" and int(minutes[0]) <= 6)
+    assert "asked for" not in said and "remark: " not in said
     before = (tmp_path / "mine.yaml").read_text()
     told = new(tmp_path, source, "--output", "mine.yaml", code=2)
     assert told == "error: mine.yaml: is there already; give --output or --study, or remove it\n"
@@ -92,6 +95,12 @@ def test_code_without_docstrings_is_taken_with_its_names_and_comments(tmp_path):
         (["absent"], "absent: no folder or file here, and no name of a data set on the hub (OWNER/NAME)"),
         (["SOURCE", "--teacher", "4M", "--student", "gpt2"], "--student: a teacher from scratch needs a student from"),
         (["SOURCE", "--teacher", "900M"], "900M: no shape from scratch is near; take one of 1M, 4M, 12M, 34M, 88M"),
+        (["SOURCE", "--teacher", "0M"], "0M: no shape from scratch is near; take one of 1M, 4M, 12M, 34M, 88M"),
+        (["SOURCE", "--teacher", "1M", "--student", "0.0M"], "0M: no shape from scratch is near; take one of 1M"),
+        (["SOURCE", "--minutes", "0"], "--minutes 0: give minutes above 0, at most 525,600 (a year)"),
+        (["SOURCE", "--minutes=-5"], "--minutes -5: give minutes above 0, at most 525,600 (a year)"),
+        (["SOURCE", "--minutes", "inf"], "--minutes inf: give minutes above 0, at most 525,600 (a year)"),
+        (["SOURCE", "--minutes", "nan"], "--minutes nan: give minutes above 0, at most 525,600 (a year)"),
         (["SOURCE/b.py"], "SOURCE/b.py: 2 functions, classes and scripts, and 50 are the least to learn from"),
         (["SOURCE/b.jsonl"], "SOURCE/b.jsonl: no column for code and docstring among text"),
         (["SOURCE", "--study", "a/b"], "mine.yaml"),
@@ -151,3 +160,12 @@ def test_a_data_set_of_the_hub_is_not_looked_at(tmp_path):
     assert f"# Source: {told}" in text and "  max_seq_length: 512 # the default: the data set was not looked at" in text
     assert study.corpus.sources["own"].kind == "hub" and study.plan.functions is None
     assert not_looked_at("code_x_glue_ct_code_to_text").assumed == 251_820 + 13_914 + 14_918
+
+
+def test_what_makes_no_sense_is_said_beside_the_plan(source, tmp_path):
+    """A model that no CPU trains in a minute, and a student larger than its teacher: written, with a word."""
+    said = new(tmp_path, source, "--output", "l.yaml", "--minutes", "1", "--teacher", "12M", "--student", "34M")
+    assert re.search(r"about \d+ min on \d+ cores: more than the 1 min asked for\n", said)
+    assert "remark: the student, 34M, is not smaller than its teacher, 12M: what it learns costs no less to use" in said
+    assert not_smaller("Qwen/Qwen2.5-Coder-1.5B", "Qwen/Qwen2.5-Coder-0.5B") is None
+    assert not_smaller("gpt2", "distilgpt2") is None and not_smaller("gpt2", "gpt2") and not_smaller("4M", "4m")

@@ -170,8 +170,8 @@ def _nearest(size):
 
 def shape_of(size):
     """The lines of a shape of about `size` parameters. Raises UserError where none is near."""
-    layers, width = _nearest(size)
-    if not 0.5 < _parameters(layers, width) / size < 2:
+    layers, width = _nearest(size) if 0 < size < math.inf else SHAPES[0]
+    if not 0.5 * size < _parameters(layers, width) < 2 * size:
         ready = ", ".join(f"{_parameters(*one) / 1e6:.0f}M" for one in SHAPES)
         raise UserError(f"{size / 1e6:g}M: no shape from scratch is near; take one of {ready}, or a model's name")
     inner = -(-8 * width // 3 // 32) * 32
@@ -187,6 +187,14 @@ def fitting_size(machine, minutes):
     operations = 60 * minutes / 2 * machine.cores * PlanSettings().core.float32
     size = 4e6 if machine.gpus else (operations / (6 * 20)) ** 0.5
     return f"{_parameters(*_nearest(size)) / 1e6:.0f}M"
+
+
+def not_smaller(teacher, student):
+    """In words, where names or sizes tell it: the student has as many parameters as its teacher, or more."""
+    sizes = size_of(teacher), size_of(student)
+    if teacher != student and (None in sizes or sizes[1] < sizes[0]):
+        return None
+    return f"the student, {student}, is not smaller than its teacher, {teacher}: what it learns costs no less to use"
 
 
 def parameters_of(name, otherwise):
