@@ -244,6 +244,31 @@ def test_the_gain_stands_beside_both_kinds_of_control(tmp_path):
     assert summary.headline_row(tables(results), "pocket", CONTROL) is None
 
 
+def test_pass_at_1_without_near_copies_is_of_all_main_models_and_their_seeds(tmp_path):
+    results = chosen(tmp_path, 2, 1)
+    plain = read_json(tmp_path / f"scores/pocket/{name((None, 1.0, 0))}.json")
+    write_json(tmp_path / "scores/pocket/teacher.json", plain)
+    assert summary.given_away(Results(results.study, tmp_path)) == []
+    for path in (tmp_path / "scores/pocket").glob("*.json"):
+        write_json(path, read_json(path) | {"without_near_copies": {"tasks": ["p/0", "p/7"]}})
+    results = Results(results.study, tmp_path)
+    (said,) = summary.given_away(results)
+    assert said.startswith("pocket: 2 problems have near copies in the training text (p/0, p/7); pass@1 without them")
+    for column, key in (("fine-tuned alone", (None, 1.0)), ("best distilled", (2.0, 0.5))):
+        files = [read_json(tmp_path / f"scores/pocket/{name((*key, seed))}.json") for seed in (0, 1)]
+        kept = [file["per_problem"].items() for file in files]
+        left = [one["c"] / 5 for rows in kept for task, one in rows if task not in ("p/0", "p/7")]
+        clean, whole = sum(left) / len(left), sum(file["pass@1"] for file in files) / 2
+        assert f"; {column} (seeds 0 1) {clean:.3f} [" in said and f"], with them {whole:.3f}" in said
+    assert "alone: teacher 0." in said
+    rows = problem_frame(results).set_index(["model", "task_id"])["near_copy"]
+    assert rows["teacher", "p/0"] and rows["teacher", "p/7"] and not rows["teacher", "p/1"]
+    for path in (tmp_path / "scores/pocket").glob("*.json"):
+        write_json(path, read_json(path) | {"without_near_copies": {"tasks": []}})
+    results = Results(results.study, tmp_path)
+    assert summary.given_away(results) == ["pocket: no problem has a near copy in the training text."]
+
+
 def candidates(*settings):
     return [{"axes": {"alpha": 0.5, "epochs": epochs}, "cells": [{"seed": 0}] * seeds} for epochs, seeds in settings]
 

@@ -5,7 +5,9 @@ from codestill.report.comparisons import CONTROL, HEADLINE, apart, figures_of, r
 from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
+from codestill.statistics.confidence_intervals import interval
 from codestill.statistics.min_f_prime import METHOD
+from codestill.statistics.observations import of_rates
 
 SPEED = "tokens_per_second"
 COLUMNS = ("teacher", "student before", "fine-tuned alone", "best distilled")
@@ -211,26 +213,44 @@ def given_away(results):
 
 
 def _near_copies(results, benchmark):
-    """One sentence on the problems that have near copies in the training text, with the chosen student's pass@1."""
-    model = results.chosen("best_distilled") or results.by_name.get("teacher")
-    scores = results.scores(model, benchmark) if model else None
-    clean = (scores or {}).get("without_near_copies")
-    if clean is None:
+    """One sentence on the problems that have near copies in the training text, with pass@1 of the main models without
+    and with them: of all seeds of each."""
+    graded = {column: _looked_up(results, benchmark, label) for column, label in main_settings(results).items()}
+    found = [scores["without_near_copies"]["tasks"] for sides in graded.values() for _, scores in sides]
+    if not found:
         return []
-    tasks = clean["tasks"]
+    tasks = list(dict.fromkeys(task for one in found for task in one))  # of a model judged on some, not all
     if not tasks:
         return [f"{benchmark}: no problem has a near copy in the training text."]
     named = ", ".join(tasks[:5]) + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")
     one = len(tasks) == 1
     count, these = ("1 problem has a near copy", "it") if one else (f"{len(tasks)} problems have near copies", "them")
-    if "pass@1" not in clean or "pass@1" not in scores:
-        return [f"{benchmark}: {count} in the training text ({named})."]
-    low, high = clean["intervals"]["pass@1"]
-    return [
-        f"{benchmark}: {count} in the training text ({named}); without {these} pass@1 of "
-        f"{setting_label(results, model)} is {clean['pass@1']:.3f} [{low:.3f}, {high:.3f}], with {these} "
-        f"{scores['pass@1']:.3f}."
-    ]
+    said = f"{benchmark}: {count} in the training text ({named})"
+    told = [_without(column, sides, set(tasks)) for column, sides in graded.items() if sides]
+    told = "; ".join(filter(None, told))
+    return [f"{said}; pass@1 without {these}, over problems alone: {told}." if told else f"{said}."]
+
+
+def _looked_up(results, benchmark, label):
+    """[(model, scores)] of a setting's models whose problems were looked up in the training text."""
+    models = [model for model in results.models if label and setting_label(results, model) == label]
+    scores = [(model, results.scores(model, benchmark) or {}) for model in models]
+    return [(model, one) for model, one in scores if "without_near_copies" in one and "pass@1" in one]
+
+
+def _without(column, sides, copied):
+    """`teacher 0.410 [0.350, 0.470], with them 0.430` of a setting's models; empty where no problem is left."""
+    judged = [scores["per_problem"] for _, scores in sides]
+    left = [task for task in judged[0] if task not in copied and all(task in one for one in judged)]
+    if not left:
+        return ""
+    rates = [[one[task]["c"] / one[task]["n"] for task in left] for one in judged]
+    seen = of_rates(rates)
+    ends = show_interval(*interval(seen), "share")
+    with_them = sum(scores["pass@1"] for _, scores in sides) / len(sides)
+    seeds = seeds_of({"seed_names": " ".join(str(model.seed) for model, _ in sides if model.seed is not None)})
+    name = f"{column} ({seeds})" if seeds else column
+    return f"{name} {show(seen.mean, 'share')} {ends}, with {'it' if len(copied) == 1 else 'them'} {with_them:.3f}"
 
 
 def experiments(results, tables):

@@ -9,7 +9,7 @@ from codestill.study.recipe_words import TOLD, recipe_words
 FIRST = ["model", "role", "chosen", "setting"]
 LAST = ["seed", "benchmark", "measure", "value", "low", "high", "n", "unit"]
 CURVES = ["model", "step", "epoch", "split", "measure", "value"]
-PROBLEMS = ["model", "benchmark", "task_id", "n", "c"]
+PROBLEMS = ["model", "benchmark", "task_id", "n", "c", "near_copy"]
 # Numbers in the files that say how a measure was taken, not how good a model is.
 CIRCUMSTANCES = (
     *("intervals", "functions", "tokens", "bytes", "lines", "threads", "prompt_tokens", "new_tokens", "repeats"),
@@ -152,13 +152,16 @@ def curve_rows(results):
 
 
 def problem_rows(results):
-    """Yield how many of a model's samples passed each problem: n drawn, c correct."""
+    """Yield how many of a model's samples passed each problem: n drawn, c correct; and whether the training text holds
+    a near copy of it, None where nobody looked."""
     for model in results.models:
         for benchmark in results.benchmarks:
             scores = results.scores(model, benchmark) or {}
+            looked_up = scores.get("without_near_copies")
             for task, count in (scores.get("per_problem") or {}).items():
                 place = {"model": model.name, "benchmark": benchmark, "task_id": task}
-                yield place | {"n": count["n"], "c": count["c"]}
+                copied = None if looked_up is None else task in looked_up["tasks"]
+                yield place | {"n": count["n"], "c": count["c"], "near_copy": copied}
 
 
 def score_columns(results):
