@@ -6,6 +6,8 @@ import pytest
 
 from codestill.kit.files import read_json, write_json
 from codestill.kit.program import UserError
+from codestill.report import page_data
+from codestill.report.figures import load_tables
 from codestill.report.model_card import write
 from codestill.report.objectives import objectives_that_ran
 from codestill.report.results import Results
@@ -69,6 +71,9 @@ def test_a_card_names_the_objective_that_ran_and_what_it_was_made_from(whole, tm
         assert ("‖" in text) == ("KL(" in words), name
     ran = [latex for _, latex in objectives_that_ran(results_of(folder))]
     assert any(r"\mathrm{JSD}_{0.3}" in one for one in ran) and len(set(ran)) == 3
+    (caption,) = (one["caption"] for one in page_data.tell(results_of(folder), load_tables(whole / "report"))["figures"]
+                  if one["name"] == "curves")  # fmt: skip
+    assert "Objectives that ran: " in caption and "JSD(teacher, student; beta 0.3)" in caption
 
 
 def test_an_unmeasured_model_says_so(whole, tmp_path):

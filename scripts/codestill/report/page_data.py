@@ -2,6 +2,7 @@
 
 from codestill.report import advice, comparisons, completions, ladder, language_parts, study_facts, summary
 from codestill.report.figures import FIGURES
+from codestill.report.objectives import objectives_that_ran
 
 
 def tell(results, tables):
@@ -38,10 +39,18 @@ def tell(results, tables):
         "diagnoses": study_facts.diagnoses(results),
         "comparisons": [row for row in tables["comparisons"].to_dict("records") if row["label"] != comparisons.AXIS],
         "problems": {name: completions.problems(results, name) for name in results.benchmarks},
-        "figures": [{"name": name, "title": one.title, "caption": one.caption} for name, one in FIGURES.items()],
+        "figures": [_figure(name, one, results) for name, one in FIGURES.items()],
         # Last: by now everything was read.
         "damaged": sorted(results.damaged.values()),
         "partial": [f"{model}: {what}" for model, what in sorted(results.partial.items())],
         "contamination": "Published models may have seen the corpus or a benchmark in pretraining (CodeGPT was "
         "pretrained on CodeSearchNet's Python functions): scores on them may be flattered.",
     }
+
+
+def _figure(name, figure, results):
+    """What a page says of a figure: of the losses also which objectives they are of."""
+    caption, ran = figure.caption, [words for words, _ in objectives_that_ran(results)]
+    if name == "curves" and ran:
+        caption += f" Objectives that ran: {'; '.join(ran)}."
+    return {"name": name, "title": figure.title, "caption": caption}
