@@ -42,11 +42,17 @@ def arguments():
 
 
 def asked(value, question, otherwise):
-    """A flag's value, else the answer on a terminal, else the default."""
-    if value is not None or not sys.stdin.isatty():
-        return value or otherwise
-    shown = otherwise if otherwise is not None else "none"
-    return input(f"{question} [{shown}]: ").strip() or otherwise
+    """A flag's value, else the answer on a terminal, else the default; None is shown, and read, as none.
+
+    Raises UserError where the terminal's input ends at the question.
+    """
+    if value is None and sys.stdin.isatty():
+        try:
+            value = input(f"{question} [{otherwise or 'none'}]: ").strip()
+        except EOFError:
+            print()  # the cursor stands behind the question
+            raise UserError("the input ended at a question; answer it, or give --teacher, --student, --study") from None
+    return otherwise if not value or (otherwise is None and value == "none") else value
 
 
 def look_at(word):
@@ -71,7 +77,8 @@ def look_at(word):
         raise UserError(f"{word}: no folder or file here, and no name of a data set on the hub (OWNER/NAME)")
     if len(code.lengths) < FEWEST:
         what = "functions, classes and scripts" if code.form == "code" else "functions with a docstring"
-        raise UserError(f"{word}: {len(code.lengths)} {what}, and {FEWEST} are the least to learn from")
+        unread = f"; {code.unreadable:,} of {len(files):,} files are no Python 3" if code.unreadable else ""
+        raise UserError(f"{word}: {len(code.lengths)} {what}, and {FEWEST} are the least to learn from{unread}")
     return lines, code
 
 
@@ -87,12 +94,24 @@ def say_price(plan, cores, minutes):
     print(f"price: {total.jobs} jobs, {held}, {size(total.disk)} of disk, about {duration(seconds)} on {where}{over}")
 
 
+def plan_of(output, text, cores):
+    """Write the config and return its plan. One that has no plan is removed: it would be in the next try's way."""
+    from codestill.cluster.planned import planned
+
+    with atomic(output) as handle:
+        handle.write(text)
+    try:
+        return planned(ROOT / "Snakefile", [str(output)], cores=cores)[0]
+    except BaseException:  # an interruption too
+        output.unlink()
+        raise
+
+
 def main():
     args = arguments()
     lines, code = look_at(args.source)
     import yaml
 
-    from codestill.cluster.planned import planned
     from codestill.plan.proposal import config_text, fitting_size, is_size, not_smaller, propose, this_machine
     from codestill.study.config import load_study
 
@@ -117,9 +136,7 @@ def main():
         numbers = propose(code, machine, teacher, student or "", minutes)
         text = config_text(study, lines, code, machine, teacher, student, numbers)
         load_study(yaml.safe_load(text), str(output))  # a name that the config refuses is said before a file is there
-        with atomic(output) as handle:
-            handle.write(text)
-        plan, _ = planned(ROOT / "Snakefile", [str(output)], cores=machine.cores)
+        plan = plan_of(output, text, machine.cores)
         seconds = max(plan.times(machine.cores).values())
         if machine.gpus or seconds <= limit:
             break

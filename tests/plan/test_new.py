@@ -1,14 +1,17 @@
 """`codestill new`: from one's own code to a config that loads, with its price."""
 
+import importlib.util
 import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from codestill.data.sources import load
+from codestill.kit.program import UserError
 from codestill.plan.proposal import (
     Code,
     Machine,
@@ -31,6 +34,14 @@ def new(folder, *words, code=0):
     done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False, input="")
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
+
+
+def load_program(name):
+    """A program's module: `new` is run as a script, and imported by none."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -102,6 +113,11 @@ def test_code_without_docstrings_is_taken_with_its_names_and_comments(tmp_path):
         (["SOURCE", "--minutes", "inf"], "--minutes inf: give minutes above 0, at most 525,600 (a year)"),
         (["SOURCE", "--minutes", "nan"], "--minutes nan: give minutes above 0, at most 525,600 (a year)"),
         (["SOURCE/b.py"], "SOURCE/b.py: 2 functions, classes and scripts, and 50 are the least to learn from"),
+        (
+            ["SOURCE/old.py"],
+            "SOURCE/old.py: 0 functions with a docstring, and 50 are the least to learn from; 1 of",
+        ),
+        (["SOURCE", "--teacher", "/nonexistent/folder"], "mine.yaml: teacher.name: no folder /nonexistent/folder"),
         (["SOURCE/b.jsonl"], "SOURCE/b.jsonl: no column for code and docstring among text"),
         (["SOURCE", "--study", "a/b"], "mine.yaml"),
     ],
@@ -169,3 +185,20 @@ def test_what_makes_no_sense_is_said_beside_the_plan(source, tmp_path):
     assert "remark: the student, 34M, is not smaller than its teacher, 12M: what it learns costs no less to use" in said
     assert not_smaller("Qwen/Qwen2.5-Coder-1.5B", "Qwen/Qwen2.5-Coder-0.5B") is None
     assert not_smaller("gpt2", "distilgpt2") is None and not_smaller("gpt2", "gpt2") and not_smaller("4M", "4m")
+
+
+def test_questions_on_a_terminal(monkeypatch):
+    """A default that is shown as none is read as none; the end of input at a question is a line."""
+    asked = load_program("new").asked
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    for answer, otherwise, wanted in (("none", None, None), ("", "1M", "1M"), (" 4M ", "1M", "4M"), ("x", None, "x")):
+        monkeypatch.setattr("builtins.input", lambda _question, answer=answer: answer)
+        assert asked(None, "student", otherwise) == wanted and asked("12M", "student", otherwise) == "12M"
+    monkeypatch.setattr("builtins.input", ended)
+    with pytest.raises(UserError, match="the input ended at a question"):
+        asked(None, "student", None)
+
+
+def ended(_question):
+    raise EOFError
