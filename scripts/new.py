@@ -112,12 +112,13 @@ def main():
     lines, code = look_at(args.source)
     import yaml
 
-    from codestill.plan.proposal import config_text, fitting_size, is_size, not_smaller, propose, this_machine
+    from codestill.plan.proposal import config_text, fitting_size, is_size, not_smaller, propose, row_of, this_machine
     from codestill.study.config import load_study
 
     machine = this_machine()
     unread = f", {code.unreadable:,} files unreadable" if code.unreadable else ""
-    print(f"code: {code.told}{unread}")
+    cut = code.cut(row_of(code, machine))
+    print(f"code: {code.told}{unread}{f'; {cut}' if cut else ''}")
     gpus = f"{machine.gpus} GPUs of {machine.memory:.0f} GiB" if machine.gpus else "no GPU"
     print(f"machine: {machine.cores} cores, {gpus}")
     size = fitting_size(machine, args.minutes)

@@ -200,5 +200,15 @@ def test_questions_on_a_terminal(monkeypatch):
         asked(None, "student", None)
 
 
+def test_records_are_reckoned_as_they_are_cut():
+    """Of 100 records ten are ten times as long as a row: no plan counts what no row holds."""
+    code, machine = Code(undocumented=100, units=[1280] * 90 + [16384] * 10), Machine(cores=2)
+    numbers = propose(code, machine, "1M", "", minutes=10)
+    text = config_text("s", ["kind: python", f"path: {ROOT}"], code, machine, "1M", None, numbers)
+    assert "max_seq_length: 512 # 10 of 100 are cut at 512 tokens, 53% of the text\n" in text
+    assert "tokens_per_function: 411\n" in text and "# 64 rows in all" in text
+    assert code.cut(5120) == ""
+
+
 def ended(_question):
     raise EOFError

@@ -66,6 +66,18 @@ class Code:
         """Tokens of all records together, about; of what was not looked at, as a plan guesses them."""
         return sum(self.lengths) / CHARACTERS_A_TOKEN or self.assumed * PlanSettings().tokens_per_function
 
+    def kept(self, row):
+        """Tokens that are learnt, about: of each record what a row of so many tokens holds."""
+        return sum(min(one / CHARACTERS_A_TOKEN, row) for one in self.lengths) or self.tokens
+
+    def cut(self, row):
+        """In words: how many records are longer than a row, and what share of the text is lost; empty where none is."""
+        longer = sum(one > row * CHARACTERS_A_TOKEN for one in self.lengths)
+        if not longer:
+            return ""
+        lost = 1 - self.kept(row) / self.tokens
+        return f"{longer:,} of {len(self.lengths):,} are cut at {row} tokens, {lost:.0%} of the text"
+
     @property
     def longest(self):
         """Tokens that 19 of 20 records do not exceed, about."""
@@ -217,13 +229,11 @@ class Proposal:
 
 def propose(code, machine, teacher, student, minutes):
     """The `Proposal` for these models on this code: what fits the machine and, without a GPU, the minutes."""
-    scratch = is_size(teacher)
-    lengths = (256, 512, 1024) if machine.gpus else (256, 512)
-    row = Tokens().max_seq_length if code.assumed else _row(code, lengths)
-    share = 1 - HELD_OUT
-    rows = max(1.0, share * code.tokens / row)
+    scratch, row = is_size(teacher), row_of(code, machine)
+    share, tokens = 1 - HELD_OUT, code.kept(row)
+    rows = max(1.0, share * tokens / row)
     records = "records" if code.form == "code" else "functions"
-    reasons = {"row": f"19 of 20 {records} have at most {code.longest:,.0f} tokens, about"}
+    reasons = {"row": code.cut(row) or f"no {records[:-1]} is longer, about"}
     if code.assumed:
         reasons["row"] = "the default: the data set was not looked at"
     sizes = parameters_of(teacher, 1.2e8), parameters_of(student, 0.6 * parameters_of(teacher, 1.2e8))
@@ -232,7 +242,7 @@ def propose(code, machine, teacher, student, minutes):
         reasons["batch"] = f"what {machine.memory:.0f} GiB hold beside weights, gradients and AdamW's two moments"
         accumulation = max(1, round(32 / batch))
         return Proposal(row, batch, accumulation, 3, 3, "bf16", reasons | {"epochs": "look at the curves, then more"})
-    budget = 60 * minutes * machine.cores * PlanSettings().core.float32 / (6 * share * code.tokens)
+    budget = 60 * minutes * machine.cores * PlanSettings().core.float32 / (6 * share * tokens)
     # Three parts for the teacher where it starts from nothing, one each for two cells, one for samples and measures.
     most = budget / (6 if scratch else 4)
     teacher_epochs = _rounded((3 if scratch else 1) * most / sizes[0])
@@ -242,8 +252,11 @@ def propose(code, machine, teacher, student, minutes):
     return Proposal(row, 2, 1, min(epochs, 8), min(teacher_epochs, 12), "float32", reasons)
 
 
-def _row(code, lengths):
-    """The least of these lengths of a row that holds most records whole, else the longest."""
+def row_of(code, machine):
+    """The least length of a row that holds 19 of 20 records whole, else the longest that the machine has time for."""
+    if code.assumed:
+        return Tokens().max_seq_length
+    lengths = (256, 512, 1024) if machine.gpus else (256, 512)
     return next((row for row in lengths if row >= code.longest), lengths[-1])
 
 
@@ -350,5 +363,5 @@ def config_text(study, source, code, machine, teacher, student, numbers):
     lines += ["plan: # `make plan` reckons with it; no result depends on it", f"  gpus: {machine.gpus}"]
     if code.lengths:
         lines += [f"  functions: {round((1 - HELD_OUT) * len(code.lengths))}"]
-        lines += [f"  tokens_per_function: {code.tokens / len(code.lengths):.0f}"]
+        lines += [f"  tokens_per_function: {code.kept(numbers.row) / len(code.lengths):.0f}"]
     return "\n".join(lines) + "\n"
