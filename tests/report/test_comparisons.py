@@ -346,7 +346,7 @@ def test_a_benchmark_that_tells_nothing_is_told_with_one_that_could(tmp_path, so
     seed = {"seed": 4} if source == "pocket" else {}
     raw["corpus"]["sources"] = {"own": {"kind": source, "max_samples": 300, **seed}}
     judged = {"pocket": {"kind": "humaneval", "n": 1, "k": [1]}}
-    choosing = {"mine": {"kind": "pocket_validation", "use": "development", "n": 1, "k": [1]}}
+    choosing = {"mine": {"kind": "pocket_validation", "use": "development", "n": 1, "k": [1], **seed}}
     raw |= {"benchmarks": judged | choosing, "generation": {"temperature": temperature}}
     results, found = solving(tmp_path, solved, solved, raw, parameters)
     ((text, lines),) = advice._benchmarks(results, found)
