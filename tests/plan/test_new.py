@@ -210,5 +210,18 @@ def test_records_are_reckoned_as_they_are_cut():
     assert code.cut(5120) == ""
 
 
+def test_comments_of_the_config_are_true():
+    """Little code meets the cap of epochs and has few held-out functions; much code meets neither."""
+    found = []
+    for count in (90, 9000):
+        code, machine = Code(documented=count, characters=[900] * count), Machine(cores=2)
+        numbers = propose(code, machine, "1M", "", minutes=10)
+        found.append(config_text("s", ["kind: python", "path: x"], code, machine, "1M", None, numbers))
+    little, much = found
+    assert "  epochs: 8 # the most that is proposed" in little and "problems: 9 # about all that is held out" in little
+    assert "# what the trainings' share of the minutes on 2 cores allows" in much and "problems: 100\n" in much
+    assert "# chooses" not in little and "problems: 100" not in little
+
+
 def ended(_question):
     raise EOFError

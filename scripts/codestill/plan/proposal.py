@@ -22,6 +22,7 @@ VOCABULARY = 4096
 SHAPES = ((2, 128), (4, 256), (6, 384), (8, 576), (12, 768))
 HELD_OUT = 0.2  # of the functions, in two halves: own code is little, and a test of 20 functions tells nothing
 PROBLEMS = 100
+MOST_EPOCHS = 8  # of a student
 COLUMNS = {
     "code": ("code", "whole_func_string", "func_code_string", "function", "source", "body", "content"),
     "docstring": ("docstring", "func_documentation_string", "summary", "description", "comment"),
@@ -247,9 +248,11 @@ def propose(code, machine, teacher, student, minutes):
     most = budget / (6 if scratch else 4)
     teacher_epochs = _rounded((3 if scratch else 1) * most / sizes[0])
     epochs = _rounded(most / sizes[1])
-    reasons["epochs"] = f"what the trainings' share of the minutes on {machine.cores} cores allows"
+    reasons["epochs"] = "the most that is proposed: more would learn the same text by heart"
+    if epochs < MOST_EPOCHS:
+        reasons["epochs"] = f"what the trainings' share of the minutes on {machine.cores} cores allows"
     reasons["batch"] = f"{rows:.0f} rows in all: small batches make more steps of them"
-    return Proposal(row, 2, 1, min(epochs, 8), min(teacher_epochs, 12), "float32", reasons)
+    return Proposal(row, 2, 1, min(epochs, MOST_EPOCHS), min(teacher_epochs, 12), "float32", reasons)
 
 
 def row_of(code, machine):
@@ -284,6 +287,12 @@ def _origin(name, indent="  "):
         f"{indent}shape:",
         *(f"{indent}  {key}: {str(one).lower()}" for key, one in shape_of(size_of(name)).items()),
     ]
+
+
+def _problems(code):
+    """As many as the held-out part has, about, and no more than PROBLEMS."""
+    held_out = f"{len(code.lengths) * HELD_OUT / 2:.0f}"
+    return f"{held_out} # about all that is held out" if code.lengths and int(held_out) < PROBLEMS else PROBLEMS
 
 
 def config_text(study, source, code, machine, teacher, student, numbers):
@@ -323,7 +332,7 @@ def config_text(study, source, code, machine, teacher, student, numbers):
         "    own:",
         *(f"      {line}" for line in source),
         *(["      format: code # most functions have no docstring: name and comments are their prompt"] * any_code),
-        f"  validation_fraction: {HELD_OUT / 2:g} # chooses",
+        f"  validation_fraction: {HELD_OUT / 2:g} # the curves are drawn on it; nothing is chosen here",
         f"  test_fraction: {HELD_OUT / 2:g} # is reported",
         "",
         "tokens:",
@@ -350,7 +359,7 @@ def config_text(study, source, code, machine, teacher, student, numbers):
         "benchmarks:",
         "  completions: # the test functions of this code: are they written as they stand there, and how near?",
         "    kind: completions",
-        f"    problems: {PROBLEMS}",
+        f"    problems: {_problems(code)}",
         "    n: 1",
         "    k: [1]",
         "generation:",
