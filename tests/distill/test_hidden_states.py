@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from trainings import distill, flags, killed_and_resumed, losses, together, weights
 
@@ -16,6 +17,11 @@ from codestill.distill.teacher import OnlineTeacher
 from codestill.distill.trainer import student_forward
 from codestill.kit.files import read_json
 from codestill.kit.program import UserError
+from codestill.study.commands import Commands
+from codestill.study.config import load_study
+from codestill.study.grid import build_grid
+from codestill.study.layout import Layout
+from shared_data import ROOT
 
 
 @pytest.mark.parametrize(
@@ -124,11 +130,23 @@ def test_two_processes_learn_the_same_maps(home, tmp_path):
     assert losses(tmp_path / "two")[-1] == pytest.approx(losses(one)[-1], rel=1e-4)
 
 
+def test_a_study_gives_pairs_of_layers_to_the_cells_alone_that_are_drawn_to_them():
+    raw = yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | {"seeds": [1], "sweeps": {}}
+    raw |= {"distillation": {"hidden_layers": ["1:2"]}, "experiments": {"drawn": {"grid": {"hidden_weight": [0, 1]}}}}
+    study = load_study(raw)
+    layout = Layout(study, build_grid(study, study.study))
+    told = {cell: Commands(study, layout).cell(cell) for cell in layout.grid.cells.values()}
+    for cell, words in told.items():
+        assert ("--hidden_layers 1:2" in words) is bool(cell.hidden_weight), words
+    assert {cell.hidden_weight for cell in told} >= {0.0, 1.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"hidden_weight": 1, "hidden_layers": "2:5"}, "--hidden_layers 2:5: the teacher has 2 layers"),
         ({"hidden_weight": 1, "hidden_layers": "last"}, "--hidden_layers"),
+        ({"hidden_layers": "9:9"}, "--hidden_layers 9:9: no layers are drawn at --hidden_weight 0; give a weight"),
         ({"hidden_weight": -1}, "--hidden_weight: must be greater than or equal to 0"),
         ({"hidden_weight": 1, "alpha": 1}, "--hidden_weight 1.0: needs a teacher"),
         ({"hidden_weight": 1, "teacher_cache": "states", "teacher_pass": None}, "--teacher_cache: holds no layers"),

@@ -31,6 +31,12 @@ def distillation_job(options):
     objective = Objective(*chosen, label_smoothing=options.label_smoothing)
     if options.hidden_weight and not objective.needs_teacher:
         raise UserError(f"--hidden_weight {options.hidden_weight}: needs a teacher; give one, and --alpha below 1")
+    # Of a setting that a file names, the study's pairs stand for whichever setting that is.
+    if options.hidden_layers and not options.hidden_weight and not options.axes:
+        pairs = " ".join(options.hidden_layers)
+        raise UserError(
+            f"--hidden_layers {pairs}: no layers are drawn at --hidden_weight 0; give a weight, or no pairs"
+        )
     if options.on_policy and not objective.needs_teacher:
         raise UserError(f"--on_policy {options.on_policy}: own text has no labels; give a teacher and --alpha below 1")
     return TrainingJob(

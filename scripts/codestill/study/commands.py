@@ -155,6 +155,7 @@ class Commands:
         """How distill.py trains one cell: its objective, then its training."""
         asked = self.study.distillation
         idle = () if cell.taught else names_of(type(asked), taught=True)
+        idle = [*idle, *([] if cell.hidden_weight else ["hidden_layers"])]
         objective = flags_of(asked, machine=False, leave_out=idle, **_known(cell, asked))
         graph = self.layout.graph
         bits = flags(teacher_load_in=graph.bits_of(graph.teacher_of(cell))) if cell.taught else ""
