@@ -212,7 +212,8 @@ class DistillationTrainer(Trainer):
         """Exact means per target token over the whole validation set, in nats.
 
         `eval_loss` and `eval_loss_ce` are the CE at T = 1, comparable between all cells; `eval_loss_kl` is KL(teacher
-        || student) at T = 1; `eval_loss_total` is the objective itself. Rows are dealt out to the processes.
+        || student) at T = 1; `eval_loss_total` is alpha CE + (1 - alpha) T^2 D, the objective without label
+        smoothing, own text and hidden states. Rows are dealt out to the processes.
         """
         dataset = eval_dataset if eval_dataset is not None else self.validation
         model = self.model

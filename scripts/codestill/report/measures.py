@@ -14,7 +14,7 @@ KNOWN = {
     "eval_loss": Described("validation CE", "nats/token", "less"),
     "eval_loss_ce": Described("validation CE, as in the objective", "nats/token", "less"),
     "eval_loss_kl": Described("validation KL at T = 1", "nats/token", "less"),
-    "eval_loss_total": Described("validation objective", "nats/token"),
+    "eval_loss_total": Described("validation objective without smoothing", "nats/token"),
     "train_runtime": Described("training time", "s", "less"),
     "train_cpu_seconds": Described("CPU time of training", "s", "less"),
     "bits_per_byte": Described("bits per byte, held-out code", "bits/byte", "less"),
