@@ -16,6 +16,7 @@ from codestill.study.model_graph import CHOSEN
 from codestill.study.sections.generation import Generation
 
 OF_A_STUDY = ("teacher", *reversed(CHOSEN))
+COLUMN = 26  # characters that a model needs beside others: three in a terminal of 80
 DEFAULTS = {"temperature": 0.0, "max_new_tokens": 128, "threads": 0}
 
 
@@ -54,6 +55,8 @@ def prompts(args):
             elif lines:
                 yield "".join(lines)
                 lines = []
+        if lines:
+            yield "".join(lines)
 
 
 def label(folder, folders):
@@ -68,7 +71,7 @@ def show(answers):
     from rich.table import Table
 
     console = Console()
-    if not console.is_terminal or console.width < 44 * len(answers):
+    if not console.is_terminal or console.width < COLUMN * len(answers):
         for name, texts in answers.items():
             for number, text in enumerate(texts, 1):
                 print(f"--- {name}{f' ({number})' if len(texts) > 1 else ''}\n{text.rstrip()}")
@@ -92,7 +95,12 @@ def main():
         settings = checked(Settings, values | {"model_dir": str(folder), "n": args.n})
         models[folder] = LoadedModel(settings), settings
     for prompt in prompts(args):
-        show({label(folder, folders): complete(*models[folder], prompt) for folder in folders})
+        try:
+            show({label(folder, folders): complete(*models[folder], prompt) for folder in folders})
+        except UserError as error:
+            if args.prompt is not None or not sys.stdin.isatty():
+                raise
+            print(f"error: {error}", file=sys.stderr, flush=True)  # the next prompt may be a better one
 
 
 if __name__ == "__main__":

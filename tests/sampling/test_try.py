@@ -1,6 +1,8 @@
 """`codestill try`: completions in the terminal, the same as a benchmark's samples."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,26 @@ def test_a_prompt_comes_by_standard_input_too(study):
     piped = run("try", model, "--max_new_tokens", "9", cwd=study, input=PROMPT)
     given = run("try", model, "--max_new_tokens", "9", "--prompt", PROMPT, cwd=study)
     assert piped.returncode == 0 and piped.stdout.startswith("--- teacher\n") and piped.stdout == given.stdout
+
+
+def test_three_models_stand_side_by_side_in_80_columns(study):
+    wide = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"}
+    models = [f"results/tiny/models/{name}" for name in ("teacher", "best_distilled")]
+    (study / "third").mkdir(exist_ok=True)
+    make_folder(study / "third", seed=3)
+    done = run("try", *models, "third", "--prompt", "x", "--max_new_tokens", "4", cwd=study, env=wide)
+    assert done.returncode == 0, done.stderr
+    assert any(all(name in line for name in ("teacher", "best_distilled", "third")) for line in done.stdout.split("\n"))
+
+
+def test_on_a_terminal_a_long_prompt_is_a_line_and_the_last_needs_no_empty_one(study):
+    ours, theirs = pty.openpty()
+    os.write(ours, b"x = 1\n" * 200 + b"\ndef f(a):\n\x04")
+    done = run("try", "results/tiny/models/teacher", "--max_new_tokens", "4", cwd=study, stdin=theirs)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0 and done.stderr.count("error: the prompt: fills the model's 96 positions") == 1
+    assert done.stdout.count("--- teacher\n") == 1
 
 
 @pytest.mark.parametrize(
