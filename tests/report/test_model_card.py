@@ -53,6 +53,40 @@ def test_a_card_names_its_own_base_model(whole, tmp_path):
         assert ModelCard.load(tmp_path / "README.md").data.base_model == base, name
 
 
+def test_cards_of_further_models_and_of_what_is_made_of_them(whole, tmp_path):
+    """Each says what it is and names the base that it goes back to; those of cells stand beside the controls."""
+    folder = tmp_path / "study"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))
+    study = read_json(folder / "study.json")
+    study["config"]["models"] = {"big": {"name": "b"}}
+    made = {"big": [], "teacher.seed-43": [], "teacher.narrow": ["teacher"]}
+    models = {name: {"role": "model", "cell": None} for name in ("big", "teacher.seed-43")}
+    narrow = {"operation": "prune", "value": {"mlp": 0.75}, "by": "activation", "healed": ["healed"]}
+    models["teacher.narrow"] = {"role": "variant", "cell": None, **narrow}
+    cells = {
+        "healed": ({"student": "teacher.narrow"}, ["teacher.narrow", "teacher"]),
+        "second": ({"student": "big", "teacher": "best_distilled"}, ["big", "best_distilled"]),
+        "alone": ({"student": "big", "alpha": 1}, ["big"]),
+    }
+    for name, (axes, needs) in cells.items():
+        models[name] = {"role": "cell", "cell": {"temperature": 2.0, "alpha": 0.5, "seed": 0, **axes}}
+        made[name] = needs
+    write_json(folder / "study.json", study | {"models": study["models"] | models, "made_from": made})
+    write_json(folder / "models/big/eval_results.json", {"eval_loss": 1.5})
+    said = {
+        "big": ("The model big of the study. It completes", "b", "Fine-tuned on the corpus'"),
+        "teacher.seed-43": ("The model teacher.seed-43 of the study. It", "t", "Not trained in this study"),
+        "healed": ("The model teacher.narrow, distilled from teacher (teacher.narrow healed).", "t", "KL("),
+        "second": ("The model big, distilled from best_distilled (big by best_distilled", "b", "KL("),
+        "alone": ("The model big, fine-tuned without a teacher (big alone", "b", "cross-entropy of the labels"),
+    }
+    for name, (what, base, trained) in said.items():
+        text = write(results_of(folder), name, tmp_path / "README.md")
+        assert what in text and f"base_model: {base}\n" in text and trained in text, name
+        assert "| The student, fine-tuned without a teacher (" in text, name
+        assert (f"| {what.partition(' (')[0]} (" in text) == (name in cells), name
+
+
 def test_a_card_names_the_objective_that_ran_and_what_it_was_made_from(whole, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("report"))

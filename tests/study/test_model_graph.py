@@ -87,6 +87,8 @@ def test_files_and_flags_follow_the_graph():
     assert place.build_needs("assistant") == place.model("teacher")
     assert set(place.teachers) == {"teacher", "big", "teacher.seed-43", "best_distilled", *grid.experiments["direct"]}
     assert place.trained_bases == ["teacher", "big", "teacher.seed-43"]
+    carded = [path.split("/")[-2] for path in place.cards()]
+    assert carded == [*(one for one in place.grid.graph.bases if one != "student"), *place.chosen]
 
 
 def test_a_study_without_further_models_has_the_nodes_that_it_had():

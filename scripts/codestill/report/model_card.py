@@ -51,7 +51,8 @@ def _base(results, config, name):
     bases = {name: config.get(name) for name in ("teacher", "student")} | (config.get("models") or {})
     while name not in bases:
         model = results.by_name.get(name)
-        name = results.made_from(model.name if model else name)[0]
+        seeded = model and model.role == "model"  # a base once more, with another seed
+        name = name.rpartition(".seed-")[0] if seeded else results.made_from(model.name if model else name)[0]
     return (bases[name] or {}).get("name")
 
 
@@ -61,7 +62,13 @@ def _what(results, model):
         return f"The model {results.made_from(model.name)[0]} of the study, made smaller: {made_words(results, model)}"
     if model.role == "task":
         return f"The model {results.made_from(model.name)[0]} of the study, {made_words(results, model)}"
-    return WHAT[_kind(model)]
+    if model.role == "model":
+        return f"The model {model.name} of the study"
+    student = model.axes.get("student") or "student"
+    teacher = "teacher" if model.alone else [*results.made_from(model.name), "teacher"][1]
+    if model.role != "cell" or (student, teacher) == ("student", "teacher"):
+        return WHAT[_kind(model)]
+    return f"The model {student}, " + ("fine-tuned without a teacher" if model.alone else f"distilled from {teacher}")
 
 
 def _result(row):
@@ -136,21 +143,19 @@ def _beside(results, model):
     """(name, {measure: text}) of the controls and of this model's setting, pass@1 and bits per byte."""
     scores = score_frame(results)
     frame = setting_frame(results, evidence_of(results, scores, problem_frame(results)), scores)
-    control, labels = reference(results), {}
+    control, kinds = reference(results), ("teacher", "student", "alone", "distilled")
     shown = {model.setting, *([control[0].setting] if control else [])}  # of the cells; the base models always are
-    for models in settings(results).values():
-        if models[0].role != "cell" or models[0].setting in shown:
-            labels[_kind(models[0])] = setting_label(results, models[0])
+    firsts = [models[0] for models in settings(results).values()]
+    firsts = [one for one in firsts if _kind(one) in kinds and (one.role != "cell" or one.setting in shown)]
     keys = [(name, "pass@1") for name in results.benchmarks] + [("", "bits_per_byte")]
     found = []
-    for kind in ("teacher", "student", "alone", "distilled"):
-        if kind in labels:
-            cells = {}
-            for benchmark, measure in keys:
-                row = lookup(frame, labels[kind], benchmark, measure)
-                unit = describe(measure).unit
-                shown = row and f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
-                told = ", ".join(filter(None, (shown, seeds_of(row)))) if row else "missing"
-                cells[f"{benchmark} {measure}".strip()] = told
-            found.append((WHAT[kind] + (f" ({labels[kind]})" if kind in ("alone", "distilled") else ""), cells))
+    for one in sorted(firsts, key=lambda one: kinds.index(_kind(one))):
+        label, cells = setting_label(results, one), {}
+        for benchmark, measure in keys:
+            row = lookup(frame, label, benchmark, measure)
+            unit = describe(measure).unit
+            text = row and f"{show(row['value'], unit)} {show_interval(row['low'], row['high'], unit)}".strip()
+            told = ", ".join(filter(None, (text, seeds_of(row)))) if row else "missing"
+            cells[f"{benchmark} {measure}".strip()] = told
+        found.append((_what(results, one) + (f" ({label})" if one.role == "cell" else ""), cells))
     return found

@@ -180,7 +180,8 @@ class Layout(Roster):
 
     def cards(self):
         """The model cards of the models that a reader may take away."""
-        return [f"{self.results}/models/{one}/README.md" for one in ["teacher", *self.chosen, *self.graph.derived]]
+        bases = [one for one in self.graph.bases if one != "student"]  # which is as it came, but for its vocabulary
+        return [f"{self.results}/models/{one}/README.md" for one in [*bases, *self.chosen, *self.graph.derived]]
 
     def measured(self):
         """Everything that the whole study's report reads."""
