@@ -9,7 +9,8 @@ import pytest
 from made_study import make
 
 from codestill.kit.files import read_json, write_json
-from codestill.report.ladder import _worse, ladder_frame, sentences, table
+from codestill.report import style
+from codestill.report.ladder import _worse, draw, ladder_frame, rungs, sentences, table
 from codestill.report.ladder_chart import panels
 from codestill.report.results import Results
 from codestill.report.settings import evidence_of
@@ -146,6 +147,23 @@ def test_the_page_draws_each_model_with_its_interval_and_cost(frame):
     ticks = {float(text): y for y, text in panel["y_ticks"]}
     assert len(ticks) > 2 and ticks[0.8] == teacher["y"] and ticks[1.0] == narrow["y"]
     assert {text: x for x, text in panel["x_ticks"]}["2"] == pytest.approx(narrow["x"], abs=0.5)
+
+
+def test_the_figure_has_a_panel_a_quality_and_the_interval_of_each_step(frame):
+    drawn = draw(style.start(), {"ladder": frame})
+    shown = rungs(frame[frame["measure"] != "accuracy"])
+    assert len(drawn.axes) == len(set(zip(shown["benchmark"], shown["measure"], strict=True))) > 1
+    for axes in drawn.axes:
+        named = axes.get_ylabel()
+        benchmark = named.rpartition(" on ")[2] if " on " in named else ""
+        measure = named.split()[0] if benchmark else "bits_per_byte"
+        part = shown[(shown["benchmark"] == benchmark) & (shown["measure"] == measure)]
+        steps = part[part["low"].notna()]
+        (bars,) = (one for one in axes.collections if len(one.get_segments()) == len(steps))
+        ends = sorted((segment[0][1], segment[1][1]) for segment in bars.get_segments())
+        parents = steps["value"] - steps["difference"]
+        expected = sorted(zip(parents + steps["low"], parents + steps["high"], strict=True))
+        assert ends == [pytest.approx(pair) for pair in expected]
 
 
 def test_a_step_beside_the_direct_way_is_drawn_once(frame):

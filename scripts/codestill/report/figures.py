@@ -71,7 +71,8 @@ FIGURES = {
         "The ladder of compression",
         caption="Each model's weights on disk against its quality, on a logarithmic axis; the dashed line joins models "
         "that no other beats in both. Variants, healed students and later generations stand beside what they came "
-        "of; of plain cells only the chosen ones.",
+        "of; of plain cells only the chosen ones. A bar is the 95% interval of the difference from what a model was "
+        "made of, on the same problems.",
         reads=("scores", "language", "efficiency"),
     ),
     "funnel": Figure(

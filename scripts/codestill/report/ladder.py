@@ -229,14 +229,14 @@ def rungs(frame):
 
 
 def draw(plt, tables):
-    """A panel a quality: bytes on a logarithmic axis, a mark a model, the front joined."""
+    """A panel a quality: bytes on a logarithmic axis, a mark a model, the interval of its step, the front joined."""
     from matplotlib import ticker
 
     from codestill.report.style import BLUE, COLUMN, GREEN, GREY, INK, ORANGE, empty
 
     frame = rungs(tables["ladder"])
     frame = frame[frame["measure"] != "accuracy"]
-    panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))[-2:]
+    panels = list(dict.fromkeys(zip(frame["benchmark"], frame["measure"], strict=True)))
     figure, places = plt.subplots(max(1, len(panels)), 1, figsize=(COLUMN, 2.4 * max(1, len(panels))), squeeze=False)
     if not panels:
         empty(places[0, 0], "size and quality are not both measured yet")
@@ -249,6 +249,11 @@ def draw(plt, tables):
         for kind, rows in part.groupby("kind", sort=False):
             colour, marker = looks.get(kind, (GREY, "X"))
             named[kind] = axes.plot(rows["bytes_on_disk"] / 1e6, rows["value"], marker, color=colour, zorder=3)[0]
+        steps = part[part["low"].notna()]
+        ends = steps["difference"] - steps["low"], steps["high"] - steps["difference"]
+        axes.errorbar(
+            steps["bytes_on_disk"] / 1e6, steps["value"], ends, fmt="none", ecolor=GREY, elinewidth=0.8, zorder=2
+        )
         front = part[part["front"].astype(str) == "True"].sort_values("bytes_on_disk")
         axes.plot(front["bytes_on_disk"] / 1e6, front["value"], "--", color=GREY, linewidth=0.8, zorder=1)
         axes.set_xscale("log")
