@@ -13,7 +13,7 @@ from codestill.models.loading import PRECISIONS, device_of
 from codestill.sampling.continuous_batching import Decoder
 from codestill.sampling.kv_cache import Lanes, Unsupported
 from codestill.sampling.stop_rules import GrowingText, StopRules
-from codestill.sampling.truncation import BadLogits, row_key
+from codestill.sampling.truncation import refuse_not_finite, row_key
 from codestill.sampling.vllm_requests import VllmRequests
 
 SHARED_FROM = 6  # samples per problem from which lanes share their prompt instead of copying it
@@ -177,10 +177,9 @@ class _Borrowed:
         return {"batch_size": self.batch, "halved": 0, "exactness": none, "engine_version": self.version}
 
 
-def _refuse_not_finite(_, logits):
+def _only_finite(_, logits):
     """A step of transformers' logits processors: of NaN, `generate` takes a token without a word when it is greedy."""
-    if not logits.amax(dim=-1).isfinite().all():
-        raise BadLogits
+    refuse_not_finite(logits.amax(dim=-1))
     return logits
 
 
@@ -214,7 +213,7 @@ class TransformersEngine(_Borrowed):
             eos_token_id=self.ends,
             pad_token_id=self.pad,
             suppress_tokens=hidden or None,
-            logits_processor=[_refuse_not_finite],
+            logits_processor=[_only_finite],
             **draws,
         )[:, len(task.ids) :].tolist()
         return found if settings.temperature else found * len(indices)

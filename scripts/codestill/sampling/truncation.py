@@ -84,7 +84,7 @@ def choose(logits, words, temperature, top_p, slack=0.0):
     if top_p >= 1:
         return _draw_from_all(logits, words, temperature, slack / temperature)
     total = _log_mass(logits, temperature)
-    _refuse_not_finite(total)
+    refuse_not_finite(total)
     width = logits.shape[-1]
     # Lone rows (slack 0) are few, and take the one path whose order of ties is fixed.
     sizes = [size for size in SHORTLISTS if 2 * size <= width] if slack else []
@@ -110,8 +110,8 @@ def _narrow(logits, total, words, temperature, top_p, slack, sizes):
     return ids, sure
 
 
-def _refuse_not_finite(greatest):
-    """Refuse rows by their greatest values, which are NaN where any is; -inf is a token that may not be drawn."""
+def refuse_not_finite(greatest):
+    """Raise BadLogits by the rows' greatest values, NaN where any is; -inf elsewhere is a token that is not drawn."""
     if not bool(torch.isfinite(greatest).all()):
         raise BadLogits
 
@@ -119,10 +119,10 @@ def _refuse_not_finite(greatest):
 def _greedy(logits, slack):
     if slack == 0:
         ids = logits.argmax(dim=-1)
-        _refuse_not_finite(logits.gather(-1, ids[:, None]))
+        refuse_not_finite(logits.gather(-1, ids[:, None]))
         return ids, torch.ones_like(ids, dtype=torch.bool)
     best, ids = logits.topk(2, dim=-1)
-    _refuse_not_finite(best[:, 0])
+    refuse_not_finite(best[:, 0])
     return ids[:, 0], best[:, 0] - best[:, 1] > 2 * slack
 
 
@@ -137,7 +137,7 @@ def _pick(scores, slack):
 
 def _draw_from_all(logits, words, temperature, slack):
     scaled = logits / temperature
-    _refuse_not_finite(scaled.amax(dim=-1))
+    refuse_not_finite(scaled.amax(dim=-1))
     ids = torch.arange(scaled.shape[-1], device=scaled.device).expand_as(scaled)
     place, sure = _pick(scaled + gumbel(words, ids), slack)
     return place[:, 0], sure
