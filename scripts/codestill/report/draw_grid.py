@@ -82,10 +82,11 @@ def heat_map(plt, tables):
     temperatures, alphas = sorted(cells["T"].dropna().unique()), sorted(cells["alpha"].unique())
     size = (max(COLUMN, 0.8 + 0.45 * len(alphas)), (0.85 + 0.34 * len(temperatures)) * len(found))
     figure, panels = plt.subplots(len(found), 1, figsize=size, squeeze=False)
+    fixed = textwrap.wrap(fixed_words(tables["settings"], cells), TITLE)
     for axes, (benchmark, measure) in zip(panels.flat, found, strict=True):
         part = cells[(cells["benchmark"] == benchmark) & (cells["measure"] == measure)]
         _map(axes, part, temperatures, alphas)
-        known, fixed = describe(measure), textwrap.wrap(fixed_words(tables["settings"], cells), TITLE)
+        known = describe(measure)
         title = f"{measure} on {benchmark}" if benchmark else f"{known.label} ({known.unit})"
         axes.set_title("\n".join([title, *fixed]))
     return figure

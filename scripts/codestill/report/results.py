@@ -6,6 +6,8 @@ from pathlib import Path
 
 from codestill.kit.files import read_json, read_jsonl
 from codestill.kit.program import UserError
+from codestill.study.recipe_names import CORPUS
+from codestill.study.recipe_words import recipe_words
 
 LATER = ("finalist", "fresh")  # roles of models whose axes others' measures named
 
@@ -137,6 +139,11 @@ class Results:
             for axis, value in axes.items():
                 seen.setdefault(axis, set()).add(value)
         return {axis for axis, values in seen.items() if len(values) > 1}
+
+    @functools.cached_property
+    def several_recipes(self):
+        """Whether any of the study's cells learns from another text than the corpus alone."""
+        return any(recipe_words(model.axes) != CORPUS for model in self.models if model.role == "cell")
 
     @functools.cached_property
     def defaults(self):

@@ -3,7 +3,6 @@
 from codestill.kit.files import atomic
 from codestill.report.measures import describe, pass_at
 from codestill.study.cell import TAUGHT
-from codestill.study.recipe_names import CORPUS
 from codestill.study.recipe_words import TOLD, recipe_words
 
 FIRST = ["model", "role", "chosen", "setting"]
@@ -45,7 +44,7 @@ def setting_label(results, model):
             continue
         shown = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
         parts.append(f"{SHORT.get(axis, axis)} {shown}")
-    if any(recipe_words(one.axes) != CORPUS for one in results.models if one.role == "cell"):
+    if results.several_recipes:
         parts.append(f"recipe {recipe_words(model.axes)}")
     return ", ".join([*parts, *(["fresh seeds"] if model.fresh_of else [])]) or model.name
 
