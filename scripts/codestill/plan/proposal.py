@@ -291,8 +291,8 @@ def _origin(name, indent="  "):
 
 def _problems(code):
     """As many as the held-out part has, about, and no more than PROBLEMS."""
-    held_out = f"{len(code.lengths) * HELD_OUT / 2:.0f}"
-    return f"{held_out} # about all that is held out" if code.lengths and int(held_out) < PROBLEMS else PROBLEMS
+    held_out = round(len(code.lengths) * HELD_OUT / 2)
+    return f"{held_out} # about all that is held out" if code.lengths and held_out < PROBLEMS else PROBLEMS
 
 
 def config_text(study, source, code, machine, teacher, student, numbers):

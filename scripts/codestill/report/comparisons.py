@@ -149,13 +149,18 @@ def apart(row):
     return row["p_holm"] < 0.05 if row["label"] == EXPLORATORY else row["low"] > 0 or row["high"] < 0
 
 
+def seed_words(names):
+    """`seeds 0 1 2` of seeds' names in one string; empty where no seed names a model."""
+    return f"seed{'s' * (' ' in names)} {names}" if names else ""
+
+
 def figures_of(row):
     """`+0.040 [-0.024, +0.101], p = 0.21, over 160 problems, seeds 42 43` of a row of the table; Holm's p of an
     exploratory one, as wherever it stands."""
     p = f"Holm {show_p(row['p_holm'])}" if row["label"] == EXPLORATORY else show_p(row["p"])
     units = f" over {row['units']:.0f} {'problems' if row['benchmark'] else 'functions'}" if row["units"] else ""
-    told = " against ".join(dict.fromkeys(str(row[side]) for side in ("seeds", "seeds_against") if row[side]))
-    told = f"seed{'s' * (' ' in told)} {told}"
+    names = dict.fromkeys(str(row[side]) for side in ("seeds", "seeds_against") if row[side])
+    told = seed_words(" against ".join(names))
     wide = (
         f"; its seeds spread {row['ratio']:.1f} times as wide as the study's, so that they alone are counted"
         if row["welch"] is True

@@ -16,10 +16,10 @@ def rows(results, tables):
     frame, main = tables["settings"], main_settings(results)
     documents, seeds = {}, {}
     for column, setting in main.items():
-        found = results.language(main_model(results, setting)) if setting else None
+        model = main_model(results, setting) if setting else None
+        found = results.language(model) if setting else None
         if (found or {}).get("functions"):
-            documents[column] = found["functions"]
-            seeds[column] = main_model(results, setting).seed
+            documents[column], seeds[column] = found["functions"], model.seed
     if not documents:
         return []
     first, made = next(iter(documents.values())), []

@@ -1,7 +1,7 @@
 """What the page opens with: the four models, the experiments, and what the table of comparisons lets be said."""
 
 from codestill.grading.text_match import MEASURES
-from codestill.report.comparisons import CONTROL, HEADLINE, apart, figures_of, reference
+from codestill.report.comparisons import CONTROL, HEADLINE, apart, figures_of, reference, seed_words
 from codestill.report.measures import COSTS, describe, pass_at, show, show_interval, title
 from codestill.report.settings import settings
 from codestill.report.table import setting_label
@@ -98,8 +98,7 @@ def _cell(row, unit):
 
 def seeds_of(row):
     """`seeds 0 1 2` of a row of the settings table; empty for a model that no seed names."""
-    seeds = str(row["seed_names"] or "")
-    return f"seed{'s' * (' ' in seeds)} {seeds}" if seeds else ""
+    return seed_words(str(row["seed_names"] or ""))
 
 
 def shared_seeds(rows):
@@ -248,7 +247,7 @@ def _without(column, sides, copied):
     seen = of_rates(rates)
     ends = show_interval(*interval(seen), "share")
     with_them = sum(scores["pass@1"] for _, scores in sides) / len(sides)
-    seeds = seeds_of({"seed_names": " ".join(str(model.seed) for model, _ in sides if model.seed is not None)})
+    seeds = seed_words(" ".join(str(model.seed) for model, _ in sides if model.seed is not None))
     name = f"{column} ({seeds})" if seeds else column
     return f"{name} {show(seen.mean, 'share')} {ends}, with {'it' if len(copied) == 1 else 'them'} {with_them:.3f}"
 
